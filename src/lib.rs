@@ -1,0 +1,5 @@
+//! postback: SQL files in, validated and hashed conversion events out.
+
+pub mod contract;
+pub mod error;
+pub mod event;
