@@ -1,0 +1,145 @@
+//! Where the access token comes from: a file only its owner can read, or a value the caller took from the environment.
+
+use std::fs::{self, File, Metadata};
+use std::io::Read;
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Longest token file that is read.
+const MAX_TOKEN_BYTES: u64 = 8 << 10;
+
+/// Reads the token from a regular file that belongs to this user and that nobody else can read.
+///
+/// # Errors
+/// [`ErrorKind::Credentials`] if the file is missing, a link, no regular file, open to others, someone else's, or holds
+/// no usable token.
+pub fn from_file(path: &Path) -> Result<SecretString> {
+    let refuse = |message: &str| {
+        Error::new(ErrorKind::Credentials, format!("token file {message}")).context("file", path.display())
+    };
+    let named = fs::symlink_metadata(path).map_err(|error| {
+        refuse("cannot be read").hint("write the token to this file and run `chmod 600` on it").source(error)
+    })?;
+    if named.is_symlink() {
+        return Err(refuse("is a symbolic link").hint("name the file itself"));
+    }
+    if !named.is_file() {
+        return Err(refuse("is not a regular file"));
+    }
+    let file = File::open(path).map_err(|error| refuse("cannot be read").source(error))?;
+    let opened = file.metadata().map_err(|error| refuse("cannot be read").source(error))?;
+    check_access(&named, &opened, path).map_err(|(message, hint)| refuse(message).hint(hint))?;
+    let mut text = String::new();
+    file.take(MAX_TOKEN_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| refuse("does not hold text").source(error))?;
+    if text.len() as u64 > MAX_TOKEN_BYTES {
+        return Err(refuse("is too large to be a token"));
+    }
+    token(&SecretString::from(text)).map_err(|message| refuse(&format!("holds {message}")))
+}
+
+/// Takes the token from `value`, which the caller read from `origin`, for example an environment variable's name.
+///
+/// # Errors
+/// [`ErrorKind::Credentials`] if it is blank or has white space inside.
+pub fn from_value(value: &SecretString, origin: &str) -> Result<SecretString> {
+    token(value).map_err(|message| Error::new(ErrorKind::Credentials, format!("`{origin}` holds {message}")))
+}
+
+/// The token without the line end an editor puts behind it.
+fn token(text: &SecretString) -> Result<SecretString, &'static str> {
+    let text = secrecy::ExposeSecret::expose_secret(text);
+    let token = text.trim_end_matches(['\r', '\n']);
+    if token.trim().is_empty() {
+        return Err("no token");
+    }
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("white space or other characters that no token has");
+    }
+    Ok(SecretString::from(token))
+}
+
+#[cfg(unix)]
+fn check_access(named: &Metadata, opened: &Metadata, path: &Path) -> Result<(), (&'static str, String)> {
+    use std::os::unix::fs::MetadataExt;
+
+    if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
+        return Err(("was replaced while it was opened", "run again".to_owned()));
+    }
+    if opened.mode() & 0o077 != 0 {
+        return Err(("can be read by others", format!("chmod 600 {}", path.display())));
+    }
+    // A process's own directory in /proc belongs to it; where there is none, the mode has to suffice.
+    match fs::metadata("/proc/self") {
+        Ok(own) if own.uid() != opened.uid() => {
+            Err(("belongs to another user", "copy it to a file of your own".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn check_access(_named: &Metadata, _opened: &Metadata, _path: &Path) -> Result<(), (&'static str, String)> {
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn written(text: &str, mode: u32) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("token");
+        fs::write(&path, text).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("permitted");
+        (folder, path)
+    }
+
+    #[test]
+    fn reads_a_private_file_and_drops_the_line_end() {
+        for (text, mode) in [("abc123", 0o600), ("abc123\n", 0o400), ("abc123\r\n", 0o600)] {
+            let (_folder, path) = written(text, mode);
+            assert_eq!(from_file(&path).expect(text).expose_secret(), "abc123");
+        }
+    }
+
+    #[test]
+    fn refuses_files_others_can_read_and_says_chmod() {
+        for mode in [0o644, 0o640, 0o604, 0o660, 0o610] {
+            let (_folder, path) = written("abc", mode);
+            let error = from_file(&path).expect_err("open to others");
+            assert_eq!(error.kind(), ErrorKind::Credentials);
+            assert!(error.hint_text().is_some_and(|hint| hint.starts_with("chmod 600 ")));
+        }
+    }
+
+    #[test]
+    fn refuses_links_folders_and_missing_files() {
+        let (folder, path) = written("abc", 0o600);
+        let link = folder.path().join("link");
+        symlink(&path, &link).expect("linked");
+        for bad in [link.as_path(), folder.path(), &folder.path().join("missing")] {
+            assert_eq!(from_file(bad).expect_err("refused").kind(), ErrorKind::Credentials);
+        }
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_a_token_without_printing_it() {
+        for bad in ["", "\n", "  ", "two words", "line\nline", "tab\tbed", "é"] {
+            let (_folder, path) = written(bad, 0o600);
+            let error = from_file(&path).expect_err(bad);
+            assert!(bad.trim().is_empty() || !format!("{error:?}").contains(bad.trim()), "{error:?}");
+            assert!(from_value(&SecretString::from(bad), "POSTBACK_TOKEN").is_err(), "{bad}");
+        }
+        let (_folder, path) = written(&"a".repeat(9_000), 0o600);
+        assert!(from_file(&path).is_err());
+    }
+}
