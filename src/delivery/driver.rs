@@ -1,0 +1,334 @@
+//! Executes the protocol's commands with tokio. Decides nothing.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::protocol::{Command, Input, Protocol};
+use super::response::{Answer, Fate, classify};
+use super::{Activity, Options, Report, Settled, Transport};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Batch, Destination, Outcome};
+use crate::ledger::{Store, Ticket};
+
+/// Settled batches that may wait for the receiver before no further batch is taken.
+const MAX_OUTBOX: usize = 64;
+
+pub(super) struct Driver<T> {
+    transport: Arc<T>,
+    store: Arc<dyn Store>,
+    protocol: Protocol,
+    start: Instant,
+    random: Random,
+    activity: Option<watch::Sender<Activity>>,
+    /// Batches that entered and did not leave, by number.
+    batches: HashMap<u64, Batch>,
+    tickets: HashMap<u64, Ticket>,
+    destinations: HashMap<Destination, u32>,
+    entered: u64,
+    requests: JoinSet<Answer>,
+    /// The protocol's number of each request task.
+    request_ids: HashMap<Id, u64>,
+    records: JoinSet<Entry>,
+    /// Batches whose ledger entry is being written, for the case that the writer panics.
+    record_ids: HashMap<Id, Written>,
+    outbox: VecDeque<Settled>,
+    bytes_sent: u64,
+    codes: BTreeMap<i64, u64>,
+    failure: Option<Error>,
+}
+
+/// A finished entry of the ledger.
+enum Entry {
+    Prepared(Result<Ticket>),
+    Settled(Result<()>),
+}
+
+/// A ledger entry under way.
+enum Written {
+    Intent(u64),
+    Outcomes(Settled),
+}
+
+/// What woke the driver.
+enum Event {
+    Batch(Option<Batch>),
+    Request(Result<(Id, Answer), JoinError>),
+    Record(Result<(Id, Entry), JoinError>),
+    Delivered,
+    ReceiverGone,
+    Drain,
+    Tick,
+}
+
+impl<T: Transport> Driver<T> {
+    pub(super) fn new(transport: T, store: Arc<dyn Store>, options: Options) -> Self {
+        Self {
+            transport: Arc::new(transport),
+            store,
+            protocol: Protocol::new(&options),
+            start: Instant::now(),
+            random: Random(options.seed),
+            activity: options.activity,
+            batches: HashMap::new(),
+            tickets: HashMap::new(),
+            destinations: HashMap::new(),
+            entered: 0,
+            requests: JoinSet::new(),
+            request_ids: HashMap::new(),
+            records: JoinSet::new(),
+            record_ids: HashMap::new(),
+            outbox: VecDeque::new(),
+            bytes_sent: 0,
+            codes: BTreeMap::new(),
+            failure: None,
+        }
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut batches: mpsc::Receiver<Batch>,
+        settled: mpsc::Sender<Settled>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<Report> {
+        let mut settled = Some(settled);
+        let mut may_stop = true;
+        while !self.is_done() {
+            if self.protocol.is_stopping() {
+                batches.close();
+            }
+            self.tell();
+            match self.event(&mut batches, settled.as_ref(), &mut stop, may_stop).await {
+                Event::Batch(Some(batch)) => self.enter(batch),
+                Event::Batch(None) => self.step(Input::Closed),
+                Event::Request(ended) => self.request_ended(ended),
+                Event::Record(ended) => self.record_ended(ended),
+                Event::Delivered => {}
+                Event::ReceiverGone => {
+                    settled = None;
+                    self.outbox.clear();
+                    self.step(Input::Drain);
+                }
+                Event::Drain => {
+                    may_stop = false;
+                    if *stop.borrow() {
+                        self.step(Input::Drain);
+                    }
+                }
+                Event::Tick => self.step(Input::Tick),
+            }
+            if settled.is_none() {
+                self.outbox.clear();
+            }
+        }
+        self.requests.shutdown().await;
+        if let Some(activity) = &self.activity {
+            activity.send_replace(Activity::Idle);
+        }
+        self.report()
+    }
+
+    /// Waits for whatever comes first. Every branch loses nothing when another one wins.
+    async fn event(
+        &mut self,
+        batches: &mut mpsc::Receiver<Batch>,
+        settled: Option<&mpsc::Sender<Settled>>,
+        stop: &mut watch::Receiver<bool>,
+        may_stop: bool,
+    ) -> Event {
+        let wants_batch = self.protocol.wants_batch() && self.outbox.len() < MAX_OUTBOX;
+        let wake_at = self.protocol.wake_at().map(|wake_at| self.start + wake_at);
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop), if may_stop => Event::Drain,
+            permit = permit(settled), if !self.outbox.is_empty() => match (permit, self.outbox.pop_front()) {
+                (Some(permit), Some(next)) => {
+                    permit.send(next);
+                    Event::Delivered
+                }
+                _ => Event::ReceiverGone,
+            },
+            Some(ended) = self.requests.join_next_with_id(), if !self.requests.is_empty() => Event::Request(ended),
+            Some(ended) = self.records.join_next_with_id(), if !self.records.is_empty() => Event::Record(ended),
+            batch = batches.recv(), if wants_batch => Event::Batch(batch),
+            () = sleep_until(wake_at.unwrap_or(self.start)), if wake_at.is_some() => Event::Tick,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.protocol.is_finished() && self.records.is_empty() && self.outbox.is_empty()
+    }
+
+    fn enter(&mut self, batch: Batch) {
+        let next = u32::try_from(self.destinations.len()).unwrap_or(u32::MAX);
+        let destination = *self.destinations.entry(batch.destination.clone()).or_insert(next);
+        self.entered += 1;
+        let events = batch.len();
+        self.batches.insert(self.entered, batch);
+        self.step(Input::Offered { batch: self.entered, events, destination });
+    }
+
+    fn step(&mut self, input: Input) {
+        let mut commands = Vec::new();
+        self.protocol.step(self.start.elapsed(), self.random.next(), input, &mut commands);
+        for command in commands {
+            match command {
+                Command::Prepare { batch } => self.prepare(batch),
+                Command::Send { request, batch, events } => self.send(request, batch, events),
+                Command::Settle { batch, outcomes, sent } => self.settle(batch, outcomes, sent),
+                Command::Abandon => {
+                    self.request_ids.clear();
+                    self.requests.abort_all();
+                }
+            }
+        }
+    }
+
+    fn prepare(&mut self, id: u64) {
+        let Some(batch) = self.batches.get(&id).cloned() else { return };
+        let store = Arc::clone(&self.store);
+        let task = self.records.spawn_blocking(move || Entry::Prepared(store.prepare(&batch)));
+        self.record_ids.insert(task.id(), Written::Intent(id));
+    }
+
+    fn send(&mut self, request: u64, batch: u64, events: std::ops::Range<usize>) {
+        let Some(ticket) = self.tickets.get(&batch) else { return };
+        let count = events.len();
+        let body = ticket.record(events);
+        self.bytes_sent += body.len() as u64;
+        let transport = Arc::clone(&self.transport);
+        let task = self.requests.spawn(async move { classify(&transport.send(body).await, count) });
+        self.request_ids.insert(task.id(), request);
+    }
+
+    fn settle(&mut self, id: u64, outcomes: Vec<Outcome>, sent: bool) {
+        let Some(batch) = self.batches.remove(&id) else { return };
+        let settled = Settled { batch, outcomes };
+        let Some(ticket) = self.tickets.remove(&id) else {
+            // It never was on record, so there is nothing to settle.
+            self.outbox.push_back(settled);
+            return;
+        };
+        let store = Arc::clone(&self.store);
+        let outcomes = settled.outcomes.clone();
+        let task = self.records.spawn_blocking(move || {
+            Entry::Settled(if sent { store.settle(ticket, &outcomes) } else { store.cancel(ticket) })
+        });
+        self.record_ids.insert(task.id(), Written::Outcomes(settled));
+    }
+
+    fn request_ended(&mut self, ended: Result<(Id, Answer), JoinError>) {
+        let (id, answer) = match ended {
+            Ok((id, answer)) => (id, answer),
+            // A panic says nothing about what was written.
+            Err(error) => {
+                let id = error.id();
+                if error.is_panic() {
+                    self.fail(Error::new(ErrorKind::Internal, "a request task panicked").source(error));
+                    self.step(Input::Unsettled);
+                }
+                let fate = Fate::Doubtful { garbled: false };
+                (id, Answer { fate, code: None, status: None, transport: None, request_id: None, field: None })
+            }
+        };
+        let Some(request) = self.request_ids.remove(&id) else { return };
+        if let Some(code) = answer.code.filter(|code| *code != 0) {
+            *self.codes.entry(code).or_default() += 1;
+        }
+        tracing::debug!(request, fate = ?answer.fate, code = answer.code, request_id = answer.request_id, "answered");
+        self.step(Input::Answered { request, answer });
+    }
+
+    fn record_ended(&mut self, ended: Result<(Id, Entry), JoinError>) {
+        let (id, entry) = match ended {
+            Ok((id, entry)) => (id, Ok(entry)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        match (self.record_ids.remove(&id), entry) {
+            (Some(Written::Intent(batch)), Ok(Entry::Prepared(Ok(ticket)))) => {
+                let attempted = ticket.attempted();
+                self.tickets.insert(batch, ticket);
+                self.step(Input::Recorded { batch, attempted });
+            }
+            (Some(Written::Intent(batch)), failed) => {
+                self.fail(failed_entry(failed));
+                self.step(Input::Unrecorded { batch });
+            }
+            (Some(Written::Outcomes(settled)), Ok(Entry::Settled(Ok(())))) => self.outbox.push_back(settled),
+            (Some(Written::Outcomes(settled)), failed) => {
+                self.fail(failed_entry(failed));
+                self.outbox.push_back(settled);
+                self.step(Input::Unsettled);
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Keeps the first failure.
+    fn fail(&mut self, error: Error) {
+        self.failure.get_or_insert(error);
+    }
+
+    fn tell(&self) {
+        let Some(activity) = &self.activity else { return };
+        let in_flight = self.protocol.in_flight();
+        let now = if self.protocol.is_stopping() {
+            Activity::Stopping { in_flight }
+        } else if in_flight > 0 {
+            Activity::Sending { in_flight }
+        } else {
+            self.protocol
+                .waiting(self.start.elapsed())
+                .map_or(Activity::Idle, |(until, because)| Activity::Waiting { until: self.start + until, because })
+        };
+        activity.send_if_modified(|before| std::mem::replace(before, now) != now);
+    }
+
+    fn report(self) -> Result<Report> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let counts = self.protocol.counts();
+        let mut stop = self.protocol.stop_reason().cloned();
+        if let Some(stop) = &mut stop {
+            self.transport.endpoint().clone_into(&mut stop.endpoint);
+        }
+        Ok(Report {
+            requests: counts.requests,
+            retries: counts.retries,
+            throttles: counts.throttles,
+            bytes_sent: self.bytes_sent,
+            throttled: counts.throttled,
+            codes: self.codes,
+            stop,
+        })
+    }
+}
+
+/// A place in the receiver's channel, or none if the receiver is gone.
+async fn permit(settled: Option<&mpsc::Sender<Settled>>) -> Option<mpsc::Permit<'_, Settled>> {
+    settled?.reserve().await.ok()
+}
+
+fn failed_entry(entry: Result<Entry, JoinError>) -> Error {
+    match entry {
+        Ok(Entry::Prepared(Err(error)) | Entry::Settled(Err(error))) => error,
+        Ok(_) => Error::new(ErrorKind::Internal, "the ledger answered another question"),
+        Err(error) => Error::new(ErrorKind::Internal, "a ledger task panicked").source(error),
+    }
+}
+
+/// SplitMix64: enough for spreading waits, and the same for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}

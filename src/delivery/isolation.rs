@@ -1,0 +1,315 @@
+//! Finding the event that a request was refused for, and telling it from a fault of the whole request.
+//!
+//! A refused request is sent again in halves until the event stands alone: at most 2⌈log2 n⌉ extra requests for one bad
+//! event among n. A position named by the message is tried first, alone. If it was right, three extra requests suffice;
+//! if it was wrong, it cost one, and no further message of this batch is believed.
+//!
+//! While nothing was ever accepted by a destination, a refusal may be about the request itself, for instance its
+//! `event_source_id`. Then both halves are refused in the same words, and so is a single event at an edge of a half,
+//! drawn at random: three extra requests, and the delivery stops instead of rejecting every event.
+
+use std::ops::Range;
+
+/// Rejected events of a batch from which on more than a tenth makes it crowded.
+const CROWDED_AFTER: usize = 4;
+/// Refused requests of a crowded batch are sent one by one from this size down.
+const SINGLES: usize = 16;
+
+/// Why a part of a batch is on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It is what was offered, or a part of it cut to size.
+    Whole,
+    /// One of the first two halves, watched for a fault of the whole request.
+    Half,
+    /// The single event that decides whether the whole request is at fault.
+    Edge,
+    /// The single event that a message named as the one at fault in this part.
+    Named(Range<usize>),
+    /// It was cut from a refused part.
+    Part,
+}
+
+/// Parts to send, with their roles.
+pub(super) type Parts = Vec<(Range<usize>, Role)>;
+
+/// What follows from a refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The event of this part is at fault.
+    Reject(Parts),
+    /// An event of this part is at fault; without parts, others have to be answered first.
+    Send(Parts),
+    /// The whole request is at fault.
+    Stop,
+}
+
+/// A refusal, as far as the search goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    /// Position in the batch that the message named.
+    pub(super) hint: Option<usize>,
+    /// Tells messages apart.
+    pub(super) wording: u64,
+    /// Whether the destination ever accepted an event.
+    pub(super) proven: bool,
+    /// A random number.
+    pub(super) random: u64,
+}
+
+/// The search within one batch.
+#[derive(Clone, Debug)]
+pub(super) struct Isolation {
+    watch: Watch,
+    believes_hints: bool,
+    rejected: usize,
+    accepted: usize,
+}
+
+/// Whether the whole request is under suspicion.
+#[derive(Clone, Debug, Default)]
+enum Watch {
+    #[default]
+    Off,
+    /// The halves are on their way; the first refused one is kept here.
+    Halves { wording: u64, refused: Option<Range<usize>> },
+    /// Both halves were refused in the same words, and an event at an edge of one is on its way.
+    Edge { wording: u64, halves: [Range<usize>; 2], edge: Range<usize> },
+}
+
+impl Isolation {
+    pub(super) fn new() -> Self {
+        Self { watch: Watch::Off, believes_hints: true, rejected: 0, accepted: 0 }
+    }
+
+    /// The part was refused for what it contains.
+    pub(super) fn refused(&mut self, part: &Range<usize>, role: &Role, refusal: Refusal) -> Next {
+        let next = match role {
+            Role::Named(parent) => Next::Reject(around(parent, part)),
+            Role::Edge => self.refused_edge(refusal),
+            Role::Half => self.refused_half(part, refusal),
+            Role::Whole if part.len() > 1 && refusal.hint.is_none() && !refusal.proven && self.is_unwatched() => {
+                self.watch = Watch::Halves { wording: refusal.wording, refused: None };
+                Next::Send(halves(part, &Role::Half))
+            }
+            Role::Whole | Role::Part => self.search(part, refusal.hint),
+        };
+        if let Next::Reject(_) = next {
+            self.rejected += 1;
+        }
+        next
+    }
+
+    /// The part was accepted, or needs no search any more; these parts follow.
+    pub(super) fn done(&mut self, part: &Range<usize>, role: &Role) -> Parts {
+        self.accepted += part.len();
+        match role {
+            Role::Named(parent) => {
+                self.believes_hints = false;
+                halves(parent, &Role::Part)
+            }
+            Role::Half => self.release(),
+            Role::Edge => match std::mem::take(&mut self.watch) {
+                Watch::Edge { halves: refused, edge, .. } => refused
+                    .iter()
+                    .flat_map(|half| around(half, &edge))
+                    .flat_map(|(half, _)| halves(&half, &Role::Part))
+                    .collect(),
+                other => {
+                    self.watch = other;
+                    Vec::new()
+                }
+            },
+            Role::Whole | Role::Part => Vec::new(),
+        }
+    }
+
+    /// Ends the suspicion about the whole request; what was kept back for it follows.
+    pub(super) fn release(&mut self) -> Parts {
+        match std::mem::take(&mut self.watch) {
+            Watch::Halves { refused: Some(half), .. } => halves(&half, &Role::Part),
+            Watch::Edge { halves, .. } => halves.into_iter().map(|half| (half, Role::Part)).collect(),
+            Watch::Off | Watch::Halves { .. } => Vec::new(),
+        }
+    }
+
+    fn is_unwatched(&self) -> bool {
+        matches!(self.watch, Watch::Off)
+    }
+
+    fn refused_half(&mut self, part: &Range<usize>, refusal: Refusal) -> Next {
+        match std::mem::take(&mut self.watch) {
+            Watch::Halves { wording, refused } if !refusal.proven && same(wording, refusal) => match refused {
+                None => {
+                    self.watch = Watch::Halves { wording, refused: Some(part.clone()) };
+                    Next::Send(Vec::new())
+                }
+                Some(first) if first.len() + part.len() <= 2 => Next::Stop,
+                Some(first) => {
+                    let halves = [first, part.clone()];
+                    let edges = halves.each_ref().map(|half| [half.start, half.end - 1]).concat();
+                    let edge = edges[usize::try_from(refusal.random >> 62).expect("two bits")];
+                    self.watch = Watch::Edge { wording, halves, edge: edge..edge + 1 };
+                    Next::Send(vec![(edge..edge + 1, Role::Edge)])
+                }
+            },
+            watch => {
+                self.watch = watch;
+                let mut parts = self.release();
+                match self.search(part, refusal.hint) {
+                    Next::Send(more) => {
+                        parts.extend(more);
+                        Next::Send(parts)
+                    }
+                    Next::Reject(_) => Next::Reject(parts),
+                    Next::Stop => Next::Stop,
+                }
+            }
+        }
+    }
+
+    fn refused_edge(&mut self, refusal: Refusal) -> Next {
+        match std::mem::take(&mut self.watch) {
+            Watch::Edge { wording, .. } if !refusal.proven && same(wording, refusal) => Next::Stop,
+            // The event is bad, but not as the halves are.
+            Watch::Edge { halves, edge, .. } => {
+                Next::Reject(halves.iter().flat_map(|half| around(half, &edge)).collect())
+            }
+            other => {
+                self.watch = other;
+                Next::Reject(Vec::new())
+            }
+        }
+    }
+
+    fn search(&self, part: &Range<usize>, hint: Option<usize>) -> Next {
+        if part.len() == 1 {
+            return Next::Reject(Vec::new());
+        }
+        if let Some(position) = hint.filter(|position| self.believes_hints && part.contains(position)) {
+            return Next::Send(vec![(position..position + 1, Role::Named(part.clone()))]);
+        }
+        let crowded = self.rejected >= CROWDED_AFTER && self.rejected * 10 > self.rejected + self.accepted;
+        if crowded && part.len() <= SINGLES {
+            return Next::Send(part.clone().map(|position| (position..position + 1, Role::Part)).collect());
+        }
+        Next::Send(halves(part, &Role::Part))
+    }
+}
+
+/// The two halves of a part, or the part itself if it is a single event.
+pub(super) fn halves(part: &Range<usize>, role: &Role) -> Parts {
+    let middle = part.start + part.len().div_ceil(2);
+    [part.start..middle, middle..part.end]
+        .into_iter()
+        .filter(|half| !half.is_empty())
+        .map(|half| (half, role.clone()))
+        .collect()
+}
+
+fn same(wording: u64, refusal: Refusal) -> bool {
+    wording == refusal.wording && refusal.hint.is_none()
+}
+
+/// What remains of `part` before and after `hole`.
+fn around(part: &Range<usize>, hole: &Range<usize>) -> Parts {
+    [part.start..hole.start.clamp(part.start, part.end), hole.end.clamp(part.start, part.end)..part.end]
+        .into_iter()
+        .filter(|rest| !rest.is_empty())
+        .map(|rest| (rest, Role::Part))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs the search against a server that refuses requests holding a bad event; gives what was rejected, and how
+    /// many requests followed the first.
+    fn search(
+        events: usize,
+        bad: &[usize],
+        proven: bool,
+        message: impl Fn(&Range<usize>) -> (Option<usize>, u64),
+    ) -> (Vec<usize>, usize, bool) {
+        let (mut isolation, mut rejected, mut requests) = (Isolation::new(), Vec::new(), 0);
+        let mut accepted = vec![false; events];
+        let mut parts = vec![(0..events, Role::Whole)];
+        while let Some((part, role)) = parts.pop() {
+            requests += 1;
+            if !bad.iter().any(|position| part.contains(position)) {
+                part.clone().for_each(|position| accepted[position] = true);
+                parts.extend(isolation.done(&part, &role));
+                continue;
+            }
+            let (hint, wording) = message(&part);
+            match isolation.refused(&part, &role, Refusal { hint, wording, proven, random: 0 }) {
+                Next::Stop => return (rejected, requests - 1, true),
+                Next::Send(more) => parts.extend(more),
+                Next::Reject(more) => {
+                    assert_eq!(part.len(), 1);
+                    rejected.push(part.start);
+                    parts.extend(more);
+                }
+            }
+        }
+        assert!((0..events).all(|position| accepted[position] != rejected.contains(&position)));
+        rejected.sort_unstable();
+        (rejected, requests - 1, false)
+    }
+
+    fn bound(events: usize) -> usize {
+        2 * events.next_power_of_two().ilog2() as usize + 1
+    }
+
+    #[test]
+    fn one_bad_event_costs_two_requests_a_halving() {
+        for events in [1, 2, 3, 7, 8, 9, 100, 1_000] {
+            for bad in 0..events {
+                let (rejected, extra, _) = search(events, &[bad], true, |_| (None, 0));
+                assert_eq!(rejected, [bad]);
+                assert!(extra <= bound(events), "{extra} for {bad} of {events}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_right_hint_costs_three_requests_and_a_wrong_one_costs_one() {
+        for bad in [0, 1, 499, 500, 998, 999] {
+            let (rejected, extra, _) = search(1_000, &[bad], false, |_| (Some(bad), 0));
+            assert_eq!(rejected, [bad]);
+            assert!(extra <= 3);
+            for wrong in [0, 250, 500, 999] {
+                let (rejected, extra, _) = search(1_000, &[bad], true, |part| (Some(wrong.max(part.start)), 0));
+                assert_eq!(rejected, [bad]);
+                assert!(extra <= bound(1_000), "{extra}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_whole_request_is_known_after_three_requests() {
+        for events in [2, 3, 5, 1_000] {
+            let all: Vec<usize> = (0..events).collect();
+            let (rejected, extra, stopped) = search(events, &all, false, |_| (None, 7));
+            assert!(stopped && rejected.is_empty() && extra <= 3, "{events}");
+        }
+    }
+
+    #[test]
+    fn bad_events_in_both_halves_are_no_fault_of_the_request() {
+        for bad in [vec![1, 998], vec![498, 501], vec![3, 4, 700]] {
+            let (rejected, _, stopped) = search(1_000, &bad, false, |_| (None, 7));
+            assert!(!stopped);
+            assert_eq!(rejected, bad);
+        }
+    }
+
+    #[test]
+    fn many_bad_events_cost_no_more_than_all_alone_twice() {
+        let bad: Vec<usize> = (0..200).step_by(3).collect();
+        let (rejected, extra, _) = search(200, &bad, true, |_| (None, 0));
+        assert_eq!(rejected, bad);
+        assert!(extra < 400, "{extra}");
+    }
+}

@@ -1,0 +1,167 @@
+//! From batches to settled outcomes: recorded, paced, sent, judged, repeated where that is safe.
+//!
+//! [`protocol`] decides, [`response`] judges answers, and the driver in this file only executes: it records intents, sends
+//! bodies, waits, and hands back every batch with one [`Outcome`] for each event.
+//!
+//! Invariants
+//! - **One end**: every batch that enters leaves in exactly one [`Settled`], whatever happens.
+//! - **Write-ahead**: a body is sent only after its intent is on record; see [`crate::ledger`].
+//! - **Bounded**: batches under way by the concurrency, requests by the pace, waits by [`Options::give_up_after`].
+//! - **Joined**: when [`deliver`] returns, every task it started has ended.
+//! - Only the integer code 0 is success; what is in doubt is sent again under the same ids, never counted.
+//!
+//! It does not choose what to send, keeps nothing across runs, and knows neither settings nor files.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use self::driver::Driver;
+use crate::api::{Client, RawResponse, TransportError};
+use crate::error::Result;
+use crate::event::{Batch, Outcome};
+use crate::ledger::{Recorded, Store};
+
+mod brakes;
+mod driver;
+mod isolation;
+pub mod message;
+mod open;
+pub mod pacing;
+pub mod protocol;
+pub mod response;
+#[cfg(test)]
+mod simulation;
+mod stop;
+
+pub use protocol::Because;
+pub use stop::{Cause, StopReason};
+
+/// Where bodies go. Two implementations: [`Client`], and a script in tests.
+pub trait Transport: Send + Sync + 'static {
+    /// The URL bodies are posted to.
+    fn endpoint(&self) -> &str;
+
+    /// Sends one body and gives the whole answer.
+    fn send(&self, body: Recorded) -> impl Future<Output = Result<RawResponse, TransportError>> + Send;
+}
+
+impl Transport for Client {
+    fn endpoint(&self) -> &str {
+        self.endpoint()
+    }
+
+    async fn send(&self, body: Recorded) -> Result<RawResponse, TransportError> {
+        self.track(body.into_bytes()).await
+    }
+}
+
+/// How to deliver.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most requests under way at once.
+    pub concurrency: u16,
+    /// Most requests that start in a second; 900 is the most that is honoured.
+    pub rate: u32,
+    /// How long nothing may be accepted before the delivery gives up.
+    pub give_up_after: Duration,
+    /// How long requests under way may take after a stop.
+    pub drain: Duration,
+    /// Attempts to connect before the first answer, after which the API counts as unreachable.
+    pub connect_attempts: u32,
+    /// Wait before a refused token is tried once more.
+    pub second_opinion: Duration,
+    /// Seed of the random waits.
+    pub seed: u64,
+    /// Where to tell what the driver is doing.
+    pub activity: Option<watch::Sender<Activity>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            concurrency: 32,
+            rate: pacing::DEFAULT_RATE,
+            give_up_after: Duration::from_secs(30 * 60),
+            drain: Duration::from_secs(30),
+            connect_attempts: 3,
+            second_opinion: Duration::from_secs(5),
+            seed: 0,
+            activity: None,
+        }
+    }
+}
+
+/// What the driver is doing now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activity {
+    /// Waiting for batches, or for the ledger.
+    #[default]
+    Idle,
+    /// Requests are under way.
+    Sending {
+        /// How many.
+        in_flight: usize,
+    },
+    /// Nothing is sent for a while.
+    Waiting {
+        /// When it goes on.
+        until: Instant,
+        /// Why.
+        because: Because,
+    },
+    /// No new requests are sent; those under way may finish.
+    Stopping {
+        /// How many are under way.
+        in_flight: usize,
+    },
+}
+
+/// A batch that is done.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The batch as it entered.
+    pub batch: Batch,
+    /// One outcome for each of its events, in their order.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What a delivery did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Requests sent.
+    pub requests: u64,
+    /// Requests that repeated events sent before.
+    pub retries: u64,
+    /// Requests that were throttled.
+    pub throttles: u64,
+    /// Bytes of all request bodies.
+    pub bytes_sent: u64,
+    /// Time in which nothing was sent because of throttling.
+    pub throttled: Duration,
+    /// How often each code other than 0 was answered, in the order of the codes.
+    pub codes: BTreeMap<i64, u64>,
+    /// Why the delivery ended before everything was delivered, if it did.
+    pub stop: Option<StopReason>,
+}
+
+/// Delivers every batch that arrives, until the channel closes, `stop` turns true or the API makes it pointless.
+///
+/// Each batch comes back through `settled`, which the caller must keep receiving from. After a stop, `batches` is closed:
+/// what the caller could not put into it never entered. If `settled` is dropped, the delivery stops too.
+///
+/// # Errors
+/// If the ledger failed; every batch was handed back all the same. Everything else is in [`Report::stop`].
+pub async fn deliver<T: Transport>(
+    batches: mpsc::Receiver<Batch>,
+    transport: T,
+    store: Arc<dyn Store>,
+    options: Options,
+    settled: mpsc::Sender<Settled>,
+    stop: watch::Receiver<bool>,
+) -> Result<Report> {
+    Driver::new(transport, store, options).run(batches, settled, stop).await
+}

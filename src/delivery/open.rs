@@ -1,0 +1,98 @@
+//! A batch on its way: which of its events are settled, and the parts that are still to be sent.
+
+use std::ops::Range;
+
+use super::isolation::{Isolation, Role};
+use crate::event::Outcome;
+
+/// A batch between offer and settlement.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    /// Number of the batch's destination.
+    pub(super) destination: u32,
+    /// Whether the intent is on record.
+    pub(super) recorded: bool,
+    /// Whether a byte of any event may have been written by this delivery.
+    pub(super) sent: bool,
+    /// Whether events may have arrived under an earlier intent.
+    pub(super) attempted: bool,
+    /// Parts in the queue or under way.
+    pub(super) pending: usize,
+    /// The search for events at fault.
+    pub(super) isolation: Isolation,
+    outcomes: Vec<Option<Outcome>>,
+}
+
+impl Open {
+    pub(super) fn new(events: usize, destination: u32) -> Self {
+        Self {
+            destination,
+            recorded: false,
+            sent: false,
+            attempted: false,
+            pending: 0,
+            isolation: Isolation::new(),
+            outcomes: vec![None; events],
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    /// Settles events; what is settled stays as it is, since a later copy of an accepted event changes nothing.
+    pub(super) fn settle(&mut self, events: Range<usize>, outcome: &Outcome) {
+        for slot in &mut self.outcomes[events] {
+            slot.get_or_insert_with(|| outcome.clone());
+        }
+    }
+
+    /// The outcomes in the batch's order; what is not settled is unsent.
+    pub(super) fn into_outcomes(self) -> Vec<Outcome> {
+        self.outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Unsent)).collect()
+    }
+}
+
+/// A part of a batch that is sent as one request.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub(super) batch: u64,
+    pub(super) events: Range<usize>,
+    pub(super) role: Role,
+    /// Attempts that did not settle it.
+    pub(super) failures: u32,
+    /// Answers in a row that were none of the API's.
+    pub(super) garbled: u32,
+    /// Refusals that were not believed yet.
+    pub(super) disbelieved: u8,
+    /// Whether events of it may have arrived although nothing said so.
+    pub(super) doubted: bool,
+    /// Whether events of it were sent before.
+    pub(super) repeat: bool,
+    /// What the next attempt costs of the retry budget.
+    pub(super) price: u32,
+    /// What the last attempt has paid.
+    pub(super) paid: u32,
+}
+
+impl Piece {
+    pub(super) fn new(batch: u64, events: Range<usize>, role: Role) -> Self {
+        Self {
+            batch,
+            events,
+            role,
+            failures: 0,
+            garbled: 0,
+            disbelieved: 0,
+            doubted: false,
+            repeat: false,
+            price: 0,
+            paid: 0,
+        }
+    }
+
+    /// Another part of the same batch, cut from this one.
+    pub(super) fn cut(&self, events: Range<usize>, role: Role) -> Self {
+        Self { doubted: self.doubted, repeat: true, ..Self::new(self.batch, events, role) }
+    }
+}
