@@ -7,7 +7,7 @@ must give, phones are judged by the Python port of libphonenumber, and the JSON 
     python3 tests/golden/make.py            writes the files beside this script
     python3 tests/golden/make.py --check    fails when one of them would change
 
-Needs requirements.txt. Per query:
+Needs Python 3.11 and requirements.txt. Per query, and for the orders of tests/data/orders:
 
     <query>.ndjson       one event object a line, as postback must encode it, sorted by event_id
     <query>.head.txt     the request up to and including `"data":[`
@@ -30,6 +30,7 @@ import pyarrow.parquet
 
 HERE = pathlib.Path(__file__).resolve().parent
 CHINOOK = HERE.parents[1] / "queries" / "data" / "chinook"
+ORDERS = HERE.parent / "data" / "orders" / "orders.csv"
 SHOP_ZONE = zoneinfo.ZoneInfo("America/Los_Angeles")
 MAX_AGE = datetime.timedelta(days=28)
 
@@ -50,6 +51,7 @@ LINES = pyarrow.parquet.read_table(CHINOOK / "invoice_lines.parquet").to_pylist(
 
 
 def sha256(text):
+    """Lower-case hex of the text's UTF-8 bytes."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
@@ -254,13 +256,40 @@ def crm_signal():
         }
 
 
-# query, event_source, event_source_id, as_of, result rows of one event
+def orders():
+    """The five orders of tests/data/orders, the same in every format."""
+    with open(ORDERS, encoding="utf-8", newline="") as file:
+        rows = [{key: value or None for key, value in row.items()} for row in csv.DictReader(file)]
+    for row in rows:
+        yield {
+            "event": "Purchase",
+            "event_time": int(datetime.datetime.fromisoformat(row["ordered_at"]).timestamp()),
+            "event_id": event_id("web", "Purchase", row["order_id"]),
+            "user": {
+                "email": email(row["email"]),
+                "phone": phone(row["phone"], "GB"),
+                "external_id": external_id(row["customer_id"]),
+                "zip_code": zip_code(row["zip"]),
+            },
+            "properties": {
+                "order_id": row["order_id"],
+                "currency": "GBP",
+                "value": Decimal(row["total"]),
+                "num_items": int(row["items"]),
+                "description": row["note"],
+            },
+            "page": {"url": f"https://shop.example/orders/{row['order_id']}"},
+        }
+
+
+# query, event_source, event_source_id, as_of (UTC), result rows of one event
 QUERIES = [
     (store_purchases, "offline", "7654321098765432109", "2025-12-23", lambda event: 1),
     (store_purchases_items, "offline", "7654321098765432109", "2025-12-23", lambda event: len(event["properties"]["contents"])),
     (amperity_purchases, "offline", "7654321098765432109", "2025-12-23", lambda event: len(event["properties"]["contents"])),
     (web_lead, "web", "C4CH1N00K5AMPLE00001", "2025-08-21", lambda event: 1),
     (crm_signal, "crm", "7309876543210987654", "2025-07-21", lambda event: 1),
+    (orders, "web", "CPOSTBACKTESTS000001", "2025-12-07T12:00:00", lambda event: 1),
 ]
 
 
