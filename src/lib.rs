@@ -3,4 +3,5 @@
 pub mod contract;
 pub mod error;
 pub mod event;
+pub mod functions;
 pub mod sandbox;
