@@ -60,6 +60,7 @@ impl Digest {
 
     /// The 64 digits.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "both constructors write hex digits only")]
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).expect("a digest consists of hex digits")
     }
@@ -116,6 +117,9 @@ impl Fault {
 ///
 /// Accepts what delivers in practice, international addresses included: one `@`, at most 64 bytes before it, a domain
 /// of two labels or more behind it, no white space, 254 bytes in all.
+///
+/// # Errors
+/// [`Fault::Blank`], [`Fault::NotAnEmail`].
 pub fn email(text: &str) -> Result<Cow<'_, str>, Fault> {
     let trimmed = trim(text)?;
     let lower = if trimmed.is_ascii() && !trimmed.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -130,11 +134,17 @@ pub fn email(text: &str) -> Result<Cow<'_, str>, Fault> {
 }
 
 /// The digest of [`email`].
+///
+/// # Errors
+/// Those of [`email`], and [`Fault::Md5`], [`Fault::Sha1`], [`Fault::EmptyDigest`] for digests that identify nobody.
 pub fn email_digest(text: &str) -> Result<Digest, Fault> {
     hashed(text, |text| email(text).map(|address| Digest::of(&address)))
 }
 
 /// The digest of [`phone::e164`], leading `+` included. `region` is for numbers without a country calling code.
+///
+/// # Errors
+/// Those of [`phone::e164`], and [`Fault::Md5`], [`Fault::Sha1`], [`Fault::EmptyDigest`] as in [`email_digest`].
 pub fn phone_digest(text: &str, region: Option<Region>) -> Result<Digest, Fault> {
     hashed(text, |text| phone::e164(text, region).map(|number| Digest::of(&number)))
 }
@@ -142,12 +152,18 @@ pub fn phone_digest(text: &str, region: Option<Region>) -> Result<Digest, Fault>
 /// The digest of a customer id, trimmed and with its case kept.
 ///
 /// 32 or 40 hex digits are ids like any other here: UUIDs without hyphens look like that.
+///
+/// # Errors
+/// [`Fault::Blank`], [`Fault::EmptyDigest`].
 pub fn external_id_digest(text: &str) -> Result<Digest, Fault> {
     let trimmed = trim(text)?;
     sha256(trimmed).unwrap_or_else(|| Ok(Digest::of(trimmed)))
 }
 
 /// The digest of a first or last name in lower case without punctuation and white space; accents stay.
+///
+/// # Errors
+/// [`Fault::Blank`], and [`Fault::Md5`], [`Fault::Sha1`], [`Fault::EmptyDigest`] as in [`email_digest`].
 pub fn person_name_digest(text: &str) -> Result<Digest, Fault> {
     hashed(text, |text| {
         let name = text.chars().filter(|&c| !is_blank(c) && !is_punctuation(c)).collect::<String>().to_lowercase();
@@ -157,6 +173,9 @@ pub fn person_name_digest(text: &str) -> Result<Digest, Fault> {
 
 /// The digest of a postal code in lower case without blanks and hyphens; of a US ZIP+4 code (`90210-1234`) the first
 /// five digits.
+///
+/// # Errors
+/// [`Fault::Blank`], and [`Fault::Md5`], [`Fault::Sha1`], [`Fault::EmptyDigest`] as in [`email_digest`].
 pub fn zip_code_digest(text: &str) -> Result<Digest, Fault> {
     hashed(text, |text| {
         let code = if is_zip_plus_four(text) { &text[..5] } else { text };
@@ -166,6 +185,9 @@ pub fn zip_code_digest(text: &str) -> Result<Digest, Fault> {
 }
 
 /// A city or state as plain lower-case letters and digits.
+///
+/// # Errors
+/// [`Fault::Blank`], and [`Fault::NotAPlace`] for a digest or text without a letter or digit.
 pub fn place(text: &str) -> Result<String, Fault> {
     let trimmed = trim(text)?;
     let place = trimmed.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect::<String>();
@@ -173,6 +195,9 @@ pub fn place(text: &str) -> Result<String, Fault> {
 }
 
 /// A country as its two-letter ISO 3166-1 code in lower case.
+///
+/// # Errors
+/// [`Fault::Blank`], [`Fault::NotACountry`].
 pub fn country(text: &str) -> Result<String, Fault> {
     let code = trim(text)?.to_ascii_lowercase();
     if COUNTRIES.split(' ').any(|known| known == code) { Ok(code) } else { Err(Fault::NotACountry) }

@@ -25,6 +25,7 @@ impl Region {
 
     /// The two letters in upper case.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "only `parse` makes a region, of two ASCII letters")]
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).expect("a region code consists of two ASCII letters")
     }
@@ -38,7 +39,10 @@ impl Region {
 ///
 /// Reads what libphonenumber reads: punctuation, a trunk zero in brackets, digits of other scripts, vanity letters,
 /// `tel:` URIs. A number without `+` is read as one dialled in `region`, whose international prefix (`00`, `011`)
-/// also counts; without a region it is a [`Fault::NoRegion`].
+/// also counts.
+///
+/// # Errors
+/// [`Fault::Blank`]; [`Fault::NoRegion`] for a number without `+` when there is no region; [`Fault::NotAPhone`].
 pub fn e164(text: &str, region: Option<Region>) -> Result<String, Fault> {
     if text.trim().is_empty() {
         return Err(Fault::Blank);

@@ -74,6 +74,9 @@ pub fn zone(name: &str) -> Option<TimeZone> {
 /// The instant that ISO 8601 text means, in microseconds since the epoch; finer fractions are cut off.
 ///
 /// White space around the text is ignored. Text without a zone is a local time in `zone`, as in [`local_instant`].
+///
+/// # Errors
+/// [`TimeFault::NotATime`]; [`TimeFault::NoZone`] for a local time when there is no zone; [`TimeFault::OutOfRange`].
 pub fn instant(text: &str, zone: Option<&TimeZone>) -> Result<i64, TimeFault> {
     let reading = read(text.trim()).ok_or(TimeFault::NotATime)?;
     let instant = match (reading.offset, zone) {
@@ -95,6 +98,9 @@ pub fn is_iso8601(text: &str) -> bool {
 
 /// The instant at which clocks in `zone` show the local time `naive_micros` (microseconds since 1970-01-01T00:00:00
 /// without a zone). A time that a gap skips is read past the gap, one that comes twice is the first.
+///
+/// # Errors
+/// [`TimeFault::OutOfRange`].
 pub fn local_instant(naive_micros: i64, zone: &TimeZone) -> Result<i64, TimeFault> {
     let local = EPOCH.checked_add(SignedDuration::from_micros(naive_micros)).map_err(|_| TimeFault::OutOfRange)?;
     let instant = zone.to_ambiguous_timestamp(local).compatible().map_err(|_| TimeFault::OutOfRange)?;
@@ -103,6 +109,9 @@ pub fn local_instant(naive_micros: i64, zone: &TimeZone) -> Result<i64, TimeFaul
 
 /// Whole seconds of a Unix epoch in seconds (from 100,000,000, March 1973, below 10¹¹), milliseconds (below 10¹⁴),
 /// microseconds (below 10¹⁷) or nanoseconds, told apart by magnitude.
+///
+/// # Errors
+/// [`TimeFault::OutOfRange`] below 100,000,000: dates like 20261122 and counts of days are no epochs.
 pub fn epoch_seconds(epoch: i64) -> Result<i64, TimeFault> {
     let unit = EPOCH_UNITS.into_iter().find(|(smallest, _)| epoch >= *smallest);
     unit.map(|(_, per_second)| epoch / per_second).ok_or(TimeFault::OutOfRange)
@@ -256,7 +265,7 @@ mod tests {
     use super::*;
 
     fn micros(text: &str) -> i64 {
-        text.parse::<Timestamp>().unwrap().as_microsecond()
+        text.parse::<Timestamp>().expect("an RFC 3339 timestamp").as_microsecond()
     }
 
     #[test]
@@ -390,7 +399,7 @@ mod tests {
 
     #[test]
     fn text_without_a_zone_needs_one() {
-        let los_angeles = zone("america/los_angeles").unwrap();
+        let los_angeles = zone("america/los_angeles").expect("an IANA zone");
         for (text, expected) in [
             ("2026-11-22", "2026-11-22T08:00:00Z"),
             ("2026-11-22 13:45:08", "2026-11-22T21:45:08Z"),
@@ -412,7 +421,7 @@ mod tests {
         for text in ["0001-01-01T00:00+00:01", "9999-12-31T24:00Z", "9999-12-31T23:59-00:01"] {
             assert_eq!(instant(text, None), Err(TimeFault::OutOfRange), "{text}");
         }
-        let berlin = zone("Europe/Berlin").unwrap();
+        let berlin = zone("Europe/Berlin").expect("an IANA zone");
         assert_eq!(instant("0001-01-01", Some(&berlin)), Err(TimeFault::OutOfRange));
         for naive in [i64::MIN, i64::MAX, EARLIEST - 1, LATEST + 1] {
             assert_eq!(local_instant(naive, &berlin), Err(TimeFault::OutOfRange));
@@ -448,9 +457,9 @@ mod tests {
     proptest! {
         #[test]
         fn printed_timestamps_read_back(micros in EARLIEST..LATEST - DAY - DAY, name in "UTC|Asia/Kolkata|America/New_York|Pacific/Chatham|Europe/Dublin") {
-            let timestamp = Timestamp::from_microsecond(micros).unwrap();
+            let timestamp = Timestamp::from_microsecond(micros).expect("within range");
             prop_assert_eq!(instant(&timestamp.to_string(), None), Ok(micros));
-            let zone = zone(&name).unwrap();
+            let zone = zone(&name).expect("an IANA zone");
             let zoned = timestamp.to_zoned(zone.clone());
             let local = zoned.datetime();
             if zoned.offset().seconds() % 60 == 0 && local.year() > 0 {
