@@ -1,3 +1,4 @@
 //! The integration tests: one binary, because each links all of DataFusion.
 
+mod functions;
 mod sandbox;
