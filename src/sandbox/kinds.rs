@@ -90,8 +90,7 @@ impl Judge {
                 }
                 _ => self.wrong_type(place, &"not a valid boolean"),
             },
-            Kind::Integer | Kind::Quantity | Kind::Contents => Ok(()),
-            Kind::EventSource | Kind::EventSourceId | Kind::EventName | Kind::Time | Kind::EventId => Ok(()),
+            Kind::Integer | Kind::Quantity => Ok(()),
             _ => match value.as_text() {
                 None => self.wrong_type(place, &message::TEXT),
                 // Integrations in production send empty texts; TikTok takes them as absent.
