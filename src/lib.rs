@@ -3,3 +3,4 @@
 pub mod contract;
 pub mod error;
 pub mod event;
+pub mod sandbox;

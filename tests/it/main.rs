@@ -1,0 +1,3 @@
+//! The integration tests: one binary, because each links all of DataFusion.
+
+mod sandbox;
