@@ -23,7 +23,7 @@ pub(crate) fn render(snapshot: &Snapshot, last_event: Option<&str>) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (grouped(snapshot.unique)) " events · postback sandbox" }
+                title { (grouped(snapshot.unique)) (plural(snapshot.unique, " event")) " · postback sandbox" }
                 link rel="icon" href="data:,";
                 link rel="stylesheet" href="/page.css";
                 script src="/page.js" defer {}
@@ -260,7 +260,7 @@ fn request(line: &RequestLine) -> Markup {
             td.time { (clock_time(line.at)) }
             td.from { (or_dash(&line.event_source)) @if line.is_test { " " span.tag.odd { "test" } } }
             td.id { code { (or_dash(&line.event_source_id)) } }
-            td.number.events { (grouped(line.events)) }
+            td.number.events data-unit=(plural(line.events, " event")) { (grouped(line.events)) }
             td.number.repeats { @if line.repeats > 0 { (grouped(line.repeats)) } @else { span.faint { "–" } } }
             td.answer { div { span class=(tag) { (line.code) } span { (line.message) } } }
             td.number.took { (format!("{:.1}", line.milliseconds)) }
