@@ -15,7 +15,7 @@ use crate::event::EventKey;
 
 /// Seconds in which a repeat is merged (events-api.md 9).
 const MERGE_SECONDS: u32 = 300;
-/// Events one generation remembers: the most that fit before the table doubles to 700 MB.
+/// Events one generation remembers: about as many as fit before its table doubles from 420 MB.
 const GENERATION: usize = 14_000_000;
 
 /// What a repeat of a key is.

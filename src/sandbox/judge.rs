@@ -164,8 +164,9 @@ impl Judge {
                 self.warn(12, *name);
             }
         }
-        let unknown: Vec<_> = envelope.keys().filter(|key| *key != "data" && !is_envelope_key(key)).collect();
-        unknown.into_iter().for_each(|key| self.warn(15, key.to_owned()));
+        for key in envelope.keys().filter(|key| *key != "data" && !is_envelope_key(key)) {
+            self.warn(15, key.to_owned());
+        }
         Ok(())
     }
 

@@ -4,14 +4,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use sha2::{Digest, Sha256};
-
 use super::json::Json;
 use super::judge::{Fault, Judge, is_envelope_key};
 use super::rules::{Profile, message};
 use super::shape::Shape;
 use crate::contract::currencies;
 use crate::contract::events;
+use crate::contract::normalize::Digest;
 use crate::contract::{Confidence, EventSource, Field, Kind, Presence, Privacy};
 
 /// A difference of items and value up to this share of the value is rounding (R56).
@@ -90,8 +89,7 @@ impl Judge {
                 }
                 _ => self.wrong_type(place, &"not a valid boolean"),
             },
-            Kind::Integer | Kind::Quantity | Kind::Contents => Ok(()),
-            Kind::EventSource | Kind::EventSourceId | Kind::EventName | Kind::Time | Kind::EventId => Ok(()),
+            Kind::Integer | Kind::Quantity => Ok(()),
             _ => match value.as_text() {
                 None => self.wrong_type(place, &message::TEXT),
                 // Integrations in production send empty texts; TikTok takes them as absent.
@@ -114,13 +112,12 @@ impl Judge {
     }
 
     fn identifier(&mut self, path: &'static str, text: &str) -> Result<(), Fault> {
-        static EMPTY: LazyLock<String> =
-            LazyLock::new(|| Sha256::digest(b"").iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")));
+        static EMPTY: LazyLock<Digest> = LazyLock::new(|| Digest::of(""));
         let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
         match text.len() {
             0 => Ok(()),
-            64 if is_hex && is_lower && text == *EMPTY => self.find(40, path, None, &"digest of an empty text"),
+            64 if is_hex && is_lower && text == EMPTY.as_str() => self.find(40, path, None, &"digest of an empty text"),
             64 if is_hex && is_lower => Ok(()),
             64 if is_hex => self.find(39, path, None, &"upper-case digest"),
             _ if text.contains('@') || text.starts_with('+') => self.find(38, path, None, &"must be hashed"),

@@ -10,7 +10,7 @@ pub(crate) const STYLE: &str = include_str!("page.css");
 pub(crate) const SCRIPT: &str = include_str!("page.js");
 
 /// Rows of a list; more are counted below it.
-const ROWS: usize = 30;
+const ROWS: usize = 20;
 /// Width and height of the activity chart in its own units.
 const CHART: (u64, u64) = (60, 24);
 
@@ -23,7 +23,7 @@ pub(crate) fn render(snapshot: &Snapshot, last_event: Option<&str>) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (grouped(snapshot.unique)) " events · postback sandbox" }
+                title { (grouped(snapshot.unique)) (plural(snapshot.unique, " event")) " · postback sandbox" }
                 link rel="icon" href="data:,";
                 link rel="stylesheet" href="/page.css";
                 script src="/page.js" defer {}
@@ -63,7 +63,7 @@ fn totals(snapshot: &Snapshot) -> Markup {
     html! {
         section #totals data-live aria-label="Totals" {
             div.lead {
-                (figure("Events that count", snapshot.unique, "", "each counted once"))
+                (figure("Events that count", snapshot.unique, "", "after de-duplication"))
                 (activity(snapshot))
             }
             div.figures {
@@ -258,12 +258,12 @@ fn request(line: &RequestLine) -> Markup {
     html! {
         tr title=(format!("request_id {}", line.request_id)) {
             td.time { (clock_time(line.at)) }
-            td { (or_dash(&line.event_source)) @if line.is_test { " " span.tag.odd { "test" } } }
-            td { code { (or_dash(&line.event_source_id)) } }
-            td.number { (grouped(line.events)) }
-            td.number { @if line.repeats > 0 { (grouped(line.repeats)) } @else { span.faint { "–" } } }
-            td.answer { span class=(tag) { (line.code) } " " (line.message) }
-            td.number { (format!("{:.1}", line.milliseconds)) }
+            td.from { (or_dash(&line.event_source)) @if line.is_test { " " span.tag.odd { "test" } } }
+            td.id { code { (or_dash(&line.event_source_id)) } }
+            td.number.events data-unit=(plural(line.events, " event")) { (grouped(line.events)) }
+            td.number.repeats { @if line.repeats > 0 { (grouped(line.repeats)) } @else { span.faint { "–" } } }
+            td.answer { div { span class=(tag) { (line.code) } span { (line.message) } } }
+            td.number.took { (format!("{:.1}", line.milliseconds)) }
         }
     }
 }
@@ -289,12 +289,12 @@ fn duplicate(line: &Duplicate) -> Markup {
     html! {
         tr {
             td.time { (clock_time(line.at)) }
-            td { (line.event) }
-            td { code { (line.event_id) } }
-            td {
+            td.from { (line.event) }
+            td.id { code { (line.event_id) } }
+            td.answer { div {
                 span class={ "tag " (line.outcome) } { (line.outcome) }
-                @if !line.filled.is_empty() { " filled in " (line.filled.join(", ")) }
-            }
+                @if !line.filled.is_empty() { span { "filled in " code { (line.filled.join(", ")) } } }
+            } }
         }
     }
 }

@@ -305,7 +305,7 @@ mod tests {
         activity.add(Duration::from_secs(1), 4);
         activity.add(Duration::from_millis(1_900), 5);
         assert_eq!(activity.until(Duration::from_secs(3))[56..], [3, 9, 0, 0]);
-        assert_eq!(activity.until(Duration::from_secs(60)).iter().sum::<u64>(), 9);
+        assert_eq!(activity.until(Duration::from_mins(1)).iter().sum::<u64>(), 9);
         assert_eq!(activity.until(Duration::from_secs(500)).iter().sum::<u64>(), 0);
         activity.add(Duration::from_secs(200), 1);
         assert_eq!(activity.until(Duration::from_secs(200)).iter().sum::<u64>(), 1);

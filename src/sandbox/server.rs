@@ -30,13 +30,14 @@ pub const TRACK_PATH: &str = "/open_api/v1.3/event/track/";
 /// Bytes of a request body; more is answered with HTTP 413.
 const MAX_BODY_BYTES: usize = 10 << 20;
 /// How long a client may take to send a body.
-const BODY_TIME: Duration = Duration::from_secs(60);
+const BODY_TIME: Duration = Duration::from_mins(1);
 const TOKEN_HEADER: &str = "access-token";
 const LOG_ID: HeaderName = HeaderName::from_static("x-tt-logid");
 /// Keys of the de-duplication table are private to the process, so any secret does.
 const KEY_SECRET: [u8; 32] = [0; 32];
 /// What the page may load: its own style and script, nothing inline, nothing from elsewhere.
-const CONTENT_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const CONTENT_POLICY: &str =
+    "default-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What all requests share.
 pub(crate) struct Shared {
@@ -174,7 +175,7 @@ impl Shared {
         });
         match judged {
             Ok((envelope, events, warnings)) => {
-                line.message = message::OK.to_owned();
+                message::OK.clone_into(&mut line.message);
                 self.accept(line, envelope, &events, warnings, started);
                 respond(code::OK, message::OK, &request_id)
             }

@@ -148,7 +148,10 @@ async fn the_envelope_is_judged_in_order() {
     let cases = [
         (json!({"data": []}), "Invalid value for event_source: must be web, app or offline."),
         (json!({"event_source": "offline"}), "Invalid value for event_source_id: not a valid string."),
-        (json!({"event_source": "web", "event_source_id": 7}), "Invalid value for event_source_id: not a valid string."),
+        (
+            json!({"event_source": "web", "event_source_id": 7}),
+            "Invalid value for event_source_id: not a valid string.",
+        ),
         (json!({"event_source": "web", "event_source_id": "C1"}), "Invalid value for data: not a valid list."),
         (request(&[]), "Invalid value for data: must have at least one event."),
         (request(&too_many), "Invalid value for data: must have at most 1000 events."),
@@ -211,7 +214,8 @@ async fn another_name_id_or_destination_is_no_repeat() {
     renamed["event"] = json!("CompletePayment");
     let mut elsewhere = request(&[event("1")]);
     elsewhere["event_source_id"] = json!("7301234567890123457");
-    for body in [request(&[event("1"), event("2"), renamed]), elsewhere, request(&[event("1"), event("3"), event("3")])] {
+    for body in [request(&[event("1"), event("2"), renamed]), elsewhere, request(&[event("1"), event("3"), event("3")])]
+    {
         assert_eq!(track(&sandbox, &body).await.verdict().0, 0);
     }
     let snapshot = sandbox.snapshot();
@@ -252,7 +256,9 @@ async fn the_page_shows_what_arrived_and_loads_nothing_from_elsewhere() {
     let page = send(&sandbox, "GET", "/", "", b"").await;
     assert_eq!(page.status, 200);
     assert!(page.head.to_lowercase().contains("content-security-policy: default-src 'self'"));
-    assert!(page.body.contains("Purchase") && page.body.contains("merged") && page.body.contains("7301234567890123456"));
+    assert!(
+        page.body.contains("Purchase") && page.body.contains("merged") && page.body.contains("7301234567890123456")
+    );
     assert!(!page.body.contains("style=\"") && !page.body.contains("https://"));
     for asset in ["/page.css", "/page.js"] {
         assert_eq!(send(&sandbox, "GET", asset, "", b"").await.status, 200);
