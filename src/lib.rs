@@ -5,3 +5,4 @@ pub mod error;
 pub mod event;
 pub mod functions;
 pub mod sandbox;
+pub mod validate;
