@@ -68,13 +68,29 @@ pub struct Error {
     message: String,
     context: Vec<(&'static str, String)>,
     hint: Option<String>,
+    location: Option<Box<Location>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// A place in a query file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The file's path as the user gave it.
+    pub path: String,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column in characters, from 1.
+    pub column: u64,
+    /// Characters to underline, at least 1.
+    pub width: u64,
+    /// The whole line.
+    pub text: String,
 }
 
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), context: Vec::new(), hint: None, source: None }
+        Self { kind, message: message.into(), context: Vec::new(), hint: None, location: None, source: None }
     }
 
     /// Adds a fact about where it happened, such as `("file", path)`.
@@ -88,6 +104,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Points into a query file.
+    #[must_use]
+    pub fn at(mut self, location: Option<Location>) -> Self {
+        self.location = location.map(Box::new);
         self
     }
 
@@ -120,6 +143,12 @@ impl Error {
     #[must_use]
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// The place in a query file the error is about.
+    #[must_use]
+    pub fn location(&self) -> Option<&Location> {
+        self.location.as_deref()
     }
 
     /// The process's exit code for this error.

@@ -149,7 +149,10 @@ impl Batch {
 impl fmt::Debug for Batch {
     // Never the body: it holds personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("destination", &self.destination).field("events", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Batch")
+            .field("destination", &self.destination)
+            .field("events", &self.len())
+            .finish_non_exhaustive()
     }
 }
 

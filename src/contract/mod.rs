@@ -3,7 +3,8 @@
 //! SQL functions, plan checks, row checks, the JSON encoder, the sandbox's verdicts, `postback schema` and the
 //! README tables all derive from these tables, so that a new field is one row of [`fields`] and one golden payload.
 //! The text-to-canonical-form functions live here too ([`normalize`], [`phone`], [`time`]): what a canonical e-mail
-//! address is, is a contract fact as well. Nothing here does I/O, reads a clock or knows DataFusion.
+//! address is, is a contract fact as well. Nothing here does I/O, reads a clock or knows more of DataFusion than the
+//! Arrow types a column may have.
 //!
 //! Citations name TikTok's documents and the public integrations they were compared with, by the tags of
 //! [`SOURCES`]; a [`Confidence`] says how far a row can be trusted. A guess may warn, never reject.
@@ -159,6 +160,18 @@ pub enum Presence {
     Absent,
 }
 
+impl Presence {
+    /// The word users see: `required`, `optional` or `-`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Optional => "optional",
+            Self::Absent => "-",
+        }
+    }
+}
+
 /// What a field's value may be and how it is brought into canonical form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -231,6 +244,38 @@ pub enum Privacy {
     Plain,
 }
 
+impl Privacy {
+    /// The word users see: `public`, `hashed` or `plain`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Hashed => "hashed",
+            Self::Plain => "plain",
+        }
+    }
+}
+
+/// A line of business with fields of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vertical {
+    /// Hotels, flights and destinations.
+    Travel,
+    /// Cars and their dealers.
+    Vehicle,
+}
+
+impl Vertical {
+    /// The word users see: `travel` or `vehicle`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Travel => "travel",
+            Self::Vehicle => "vehicle",
+        }
+    }
+}
+
 /// One field of the Events API request and the column that feeds it.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
@@ -247,6 +292,8 @@ pub struct Field {
     pub privacy: Privacy,
     /// Per event source, in the order of [`EventSource::ALL`]: offline, web, app, crm.
     pub presence: [Presence; 4],
+    /// The line of business that the field belongs to; most fields belong to none.
+    pub vertical: Option<Vertical>,
     /// One sentence for people who write queries.
     pub meaning: &'static str,
     /// Source of the row.
@@ -292,16 +339,59 @@ pub const MAX_CUSTOM_NAME: u64 = 50;
 pub const MAX_EVENT_AGE_DAYS: u64 = 28;
 /// Seconds an event may lie in the future.
 pub const FUTURE_TOLERANCE_SECONDS: u64 = 300;
+/// Digits of `event_time`: Unix seconds have ten, a value with thirteen is in milliseconds.
+pub const EVENT_TIME_DIGITS: u64 = 10;
 /// Hours in which TikTok drops a repeated (event source id, event, event id).
 pub const DEDUP_WINDOW_HOURS: u64 = 48;
 
 /// Every limit, as `postback schema` prints them.
 pub const LIMITS: &[Limit] = &[
-    Limit { name: "max_batch_events", value: MAX_BATCH_EVENTS, unit: "events per request", citation: Citation::certain("D1 (R11)") },
-    Limit { name: "max_batch_bytes", value: MAX_BATCH_BYTES, unit: "bytes per request body", citation: Citation::guess("P5 (R72)") },
-    Limit { name: "max_requests_per_second", value: MAX_REQUESTS_PER_SECOND, unit: "requests per second, app and endpoint", citation: Citation::certain("D5 (R6)") },
-    Limit { name: "max_custom_name", value: MAX_CUSTOM_NAME, unit: "characters of a custom event name", citation: Citation::certain("H2 (R19)") },
-    Limit { name: "max_event_age_days", value: MAX_EVENT_AGE_DAYS, unit: "days, offline events", citation: Citation::likely("A1, P8 (R26)") },
-    Limit { name: "future_tolerance_seconds", value: FUTURE_TOLERANCE_SECONDS, unit: "seconds", citation: Citation::guess("inferred (R25)") },
-    Limit { name: "dedup_window_hours", value: DEDUP_WINDOW_HOURS, unit: "hours", citation: Citation::certain("H1, P5, P8") },
+    Limit {
+        name: "max_batch_events",
+        value: MAX_BATCH_EVENTS,
+        unit: "events per request",
+        citation: Citation::certain("D1 (R11)"),
+    },
+    Limit {
+        name: "max_batch_bytes",
+        value: MAX_BATCH_BYTES,
+        unit: "bytes per request body",
+        citation: Citation::guess("P5 (R72)"),
+    },
+    Limit {
+        name: "max_requests_per_second",
+        value: MAX_REQUESTS_PER_SECOND,
+        unit: "requests per second, app and endpoint",
+        citation: Citation::certain("D5 (R6)"),
+    },
+    Limit {
+        name: "max_custom_name",
+        value: MAX_CUSTOM_NAME,
+        unit: "characters of a custom event name",
+        citation: Citation::certain("H2 (R19)"),
+    },
+    Limit {
+        name: "max_event_age_days",
+        value: MAX_EVENT_AGE_DAYS,
+        unit: "days, offline events",
+        citation: Citation::likely("A1, P8 (R26)"),
+    },
+    Limit {
+        name: "future_tolerance_seconds",
+        value: FUTURE_TOLERANCE_SECONDS,
+        unit: "seconds",
+        citation: Citation::guess("inferred (R25)"),
+    },
+    Limit {
+        name: "event_time_digits",
+        value: EVENT_TIME_DIGITS,
+        unit: "digits of a Unix time in seconds",
+        citation: Citation::likely("D1 (R24)"),
+    },
+    Limit {
+        name: "dedup_window_hours",
+        value: DEDUP_WINDOW_HOURS,
+        unit: "hours",
+        citation: Citation::certain("H1, P5, P8"),
+    },
 ];

@@ -1,1 +1,172 @@
-//! Being written.
+//! Phone numbers in E.164 form, valid by the numbering plans of Google's libphonenumber.
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumberFormat, Region as Plan};
+
+use super::normalize::Fault;
+
+/// Bytes of text in which a phone number is looked for, as in libphonenumber.
+const MAX_INPUT: usize = 250;
+/// Digits of an E.164 number.
+const E164_DIGITS: std::ops::RangeInclusive<usize> = 2..=15;
+
+/// A country or territory with a numbering plan, for reading numbers that lack a country calling code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Region([u8; 2]);
+
+impl Region {
+    /// The region of this two-letter code of any case, if libphonenumber knows its numbering plan.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let letters: [u8; 2] = text.as_bytes().try_into().ok()?;
+        let region = Self(letters.map(|letter| letter.to_ascii_uppercase()));
+        let plan = Plan::from_code(text).ok()?;
+        PHONE_NUMBER_UTIL.get_country_code_for_region(plan).map(|_| region)
+    }
+
+    /// The two letters in upper case.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "only `parse` makes a region, of two ASCII letters")]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).expect("a region code consists of two ASCII letters")
+    }
+
+    fn plan(self) -> Plan {
+        Plan::from_code(self.as_str()).expect("a region code consists of two ASCII letters")
+    }
+}
+
+/// A phone number as `+` and digits, without its extension.
+///
+/// Reads what libphonenumber reads: punctuation, a trunk zero in brackets, digits of other scripts, vanity letters,
+/// `tel:` URIs. A number without `+` is read as one dialled in `region`, whose international prefix (`00`, `011`)
+/// also counts.
+///
+/// # Errors
+/// [`Fault::Blank`]; [`Fault::NoRegion`] for a number without `+` when there is no region; [`Fault::NotAPhone`].
+pub fn e164(text: &str, region: Option<Region>) -> Result<String, Fault> {
+    if text.trim().is_empty() {
+        return Err(Fault::Blank);
+    }
+    if text.len() > MAX_INPUT {
+        return Err(Fault::NotAPhone);
+    }
+    let number = PHONE_NUMBER_UTIL.parse(text, region.map(Region::plan)).map_err(|error| match error {
+        ParseError::InvalidCountryCode if region.is_none() && !text.contains(['+', '＋']) => Fault::NoRegion,
+        _ => Fault::NotAPhone,
+    })?;
+    if PHONE_NUMBER_UTIL.is_valid_number(&number) {
+        Ok(PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).into_owned())
+    } else {
+        Err(Fault::NotAPhone)
+    }
+}
+
+/// Whether `text` is a valid phone number and exactly in the form that [`e164`] gives.
+#[must_use]
+pub fn is_e164(text: &str) -> bool {
+    text.strip_prefix('+')
+        .is_some_and(|digits| E164_DIGITS.contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()))
+        && e164(text, None).is_ok_and(|number| number == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn regions_are_those_with_a_numbering_plan() {
+        assert_eq!(Region::parse("us").map(|region| region.as_str().to_owned()).as_deref(), Some("US"));
+        for text in ["", "U", "USA", "XX", "ZZ", "001", "U1", "é"] {
+            assert_eq!(Region::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_number_in_many_habits() {
+        let (us, gb, none) = (Region::parse("US"), Region::parse("GB"), None);
+        for (text, region, expected) in [
+            ("(+1)2133734253", none, Ok("+12133734253")),
+            ("+44 20 7183 8750", none, Ok("+442071838750")),
+            ("020 7183 8750", gb, Ok("+442071838750")),
+            ("00 1 213 373 4253", gb, Ok("+12133734253")),
+            ("011 44 20 7183 8750", us, Ok("+442071838750")),
+            ("+44 (0)20 7183 8750 ext. 12", us, Ok("+442071838750")),
+            ("tel:+1-213-373-4253;ext=7", none, Ok("+12133734253")),
+            ("tel:20-7183-8750;phone-context=+44", none, Ok("+442071838750")),
+            ("＋１　２１３　３７３　４２５３", none, Ok("+12133734253")),
+            ("1 800 FLOWERS", us, Ok("+18003569377")),
+            ("213-373-4253", none, Err(Fault::NoRegion)),
+            ("0012133734253", none, Err(Fault::NoRegion)),
+            ("213-373-4253", gb, Err(Fault::NotAPhone)),
+            ("+1 555 0100", us, Err(Fault::NotAPhone)),
+            ("+999 123456789", none, Err(Fault::NotAPhone)),
+            ("unknown", us, Err(Fault::NotAPhone)),
+            (" \u{a0}", us, Err(Fault::Blank)),
+        ] {
+            assert_eq!(e164(text, region).as_deref().map_err(|fault| *fault), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_canonical_form_of_a_valid_number_is_e164() {
+        assert!(is_e164("+12133734253"));
+        for text in [
+            "",
+            "+",
+            "12133734253",
+            "+1 213 373 4253",
+            "+1213373425",
+            "+4402071838750",
+            "+１２１３３７３４２５３",
+            " +12133734253",
+        ] {
+            assert!(!is_e164(text), "{text}");
+        }
+    }
+
+    /// Made by `tests/data/make_phones.py` with libphonenumber's Python port of the same metadata: no difference is known.
+    #[test]
+    fn agrees_with_another_port_of_libphonenumber() {
+        let rows = include_str!("../../tests/data/phones.csv").lines().skip(1);
+        let mut differences = Vec::new();
+        let mut valid = 0;
+        for row in rows {
+            let [expected, region, raw] = row.rsplitn(3, ',').collect::<Vec<_>>().try_into().expect("three columns");
+            let raw = raw
+                .strip_prefix('"')
+                .and_then(|raw| raw.strip_suffix('"'))
+                .map_or(raw.to_owned(), |raw| raw.replace("\"\"", "\""));
+            let number = e164(&raw, Region::parse(region)).unwrap_or_default();
+            if number != expected {
+                differences.push((raw, region, expected, number));
+            }
+            valid += usize::from(!expected.is_empty());
+        }
+        assert!(valid > 1_500, "{valid}");
+        assert!(
+            differences.is_empty(),
+            "{} differences, (raw, region, theirs, ours): {differences:#?}",
+            differences.len()
+        );
+    }
+
+    #[test]
+    fn overlong_text_is_no_phone() {
+        assert_eq!(e164(&format!("+12133734253{}", " ".repeat(300)), None), Err(Fault::NotAPhone));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_an_answer_and_results_are_canonical(
+            text in "\\PC{0,30}|\\+?[0-9 ().x/;=a-z\\-٠-٩０-９]{0,30}|tel:[0-9;=+a-z.\\-]{0,40}",
+            region in prop::option::of("US|GB|DE|IT|BR|AR|MX|CI|JP|AU"),
+        ) {
+            if let Ok(number) = e164(&text, region.as_deref().and_then(Region::parse)) {
+                prop_assert!(number.starts_with('+'));
+                prop_assert!(is_e164(&number), "{} from {}", number, text);
+            }
+        }
+    }
+}

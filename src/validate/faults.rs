@@ -1,0 +1,112 @@
+//! Collects the faults of one record batch and what they do to its rows.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::cells::Scope;
+use super::{Severity, Violation, rule, shape};
+
+/// What becomes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nothing speaks against it.
+    Accepted,
+    /// A fault refuses it.
+    Rejected,
+    /// Too old to be sent, which is no fault of the row: it outweighs every fault.
+    OutOfWindow,
+}
+
+/// The faults of one record batch.
+pub(super) struct Faults {
+    first_row: u64,
+    reject_bad_optional: bool,
+    fates: Vec<Fate>,
+    violations: Vec<Violation>,
+}
+
+impl Faults {
+    pub(super) fn new(first_row: u64, rows: usize, reject_bad_optional: bool) -> Self {
+        Self { first_row, reject_bad_optional, fates: vec![Fate::Accepted; rows], violations: Vec::new() }
+    }
+
+    /// Records a fault that refuses the row.
+    pub(super) fn refuse(
+        &mut self,
+        row: usize,
+        column: Option<&Arc<str>>,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+        value: Option<&str>,
+    ) {
+        self.record(row, column, code, Severity::Reject, detail.into(), value);
+    }
+
+    /// Records a finding that lets the row pass.
+    pub(super) fn warn(
+        &mut self,
+        row: usize,
+        column: Option<&Arc<str>>,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+        value: Option<&str>,
+    ) {
+        self.record(row, column, code, Severity::Warn, detail.into(), value);
+    }
+
+    /// Records a value that cannot be sent: the row is refused where the field is required or the policy says so, otherwise
+    /// the caller leaves the value out.
+    pub(super) fn bad(
+        &mut self,
+        scope: &Scope<'_>,
+        cell: usize,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+        value: Option<&str>,
+    ) {
+        let severity = if self.reject_bad_optional || scope.requires(cell) { Severity::Reject } else { Severity::Warn };
+        self.record(scope.row(cell), Some(scope.column), code, severity, detail.into(), value);
+    }
+
+    /// Marks a row as too old to be sent.
+    pub(super) fn out_of_window(&mut self, row: usize) {
+        self.fates[row] = Fate::OutOfWindow;
+    }
+
+    pub(super) fn fates(&self) -> &[Fate] {
+        &self.fates
+    }
+
+    /// The violations in row order, without those of rows out of the window, which nobody has to repair.
+    pub(super) fn into_violations(self) -> Vec<Violation> {
+        let Self { first_row, fates, mut violations, .. } = self;
+        if fates.contains(&Fate::OutOfWindow) {
+            let position = |violation: &Violation| usize::try_from(violation.row - first_row).ok();
+            violations.retain(|violation| position(violation).is_none_or(|row| fates[row] != Fate::OutOfWindow));
+        }
+        violations.sort_by_key(|violation| violation.row);
+        violations
+    }
+
+    fn record(
+        &mut self,
+        row: usize,
+        column: Option<&Arc<str>>,
+        code: &'static str,
+        severity: Severity,
+        detail: Cow<'static, str>,
+        value: Option<&str>,
+    ) {
+        if severity == Severity::Reject && self.fates[row] == Fate::Accepted {
+            self.fates[row] = Fate::Rejected;
+        }
+        self.violations.push(Violation {
+            row: self.first_row + row as u64,
+            column: column.cloned(),
+            rule: rule(code).expect("a code that judges rows is in the table"),
+            severity,
+            detail,
+            shape: value.map(shape).unwrap_or_default(),
+        });
+    }
+}

@@ -1,0 +1,8 @@
+SET postback.event_source = 'offline';
+SET postback.event_source_id = '7654321098765432109';
+SET postback.default_region = 'GB';
+SET postback.as_of = '2025-12-07T12:00:00Z';
+
+CREATE EXTERNAL TABLE orders STORED AS CSV LOCATION 'orders.csv' OPTIONS ('has_header' 'true');
+DROP TABLE orders;
+SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, phone, total AS value, 'GBP' AS currency FROM orders
