@@ -32,7 +32,15 @@ pub(super) fn run(arguments: &Arguments, world: &World) -> Result<()> {
     let batch = RecordBatch::try_from_iter([
         ("setting", column(entries.iter().map(|(setting, ..)| Some(setting.name.to_owned())).collect())),
         ("value", column(entries.iter().map(|(_, value, _)| value.map(str::to_owned)).collect())),
-        ("origin", column(entries.iter().map(|(_, value, origin)| value.map(|_| origin.to_string())).collect())),
+        (
+            "origin",
+            column(
+                entries
+                    .iter()
+                    .map(|(_, value, origin)| Some(value.map_or_else(|| "not set".into(), |_| origin.to_string())))
+                    .collect(),
+            ),
+        ),
         ("expected", column(entries.iter().map(|(setting, ..)| Some(setting.form.expected())).collect())),
     ])
     .map_err(|error| Error::new(ErrorKind::Internal, "the settings cannot be shown").source(error))?;

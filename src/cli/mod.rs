@@ -228,11 +228,19 @@ fn unix_nanos() -> u128 {
 /// Half of the machine's memory, or 2 GiB where the machine does not say.
 fn half_of_memory() -> usize {
     const FALLBACK: usize = 2 << 30;
-    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        line.trim().trim_end_matches(" kB").parse::<usize>().ok()?.checked_mul(1024)
-    });
-    total.map_or(FALLBACK, |total| total / 2)
+    kernel_bytes("/proc/meminfo", "MemTotal:").map_or(FALLBACK, |total| total / 2)
+}
+
+/// Most bytes that this process had in memory, where the machine says.
+fn peak_memory() -> Option<usize> {
+    kernel_bytes("/proc/self/status", "VmHWM:")
+}
+
+/// A line such as `MemTotal:  16384 kB` of a file of the kernel, in bytes.
+fn kernel_bytes(path: &str, name: &str) -> Option<usize> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().trim_end_matches(" kB").parse::<usize>().ok()?.checked_mul(1024)
 }
 
 /// Whether talk goes to a person.

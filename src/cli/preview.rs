@@ -88,12 +88,12 @@ fn masked(text: &str) -> String {
 }
 
 fn shown(sample: &Sample) -> String {
-    let mut text = match (&sample.event, sample.is_out_of_window) {
-        (Some(event), _) => {
-            format!("row {}: {} {}\n{event:#}\n", sample.row + 1, sample.event_source, sample.event_source_id)
+    let age = if sample.is_out_of_window { ", out of window: a run skips it" } else { "" };
+    let mut text = match &sample.event {
+        Some(event) => {
+            format!("row {}: {} {}{age}\n{event:#}\n", sample.row + 1, sample.event_source, sample.event_source_id)
         }
-        (None, true) => format!("row {}: out of window, not sent\n", sample.row + 1),
-        (None, false) => format!("row {}: rejected\n", sample.row + 1),
+        None => format!("row {}: rejected\n", sample.row + 1),
     };
     for violation in &sample.violations {
         let level = if violation.severity == Severity::Reject { "rejected" } else { "warning" };

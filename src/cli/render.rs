@@ -166,14 +166,19 @@ fn account_text(heading: &Heading<'_>, account: &Account, derives_value: bool) -
         let rate = rate(account.tally.accepted, account.elapsed);
         let _ = writeln!(
             text,
-            "  {} requests ({} repeated), {}, {}{rate}",
-            grouped(report.requests),
+            "  {} ({} repeated), {}, {}{rate}",
+            counted(report.requests, "request"),
             grouped(report.retries),
             size(report.bytes_sent),
             seconds(account.elapsed)
         );
     } else {
-        let _ = writeln!(text, "  nothing was sent, {}", seconds(account.elapsed));
+        let _ = writeln!(
+            text,
+            "  nothing was sent, {} would be, {}",
+            counted(account.tally.unsent, "event"),
+            seconds(account.elapsed)
+        );
     }
     faults(&account.tally, &mut text);
     text
@@ -183,17 +188,12 @@ fn faults(tally: &Tally, text: &mut String) {
     let by_weight = tally.faults_by_weight();
     for (column, fault) in by_weight.iter().take(MAX_FAULTS) {
         let level = if fault.severity == Severity::Reject { "rejected" } else { "warning" };
-        let column = if column.is_empty() { String::new() } else { format!(" `{column}`") };
+        let subject = if column.is_empty() { String::new() } else { format!("`{column}` ") };
         let rows: Vec<String> = fault.examples.iter().map(u64::to_string).collect();
         let more = if fault.count > fault.examples.len() as u64 { ", …" } else { "" };
-        let _ = writeln!(
-            text,
-            "\n  {level}[{}]{column}: {} in {} rows (row {}{more})",
-            fault.rule.code,
-            fault.detail,
-            grouped(fault.count),
-            rows.join(", ")
-        );
+        let (events, row) = (counted(fault.count, "event"), if rows.len() == 1 { "row" } else { "rows" });
+        let (code, detail, rows) = (fault.rule.code, &fault.detail, rows.join(", "));
+        let _ = writeln!(text, "\n  {level}[{code}]: {subject}{detail}, {events} ({row} {rows}{more})");
         let _ = writeln!(text, "    {}", fault.rule.fix);
     }
     if by_weight.len() > MAX_FAULTS {
@@ -233,6 +233,7 @@ fn account_json(heading: &Heading<'_>, account: &Account) -> Value {
             "examples": fault.examples,
         })
     });
+    value["peak_memory_bytes"] = super::peak_memory().into();
     value["faults"] = faults.collect();
     let refusals = account.tally.refusals.iter().map(|((code, field), refused)| {
         json!({ "code": code, "field": field, "events": refused.count, "request_id": refused.request_id, "examples": refused.examples })
@@ -257,6 +258,11 @@ pub(super) fn sandbox_stopped(snapshot: &Snapshot) {
         grouped(snapshot.dropped),
         grouped(snapshot.refused)
     ));
+}
+
+/// `1 event`, `1,234 events`.
+fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// `1234567` as `1,234,567`.

@@ -182,7 +182,7 @@ fn refuse(event: &EncodedEvent, rows: u64, tally: &mut Tally) {
         column: Some("event_id".into()),
         rule,
         severity: Severity::Reject,
-        detail: "another row has the same event id and different content".into(),
+        detail: "is shared with a row of different content".into(),
         shape: String::new(),
     };
     tally.record(&violation, rows);

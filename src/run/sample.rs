@@ -6,9 +6,10 @@ use datafusion::prelude::DataFrame;
 use serde_json::Value;
 
 use super::{Job, Stage};
+use crate::contract::EventSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, Checked};
-use crate::validate::Violation;
+use crate::validate::{Policy, Violation};
 
 /// One row and what it becomes.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub struct Sample {
     pub event_source_id: String,
     /// The event object as it would be sent, with all personal data it has.
     pub event: Option<Value>,
-    /// Whether it is too old to be sent.
+    /// Whether it is too old, so that a run skips it.
     pub is_out_of_window: bool,
     /// What is wrong with it.
     pub violations: Vec<Violation>,
@@ -33,8 +34,10 @@ pub struct Sample {
 /// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading.
 pub async fn sample(checked: &Checked, job: &Job, limit: usize) -> Result<Vec<Sample>> {
     let schema = std::sync::Arc::clone(checked.plan().schema().inner());
-    // The secret only names events in a ledger; nothing is recorded here.
-    let stage = Stage::new(&schema, job.policy.clone(), [0; 32])?;
+    // Old events are shown too, and marked. The secret only names events in a ledger; nothing is recorded here.
+    let policy = Policy { max_event_age: i64::MAX, ..job.policy.clone() };
+    let oldest = job.policy.now.saturating_sub(job.policy.max_event_age);
+    let stage = Stage::new(&schema, policy, [0; 32])?;
     let rows = DataFrame::new(checked.context().state(), checked.plan().clone())
         .limit(0, Some(limit))
         .map_err(query::run_error)?;
@@ -53,9 +56,6 @@ pub async fn sample(checked: &Checked, job: &Job, limit: usize) -> Result<Vec<Sa
             };
             samples.insert(row, empty);
         }
-        for row in &staged.out_of_window {
-            samples.entry(*row).and_modify(|sample| sample.is_out_of_window = true);
-        }
         for violation in staged.violations {
             samples.entry(violation.row).and_modify(|sample| sample.violations.push(violation));
         }
@@ -67,6 +67,7 @@ pub async fn sample(checked: &Checked, job: &Job, limit: usize) -> Result<Vec<Sa
             samples.entry(event.row).and_modify(|sample| {
                 sample.event = Some(json);
                 if let Some(destination) = destination {
+                    sample.is_out_of_window = destination.event_source == EventSource::Offline && event.time < oldest;
                     sample.event_source = destination.event_source.to_string();
                     sample.event_source_id = destination.event_source_id.to_string();
                 }

@@ -1,8 +1,10 @@
 //! The integration tests, in one binary because each links all of DataFusion.
 
+mod documents;
 mod edges;
 mod functions;
 mod payloads;
 mod queries;
 mod sandbox;
 mod server;
+mod volume;
