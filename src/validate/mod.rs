@@ -30,6 +30,7 @@ mod identity;
 mod instants;
 mod names;
 mod number;
+pub mod plan;
 mod rows;
 mod rules;
 mod shape;

@@ -1,6 +1,9 @@
-//! The integration tests: one binary, because each links all of DataFusion.
+//! The integration tests, in one binary because each links all of DataFusion.
 
 mod delivery;
+mod edges;
 mod functions;
 mod payloads;
+mod queries;
 mod sandbox;
+mod server;

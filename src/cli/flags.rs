@@ -1,0 +1,48 @@
+//! One flag a setting, derived from the table of settings.
+
+use clap::{Arg, ArgMatches, Command};
+
+use crate::error::Result;
+use crate::settings::{Origin, SETTINGS, Settings};
+
+/// The settings given as flags.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SettingFlags {
+    values: Vec<(&'static str, String)>,
+}
+
+impl SettingFlags {
+    /// Gives the values to `settings`.
+    pub(super) fn apply(&self, settings: &mut Settings) -> Result<()> {
+        self.values.iter().try_for_each(|(name, value)| settings.set(name, value, Origin::Flag))
+    }
+}
+
+impl clap::Args for SettingFlags {
+    fn augment_args(command: Command) -> Command {
+        command.args(SETTINGS.iter().map(|setting| {
+            let default = setting.default.map_or_else(String::new, |default| format!(" [default: {default}]"));
+            Arg::new(setting.name)
+                .long(setting.flag)
+                .value_name(setting.form.value_name())
+                .help(format!("{}{default}", setting.meaning))
+                .help_heading("Settings, also as SET postback.*, POSTBACK_* and in postback.toml")
+        }))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for SettingFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |name: &'static str| matches.get_one::<String>(name).map(|value| (name, value.clone()));
+        Ok(Self { values: SETTINGS.iter().filter_map(|setting| given(setting.name)).collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,241 @@
+//! The command line: arguments in, exit code out. Only this module reads the outside world and prints.
+//!
+//! stdout is data, stderr is talk. Every verb has a file; [`render`] is the only code that styles text.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::LevelFilter;
+
+use self::flags::SettingFlags;
+use crate::error::{Error, ErrorKind, Result};
+use crate::query::Resources;
+use crate::settings::Settings;
+
+mod completions;
+mod config;
+mod flags;
+mod output;
+mod preview;
+mod progress;
+pub mod render;
+mod run;
+mod sandbox;
+mod schema;
+mod signals;
+mod sql;
+
+/// The settings file that is looked for in the working folder, then beside the query file.
+const SETTINGS_FILE: &str = "postback.toml";
+
+/// SQL files in, validated and hashed conversion events out.
+#[derive(Debug, Parser)]
+#[command(name = "postback", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Options of every verb.
+#[derive(Args, Debug)]
+struct Global {
+    /// Settings file; by default ./postback.toml, then postback.toml beside the query file
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    config: Option<PathBuf>,
+    /// Say only what failed
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    quiet: bool,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    verbose: u8,
+    /// Form of log lines on stderr
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Global options")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check, preflight and deliver the events of query files
+    Run(run::Arguments),
+    /// Show the first rows of a query as events, personal data masked
+    Preview(preview::Arguments),
+    /// Print the contract that is enforced: columns, limits, event names, currencies
+    Schema(schema::Arguments),
+    /// Serve a local Events API with a page of what arrived
+    Sandbox(sandbox::Arguments),
+    /// Print every setting, its value and where the value came from
+    Config(config::Arguments),
+    /// Print a completion script for a shell
+    Completions(completions::Arguments),
+    /// Run SQL over any source, with postback's functions
+    Sql(sql::Arguments),
+}
+
+/// What verbs need of the outside world.
+#[derive(Debug)]
+struct World {
+    /// Unix seconds.
+    now: i64,
+    /// `POSTBACK_*` variables.
+    variables: Vec<(String, String)>,
+    resources: Resources,
+    quiet: bool,
+    config: Option<PathBuf>,
+}
+
+impl World {
+    fn read(global: &Global) -> Self {
+        let variables = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+        Self {
+            now: unix_now(),
+            variables: variables.filter(|(name, _)| name.starts_with("POSTBACK_")).collect(),
+            resources: Resources {
+                memory_limit: half_of_memory(),
+                partitions: std::thread::available_parallelism().map_or(1, usize::from),
+            },
+            quiet: global.quiet,
+            config: global.config.clone(),
+        }
+    }
+
+    /// The settings of flags, environment and `postback.toml`; a query file's `SET` comes on top of them later.
+    fn settings(&self, flags: &SettingFlags, query: Option<&Path>) -> Result<Settings> {
+        let mut settings = Settings::default();
+        if let Some(path) = self.settings_file(query)? {
+            let wrong = |error: Error| error.context("file", path.display());
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                wrong(Error::new(ErrorKind::Usage, "the settings file cannot be read").source(error))
+            })?;
+            settings.set_file(&text).map_err(wrong)?;
+        }
+        settings.set_environment(self.variables.iter().cloned())?;
+        flags.apply(&mut settings)?;
+        Ok(settings)
+    }
+
+    fn settings_file(&self, query: Option<&Path>) -> Result<Option<PathBuf>> {
+        if let Some(path) = &self.config {
+            return match path.exists() {
+                true => Ok(Some(path.clone())),
+                false => Err(Error::new(ErrorKind::Usage, format!("no settings file `{}`", path.display()))),
+            };
+        }
+        let beside = query.and_then(Path::parent).map(|folder| folder.join(SETTINGS_FILE));
+        Ok([Some(PathBuf::from(SETTINGS_FILE)), beside].into_iter().flatten().find(|path| path.is_file()))
+    }
+
+    /// `memory_limit` of the settings, else half of the machine.
+    fn resources(&self, settings: &Settings) -> Resources {
+        let limit = settings.bytes("memory_limit").and_then(|bytes| usize::try_from(bytes).ok());
+        Resources { memory_limit: limit.unwrap_or(self.resources.memory_limit), ..self.resources }
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.iter().find(|(variable, _)| variable == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and version are answers, not failures; clap knows which stream each belongs to.
+            let code = if error.use_stderr() { ErrorKind::Usage.exit_code() } else { 0 };
+            return if error.print().is_ok() { code.into() } else { ErrorKind::Internal.exit_code().into() };
+        }
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    log(&cli.global);
+    let world = World::read(&cli.global);
+    let outcome = runtime().and_then(|runtime| runtime.block_on(dispatch(cli.verb, &world)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            render::error(&error);
+            error.exit_code().into()
+        }
+    }
+}
+
+async fn dispatch(verb: Verb, world: &World) -> Result<()> {
+    match verb {
+        Verb::Run(arguments) => run::run(arguments, world).await,
+        Verb::Preview(arguments) => preview::run(arguments, world).await,
+        Verb::Schema(arguments) => schema::run(&arguments),
+        Verb::Sandbox(arguments) => sandbox::run(arguments, world).await,
+        Verb::Config(arguments) => config::run(&arguments, world),
+        Verb::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
+        Verb::Sql(arguments) => sql::run(arguments, world).await,
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(ErrorKind::Internal, "the runtime does not start").source(error))
+}
+
+fn log(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::INFO,
+        (false, _) => LevelFilter::DEBUG,
+    };
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_ansi(render::is_coloured());
+    // Logging starts once a process; in tests it may have started already.
+    let started = match global.log_format {
+        LogFormat::Text => subscriber.with_target(false).try_init(),
+        LogFormat::Json => subscriber.json().try_init(),
+    };
+    if let Err(error) = started {
+        tracing::debug!(%error, "logging had started before");
+    }
+}
+
+fn text(value: OsString) -> Option<String> {
+    value.into_string().ok()
+}
+
+/// Unix seconds.
+fn unix_now() -> i64 {
+    i64::try_from(unix_nanos() / 1_000_000_000).unwrap_or(i64::MAX)
+}
+
+fn unix_nanos() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+}
+
+/// Half of the machine's memory, or 2 GiB where the machine does not say.
+fn half_of_memory() -> usize {
+    const FALLBACK: usize = 2 << 30;
+    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        line.trim().trim_end_matches(" kB").parse::<usize>().ok()?.checked_mul(1024)
+    });
+    total.map_or(FALLBACK, |total| total / 2)
+}
+
+/// Whether talk goes to a person.
+fn is_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}

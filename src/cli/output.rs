@@ -1,0 +1,102 @@
+//! Data on stdout. A reader that goes away, as `head` does, ends the output and nothing else.
+
+use std::io::{self, BufWriter, ErrorKind as IoErrorKind, Write};
+
+use clap::ValueEnum;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::csv::WriterBuilder;
+use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::json::writer::{JsonArray, LineDelimited};
+use datafusion::arrow::json::{Writer, WriterBuilder as JsonWriterBuilder};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::arrow::util::pretty::pretty_format_batches_with_options;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How tables are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Table,
+    Json,
+    Ndjson,
+    Csv,
+    Markdown,
+}
+
+/// Writes to stdout.
+pub(super) fn write(content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    match content(&mut stdout).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != IoErrorKind::BrokenPipe => {
+            Err(Error::new(ErrorKind::Internal, "stdout cannot be written").source(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes `batches`, all of `schema`, to stdout.
+pub(super) fn write_batches(schema: &Schema, batches: &[RecordBatch], format: Format) -> Result<()> {
+    let printed = match format {
+        Format::Table => table(batches),
+        Format::Markdown => markdown(schema, batches),
+        Format::Csv => csv(schema, batches),
+        Format::Json => json(batches),
+        Format::Ndjson => ndjson(batches),
+    };
+    let printed =
+        printed.map_err(|error| Error::new(ErrorKind::Internal, "the result cannot be printed").source(error))?;
+    write(|stdout| stdout.write_all(&printed))
+}
+
+fn options() -> FormatOptions<'static> {
+    FormatOptions::new().with_null("")
+}
+
+fn table(batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
+    Ok(format!("{}\n", pretty_format_batches_with_options(batches, &options().with_null("NULL"))?).into_bytes())
+}
+
+fn markdown(schema: &Schema, batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let mut text = line(schema.fields().iter().map(|field| escaped(field.name())).collect());
+    text += &line(vec!["---".into(); schema.fields().len()]);
+    let options = options();
+    for batch in batches {
+        let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        for row in 0..batch.num_rows() {
+            text += &line(columns.iter().map(|column| escaped(&column.value(row).to_string())).collect());
+        }
+    }
+    Ok(text.into_bytes())
+}
+
+fn escaped(cell: &str) -> String {
+    cell.replace('|', "\\|").replace('\n', " ")
+}
+
+fn csv(schema: &Schema, batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
+    let mut bytes = Vec::new();
+    let mut writer = WriterBuilder::new().with_header(true).build(&mut bytes);
+    writer.write(&RecordBatch::new_empty(schema.clone().into()))?;
+    batches.iter().try_for_each(|batch| writer.write(batch))?;
+    drop(writer);
+    Ok(bytes)
+}
+
+fn json(batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
+    let mut writer: Writer<_, JsonArray> = JsonWriterBuilder::new().with_explicit_nulls(true).build(Vec::new());
+    writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
+    writer.finish()?;
+    let mut bytes = writer.into_inner();
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn ndjson(batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
+    let mut writer: Writer<_, LineDelimited> = JsonWriterBuilder::new().with_explicit_nulls(true).build(Vec::new());
+    writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
+    writer.finish()?;
+    Ok(writer.into_inner())
+}

@@ -1,0 +1,147 @@
+//! `postback preview`: the first rows of a query as the events they become. Personal data is masked, and nothing sent.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use super::flags::SettingFlags;
+use super::{World, output, run};
+use crate::contract::{Privacy, fields};
+use crate::error::Result;
+use crate::query::{self, QueryFile};
+use crate::run::{Job, Sample, sample};
+use crate::validate::Severity;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// The query file
+    file: PathBuf,
+    /// Rows to show
+    #[arg(short = 'n', long, default_value_t = 10)]
+    rows: usize,
+    /// Show digests, addresses and ids as they would be sent
+    #[arg(long)]
+    reveal_pii: bool,
+    /// Value of a parameter `$NAME` in the query
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    format: Form,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Form {
+    /// One event after the other, for people
+    Text,
+    /// One JSON object a row
+    Ndjson,
+    /// One JSON array
+    Json,
+}
+
+pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
+    let file = QueryFile::read(&arguments.file)?;
+    let mut settings = world.settings(&arguments.settings, Some(&arguments.file))?;
+    query::apply_settings(&file, &mut settings)?;
+    let checked = run::check(&file, &settings, &arguments.parameters, world).await?;
+    let job = Job::resolve(&settings, world.now, world.resources.partitions);
+    let mut samples = sample(&checked, &job, arguments.rows).await?;
+    if !arguments.reveal_pii {
+        for sample in &mut samples {
+            if let Some(event) = &mut sample.event {
+                mask(event, "");
+            }
+        }
+    }
+    let text = match arguments.format {
+        Form::Text => samples.iter().map(shown).collect(),
+        Form::Ndjson => samples.iter().map(|sample| format!("{}\n", as_json(sample))).collect(),
+        Form::Json => format!("{:#}\n", Value::from(samples.iter().map(as_json).collect::<Vec<_>>())),
+    };
+    output::write(|stdout| stdout.write_all(text.as_bytes()))
+}
+
+/// Replaces personal values below `path` by their length.
+fn mask(value: &mut Value, path: &str) {
+    let is_personal = || fields::FIELDS.iter().any(|field| field.path == path && field.privacy != Privacy::Public);
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                mask(member, &below);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, path)),
+        Value::String(text) if is_personal() => *text = masked(text),
+        _ => {}
+    }
+}
+
+fn masked(text: &str) -> String {
+    let is_digest = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest { "<sha256>".into() } else { format!("<{} characters>", text.chars().count()) }
+}
+
+fn shown(sample: &Sample) -> String {
+    let mut text = match (&sample.event, sample.is_out_of_window) {
+        (Some(event), _) => {
+            format!("row {}: {} {}\n{event:#}\n", sample.row + 1, sample.event_source, sample.event_source_id)
+        }
+        (None, true) => format!("row {}: out of window, not sent\n", sample.row + 1),
+        (None, false) => format!("row {}: rejected\n", sample.row + 1),
+    };
+    for violation in &sample.violations {
+        let level = if violation.severity == Severity::Reject { "rejected" } else { "warning" };
+        let column = violation.column.as_deref().map_or_else(String::new, |column| format!(" `{column}`"));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {level}[{}]{column}: {}", violation.rule.code, violation.detail);
+    }
+    text.push('\n');
+    text
+}
+
+fn as_json(sample: &Sample) -> Value {
+    let findings = sample.violations.iter().map(|violation| {
+        json!({
+            "code": violation.rule.code,
+            "severity": violation.severity.as_str(),
+            "column": violation.column.as_deref(),
+            "message": violation.detail,
+            "shape": violation.shape,
+        })
+    });
+    json!({
+        "row": sample.row + 1,
+        "event_source": sample.event_source,
+        "event_source_id": sample.event_source_id,
+        "event": sample.event,
+        "out_of_window": sample.is_out_of_window,
+        "findings": findings.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn personal_values_are_masked_and_the_rest_is_not() {
+        let mut event = json!({
+            "event": "Lead",
+            "user": { "email": ["f8be1589dee5ca3ca1c3af1e2eae4d3b3f310698c516313533ecf034c3e0ec26"], "ip": "203.0.113.24" },
+            "properties": { "value": 1.5, "order_id": "4711" },
+        });
+        mask(&mut event, "");
+        let expected = json!({
+            "event": "Lead",
+            "user": { "email": ["<sha256>"], "ip": "<12 characters>" },
+            "properties": { "value": 1.5, "order_id": "4711" },
+        });
+        assert_eq!(event, expected);
+    }
+}

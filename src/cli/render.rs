@@ -1,0 +1,322 @@
+//! The only code that styles text: errors and diagnoses with their place in the SQL, and the account of a run.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::io::Write as _;
+use std::time::Duration;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde_json::{Value, json};
+
+use crate::contract::responses;
+use crate::error::{Error, Location, Result};
+use crate::query::Diagnosis;
+use crate::run::{Account, Tally};
+use crate::sandbox::Snapshot;
+use crate::validate::Severity;
+
+use super::output::{self, Format};
+
+/// Causes of an error that are shown, outermost first.
+const MAX_CAUSES: usize = 3;
+/// Characters of a cause that are shown.
+const MAX_CAUSE: usize = 400;
+/// Faults that are shown in an account.
+const MAX_FAULTS: usize = 20;
+
+/// Whether talk may be coloured: on a terminal, unless `NO_COLOR` says otherwise.
+pub(super) fn is_coloured() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Says `line` to the user.
+pub(super) fn note(line: &str) {
+    // Talk that nobody can hear is not worth failing for.
+    drop(writeln!(std::io::stderr(), "{line}"));
+}
+
+/// Shows an error, where it is and what to do about it.
+pub(super) fn error(error: &Error) {
+    let mut notes: Vec<(&str, String)> =
+        error.contexts().iter().map(|(name, value)| (*name, format!("{name}: {value}"))).collect();
+    let mut source = error.source();
+    for _ in 0..MAX_CAUSES {
+        let Some(cause) = source else { break };
+        let text: String = cause.to_string().chars().take(MAX_CAUSE).collect();
+        // A cause that the message already tells adds nothing.
+        if !text.eq_ignore_ascii_case(error.message()) && error.location().is_none() {
+            notes.push(("cause", format!("cause: {}", text.lines().next().unwrap_or_default())));
+        }
+        source = cause.source();
+    }
+    let notes: Vec<String> = notes.into_iter().map(|(_, note)| note).collect();
+    note(&report(Level::ERROR, None, error.message(), error.location(), &notes, error.hint_text()));
+}
+
+/// Shows every problem of a query.
+pub(super) fn diagnoses(diagnoses: &[Diagnosis]) {
+    for diagnosis in diagnoses {
+        let level = if diagnosis.is_error { Level::ERROR } else { Level::WARNING };
+        let why = [diagnosis.rule.why.to_owned()];
+        note(&report(
+            level,
+            Some(diagnosis.rule.code),
+            &diagnosis.message,
+            diagnosis.location.as_ref(),
+            &why,
+            Some(&diagnosis.help),
+        ));
+    }
+}
+
+fn report(
+    level: Level<'_>,
+    code: Option<&str>,
+    message: &str,
+    location: Option<&Location>,
+    notes: &[String],
+    help: Option<&str>,
+) -> String {
+    let mut title = level.primary_title(message);
+    if let Some(code) = code {
+        title = title.id(code);
+    }
+    let mut group = annotate_snippets::Group::with_title(title);
+    let snippet;
+    if let Some(location) = location {
+        let (start, end) = bytes_of(location);
+        snippet = Snippet::source(location.text.as_str())
+            .line_start(usize::try_from(location.line).unwrap_or(1))
+            .path(location.path.as_str())
+            .annotation(AnnotationKind::Primary.span(start..end));
+        group = group.element(snippet);
+    }
+    for note in notes {
+        group = group.element(Level::NOTE.message(note.as_str()));
+    }
+    if let Some(help) = help {
+        group = group.element(Level::HELP.message(help));
+    }
+    let renderer = if is_coloured() { Renderer::styled() } else { Renderer::plain() };
+    renderer.render(&[group]).to_string()
+}
+
+/// The byte range in the line's text that a location's characters take.
+fn bytes_of(location: &Location) -> (usize, usize) {
+    let byte = |column: u64| {
+        let skipped = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
+        location.text.char_indices().nth(skipped).map_or(location.text.len(), |(byte, _)| byte)
+    };
+    (byte(location.column), byte(location.column + location.width))
+}
+
+/// What an account is of.
+pub(super) struct Heading<'a> {
+    /// The query file.
+    pub(super) query: &'a str,
+    /// Where its events went, or that nothing was sent.
+    pub(super) destination: &'a str,
+}
+
+/// Prints the account of a run: to stdout, since it is what the command was asked for.
+pub(super) fn account(heading: &Heading<'_>, account: &Account, derives_value: bool, format: Format) -> Result<()> {
+    let text = match format {
+        Format::Json => format!("{:#}\n", account_json(heading, account)),
+        Format::Ndjson => format!("{}\n", account_json(heading, account)),
+        Format::Csv => std::iter::once("place,events\n".to_owned())
+            .chain(lines(&account.tally).map(|(name, count)| format!("{name},{count}\n")))
+            .collect(),
+        Format::Markdown => std::iter::once("| place | events |\n| --- | ---: |\n".to_owned())
+            .chain(lines(&account.tally).map(|(name, count)| format!("| {name} | {count} |\n")))
+            .collect(),
+        Format::Table => account_text(heading, account, derives_value),
+    };
+    output::write(|stdout| stdout.write_all(text.as_bytes()))
+}
+
+/// The places of the account: rows, what became of them, and then every place an event can be in.
+fn lines(tally: &Tally) -> [(&'static str, u64); 9] {
+    [
+        ("rows", tally.rows),
+        ("folded", tally.folded),
+        ("events", tally.events),
+        ("accepted", tally.accepted),
+        ("already accepted", tally.already_accepted),
+        ("rejected", tally.rejected),
+        ("out of window", tally.out_of_window),
+        ("held", tally.held),
+        ("unsent", tally.unsent),
+    ]
+}
+
+fn account_text(heading: &Heading<'_>, account: &Account, derives_value: bool) -> String {
+    let mut text = format!("{} → {}\n\n", heading.query, heading.destination);
+    for (name, count) in lines(&account.tally) {
+        let indent = if matches!(name, "rows" | "folded" | "events") { "" } else { "  " };
+        let label = format!("{indent}{name}");
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {label:<20}{:>14}", grouped(count));
+    }
+    text.push('\n');
+    if derives_value {
+        text += "  value is the sum of price × quantity\n";
+    }
+    if let Some(report) = &account.report {
+        let rate = rate(account.tally.accepted, account.elapsed);
+        let _ = writeln!(
+            text,
+            "  {} requests ({} repeated), {}, {}{rate}",
+            grouped(report.requests),
+            grouped(report.retries),
+            size(report.bytes_sent),
+            seconds(account.elapsed)
+        );
+    } else {
+        let _ = writeln!(text, "  nothing was sent, {}", seconds(account.elapsed));
+    }
+    faults(&account.tally, &mut text);
+    text
+}
+
+fn faults(tally: &Tally, text: &mut String) {
+    let by_weight = tally.faults_by_weight();
+    for (column, fault) in by_weight.iter().take(MAX_FAULTS) {
+        let level = if fault.severity == Severity::Reject { "rejected" } else { "warning" };
+        let column = if column.is_empty() { String::new() } else { format!(" `{column}`") };
+        let rows: Vec<String> = fault.examples.iter().map(u64::to_string).collect();
+        let more = if fault.count > fault.examples.len() as u64 { ", …" } else { "" };
+        let _ = writeln!(
+            text,
+            "\n  {level}[{}]{column}: {} in {} rows (row {}{more})",
+            fault.rule.code,
+            fault.detail,
+            grouped(fault.count),
+            rows.join(", ")
+        );
+        let _ = writeln!(text, "    {}", fault.rule.fix);
+    }
+    if by_weight.len() > MAX_FAULTS {
+        let _ = writeln!(text, "\n  and {} more kinds of faults", by_weight.len() - MAX_FAULTS);
+    }
+    for ((code, field), refused) in &tally.refusals {
+        let meaning = responses::find(*code).map_or("unknown code", |response| response.meaning);
+        let field = field.map_or_else(String::new, |field| format!(" `{field}`"));
+        let request = refused.request_id.as_ref().map_or_else(String::new, |id| format!(", request_id {id}"));
+        let _ = writeln!(
+            text,
+            "\n  refused by the API[{code}]{field}: {meaning}, {} events{request}",
+            grouped(refused.count)
+        );
+    }
+}
+
+fn account_json(heading: &Heading<'_>, account: &Account) -> Value {
+    let mut value = json!({ "query": heading.query, "destination": heading.destination });
+    for (name, count) in lines(&account.tally) {
+        value[name.replace(' ', "_")] = count.into();
+    }
+    value["seconds"] = account.elapsed.as_secs_f64().into();
+    if let Some(report) = &account.report {
+        value["requests"] = report.requests.into();
+        value["retries"] = report.retries.into();
+        value["bytes_sent"] = report.bytes_sent.into();
+    }
+    let faults = account.tally.faults_by_weight().into_iter().map(|(column, fault)| {
+        json!({
+            "code": fault.rule.code,
+            "slug": fault.rule.slug,
+            "severity": if fault.severity == Severity::Reject { "reject" } else { "warn" },
+            "column": column,
+            "message": fault.detail,
+            "rows": fault.count,
+            "examples": fault.examples,
+        })
+    });
+    value["faults"] = faults.collect();
+    let refusals = account.tally.refusals.iter().map(|((code, field), refused)| {
+        json!({ "code": code, "field": field, "events": refused.count, "request_id": refused.request_id, "examples": refused.examples })
+    });
+    value["refusals"] = refusals.collect();
+    value
+}
+
+/// Says where the sandbox listens.
+pub(super) fn sandbox_started(base_url: &str) {
+    note(&format!("sandbox: {base_url} (open it to see what arrives; Ctrl-C stops it)"));
+    note(&format!("send to it: postback run FILE --base-url {base_url}"));
+}
+
+/// Says what the sandbox took.
+pub(super) fn sandbox_stopped(snapshot: &Snapshot) {
+    note(&format!(
+        "sandbox: {} requests, {} events counted, {} merged, {} dropped, {} refused",
+        grouped(snapshot.requests),
+        grouped(snapshot.unique),
+        grouped(snapshot.merged),
+        grouped(snapshot.dropped),
+        grouped(snapshot.refused)
+    ));
+}
+
+/// `1234567` as `1,234,567`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn seconds(elapsed: Duration) -> String {
+    match elapsed.as_secs() {
+        0..60 => format!("{:.1} s", elapsed.as_secs_f64()),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate for people to read"
+)]
+fn rate(events: u64, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    if events < 1_000 || seconds <= 0.0 {
+        String::new()
+    } else {
+        format!(", {} events/s", grouped((events as f64 / seconds) as u64))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a size for people to read")]
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_location_underlines_characters_not_bytes() {
+        let location = Location { path: "q.sql".into(), line: 3, column: 4, width: 2, text: "éé 'é' AS x".into() };
+        let (start, end) = bytes_of(&location);
+        assert_eq!(&location.text[start..end], "'é");
+    }
+}

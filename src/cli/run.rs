@@ -1,0 +1,205 @@
+//! `postback run`: check, preflight, deliver, account.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use secrecy::SecretString;
+
+use super::World;
+use super::flags::SettingFlags;
+use super::output::{self, Format};
+use super::progress::Display;
+use super::render::{self, Heading};
+use super::signals::Signals;
+use crate::api::{BaseUrl, Client, credentials};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Model, Store};
+use crate::query::{self, Checked, Parameters, QueryFile};
+use crate::run::{self, Account, Job, Preflight, Progress};
+use crate::sandbox::{Options, Sandbox};
+use crate::settings::{Settings, TOKEN_VARIABLE};
+
+/// What a loopback server gets where nobody gave a token.
+const LOOPBACK_TOKEN: &str = "sandbox";
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// Query files, run one after the other
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Do everything up to the socket, and send nothing
+    #[arg(long, conflicts_with = "sandbox")]
+    dry_run: bool,
+    /// Deliver to an embedded local Events API over HTTP
+    #[arg(long)]
+    sandbox: bool,
+    /// Send while reading, without judging all rows first
+    #[arg(long, conflicts_with = "dry_run")]
+    no_preflight: bool,
+    /// Keep the sandbox's page open after the run, until Ctrl-C
+    #[arg(long, requires = "sandbox")]
+    keep_open: bool,
+    /// Print the executed plan with its metrics, as EXPLAIN ANALYZE shows it
+    #[arg(long)]
+    explain: bool,
+    /// Value of a parameter `$NAME` in the query
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+    /// Form of the account
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+/// Where the events of a run go.
+struct Target {
+    /// What the account calls it.
+    description: String,
+    /// What sends; nothing does in a dry run.
+    client: Option<Client>,
+    sandbox: Option<Sandbox>,
+}
+
+pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
+    let signals = Signals::watch()?;
+    let mut first_failure = Ok(());
+    for path in &arguments.files {
+        let outcome = run_file(path, &arguments, world, &signals).await;
+        if let Some(stopped) = signals.caught() {
+            return Err(stopped);
+        }
+        match outcome {
+            Err(error) if first_failure.is_ok() && arguments.files.len() == 1 => return Err(error),
+            Err(error) => {
+                render::error(&error);
+                let kind = error.kind();
+                if first_failure.is_ok() {
+                    first_failure =
+                        Err(Error::new(kind, format!("`{}` failed, and so did the command", path.display())));
+                }
+            }
+            Ok(()) => {}
+        }
+    }
+    first_failure
+}
+
+async fn run_file(path: &Path, arguments: &Arguments, world: &World, signals: &Signals) -> Result<()> {
+    let file = QueryFile::read(path)?;
+    let mut settings = world.settings(&arguments.settings, Some(path))?;
+    query::apply_settings(&file, &mut settings)?;
+    let checked = check(&file, &settings, &arguments.parameters, world).await?;
+    let Target { mut description, client, sandbox } = target(arguments, &settings, world).await?;
+    let job = Job::resolve(&settings, world.now, world.resources.partitions);
+    let store: Arc<dyn Store> = Arc::new(Model::new(secret()));
+    let progress = Arc::new(Progress::default());
+    let account = {
+        let _display = Display::of(&progress, world.quiet);
+        let start = Instant::now();
+        let preflight = match arguments.no_preflight {
+            true => None,
+            false => Some(run::preflight(&checked, &job, &store, &progress).await?),
+        };
+        let refusal =
+            preflight.as_ref().and_then(|preflight| job.judge(&preflight.tally).err()).or_else(|| signals.caught());
+        match (client, preflight, refusal) {
+            (Some(client), preflight, None) => {
+                run::deliver(&checked, &job, preflight, client, &store, &progress, signals.stop()).await?
+            }
+            (client, Some(Preflight { tally, plan, .. }), _) => {
+                if client.is_some() {
+                    "stopped by the preflight".clone_into(&mut description);
+                }
+                Account { tally, report: None, plan, elapsed: start.elapsed() }
+            }
+            (None, None, _) | (Some(_), None, Some(_)) => {
+                return Err(signals
+                    .caught()
+                    .unwrap_or_else(|| Error::new(ErrorKind::Internal, "a dry run is a preflight")));
+            }
+        }
+    };
+    let query = path.display().to_string();
+    let heading = Heading { query: &query, destination: &description };
+    render::account(&heading, &account, checked.derives_value(), arguments.format)?;
+    if arguments.explain {
+        output::write(|stdout| stdout.write_all(account.plan.as_bytes()))?;
+    }
+    if let Some(sandbox) = sandbox {
+        if arguments.keep_open && signals.caught().is_none() {
+            render::sandbox_started(&sandbox.base_url());
+            signals.first().await;
+        }
+        sandbox.stop().await;
+    }
+    account.verdict(&job)
+}
+
+/// Plans and judges the query, and shows every problem.
+pub(super) async fn check(
+    file: &QueryFile,
+    settings: &Settings,
+    assignments: &[String],
+    world: &World,
+) -> Result<Checked> {
+    let mut parameters = Parameters::new(0);
+    assignments.iter().try_for_each(|assignment| parameters.add(assignment))?;
+    let context = query::session(settings, world.resources(settings))?;
+    let planned = query::plan(context, file, &parameters).await?;
+    let (diagnoses, checked) = query::check(planned, file, settings)?;
+    if !world.quiet || checked.is_none() {
+        render::diagnoses(&diagnoses);
+    }
+    let errors = diagnoses.iter().filter(|diagnosis| diagnosis.is_error).count();
+    checked.ok_or_else(|| {
+        let problems = if errors == 1 { "1 problem".to_owned() } else { format!("{errors} problems") };
+        Error::new(ErrorKind::Contract, format!("`{}` has {problems}; nothing was read or sent", file.path.display()))
+    })
+}
+
+/// The secret that event keys are made under. The ledger lives as long as the run, and so does its secret.
+fn secret() -> [u8; 32] {
+    let mut seed = blake3::Hasher::new();
+    seed.update(&std::process::id().to_le_bytes());
+    seed.update(&super::unix_nanos().to_le_bytes());
+    *seed.finalize().as_bytes()
+}
+
+async fn target(arguments: &Arguments, settings: &Settings, world: &World) -> Result<Target> {
+    if arguments.dry_run {
+        return Ok(Target { description: "dry run".into(), client: None, sandbox: None });
+    }
+    if arguments.sandbox {
+        let now = settings.as_of();
+        let clock = move || now.unwrap_or_else(super::unix_now);
+        let sandbox = Sandbox::start(Options::new(Arc::new(clock))).await?;
+        let base = BaseUrl::parse(&sandbox.base_url())?;
+        let client = Client::new(&base, &SecretString::from(LOOPBACK_TOKEN))?;
+        return Ok(Target { description: format!("sandbox {base}"), client: Some(client), sandbox: Some(sandbox) });
+    }
+    let base = BaseUrl::parse(settings.text("base_url").unwrap_or_default())?;
+    if settings.as_of().is_some() && !base.is_loopback() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "postback.as_of is for examples and tests, and this destination is live",
+        )
+        .hint("take out `SET postback.as_of`, or add --sandbox or --dry-run"));
+    }
+    let token = token(settings, world, base.is_loopback())?;
+    Ok(Target { description: base.to_string(), client: Some(Client::new(&base, &token)?), sandbox: None })
+}
+
+fn token(settings: &Settings, world: &World, is_loopback: bool) -> Result<SecretString> {
+    if let Some(path) = settings.text("token_file") {
+        return credentials::from_file(path.as_ref());
+    }
+    match world.variable(TOKEN_VARIABLE) {
+        Some(value) => credentials::from_value(&SecretString::from(value), TOKEN_VARIABLE),
+        None if is_loopback => Ok(SecretString::from(LOOPBACK_TOKEN)),
+        None => Err(Error::new(ErrorKind::Credentials, "no access token").hint(format!(
+            "set {TOKEN_VARIABLE}, or name a 0600 file with --token-file; try --sandbox or --dry-run without one"
+        ))),
+    }
+}

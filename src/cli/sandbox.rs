@@ -1,0 +1,68 @@
+//! `postback sandbox`: a local Events API, until Ctrl-C.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use secrecy::SecretString;
+
+use super::signals::Signals;
+use super::{World, render};
+use crate::error::Result;
+use crate::sandbox::{Options, Profile, Sandbox};
+use crate::settings::TOKEN_VARIABLE;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 7474)]
+    port: u16,
+    /// How strict to judge
+    #[arg(long, value_enum, default_value_t = Strictness::Documented)]
+    profile: Strictness,
+    /// Know only the token in `POSTBACK_ACCESS_TOKEN`, instead of any
+    #[arg(long)]
+    check_token: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Strictness {
+    /// Only what TikTok was seen to refuse
+    Observed,
+    /// What TikTok documents as wrong
+    Documented,
+    /// Everything postback would refuse to send
+    Strict,
+    /// As documented, and what Amperity asks for
+    Amperity,
+}
+
+impl From<Strictness> for Profile {
+    fn from(strictness: Strictness) -> Self {
+        match strictness {
+            Strictness::Observed => Self::Observed,
+            Strictness::Documented => Self::Documented,
+            Strictness::Strict => Self::Strict,
+            Strictness::Amperity => Self::Amperity,
+        }
+    }
+}
+
+pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
+    let bind = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), arguments.port);
+    let token = world.variable(TOKEN_VARIABLE).filter(|_| arguments.check_token).map(SecretString::from);
+    let signals = Signals::watch()?;
+    let sandbox = Sandbox::start(Options {
+        bind,
+        profile: arguments.profile.into(),
+        token,
+        ..Options::new(Arc::new(super::unix_now))
+    })
+    .await?;
+    render::sandbox_started(&sandbox.base_url());
+    signals.first().await;
+    let snapshot = sandbox.snapshot();
+    sandbox.stop().await;
+    render::sandbox_stopped(&snapshot);
+    Ok(())
+}

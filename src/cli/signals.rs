@@ -1,0 +1,72 @@
+//! Ctrl-C and SIGTERM: the first drains, the second stops at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::render;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Watches for signals until dropped.
+#[derive(Debug)]
+pub(super) struct Signals {
+    stop: watch::Receiver<bool>,
+    caught: Arc<AtomicU8>,
+    watcher: JoinHandle<()>,
+}
+
+impl Signals {
+    pub(super) fn watch() -> Result<Self> {
+        let unwatched = |error| Error::new(ErrorKind::Internal, "signals cannot be watched").source(error);
+        let mut interrupts = signal(SignalKind::interrupt()).map_err(unwatched)?;
+        let mut terminations = signal(SignalKind::terminate()).map_err(unwatched)?;
+        let (sender, stop) = watch::channel(false);
+        let caught = Arc::new(AtomicU8::new(0));
+        let seen = Arc::clone(&caught);
+        let watcher = tokio::spawn(async move {
+            loop {
+                let kind = tokio::select! {
+                    _ = interrupts.recv() => ErrorKind::Interrupted,
+                    _ = terminations.recv() => ErrorKind::Terminated,
+                };
+                let code = kind.exit_code();
+                if seen.swap(code, Ordering::SeqCst) != 0 {
+                    std::process::exit(code.into());
+                }
+                sender.send_replace(true);
+                render::note("stopping: requests in flight are awaited; once more to stop at once");
+            }
+        });
+        Ok(Self { stop, caught, watcher })
+    }
+
+    /// Becomes true at the first signal.
+    pub(super) fn stop(&self) -> watch::Receiver<bool> {
+        self.stop.clone()
+    }
+
+    /// Waits for the first signal.
+    pub(super) async fn first(&self) {
+        // The channel lives as long as the watcher, which lives as long as this.
+        drop(self.stop().wait_for(|stop| *stop).await);
+    }
+
+    /// The error to exit with if a signal was caught.
+    pub(super) fn caught(&self) -> Option<Error> {
+        let kind = match self.caught.load(Ordering::SeqCst) {
+            0 => return None,
+            code if code == ErrorKind::Interrupted.exit_code() => ErrorKind::Interrupted,
+            _ => ErrorKind::Terminated,
+        };
+        Some(Error::new(kind, "stopped by a signal").hint("run the same command again to send what is left"))
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.watcher.abort();
+    }
+}

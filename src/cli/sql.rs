@@ -1,0 +1,39 @@
+//! `postback sql`: SQL over any source, with postback's functions. Nothing is sent and nothing is written.
+
+use std::path::{Path, PathBuf};
+
+use super::World;
+use super::flags::SettingFlags;
+use super::output::{self, Format};
+use crate::error::Result;
+use crate::query::{self, Parameters, QueryFile};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// One query, or a file with one; paths in it start from the working folder, or from the file's
+    #[arg(value_name = "SQL|FILE")]
+    query: String,
+    /// Value of a parameter `$NAME` in the query
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
+    let path = PathBuf::from(&arguments.query);
+    let file = match path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) || path.is_file() {
+        true => QueryFile::read(&path)?,
+        false => QueryFile::parse(Path::new("query"), arguments.query)?,
+    };
+    let mut settings = world.settings(&arguments.settings, Some(&file.path))?;
+    query::apply_settings(&file, &mut settings)?;
+    let mut parameters = Parameters::new(0);
+    arguments.parameters.iter().try_for_each(|assignment| parameters.add(assignment))?;
+    let context = query::session(&settings, world.resources(&settings))?;
+    let (schema, batches) = query::collect(context, &file, &parameters).await?;
+    output::write_batches(&schema, &batches, arguments.format)
+}

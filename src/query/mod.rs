@@ -1,0 +1,333 @@
+//! From a query file to a checked, conformed plan: DataFusion plans, the contract judges, nothing is sent.
+//!
+//! [`plan`] resolves sources, registers what the file defines and binds parameters; [`check`] judges the columns and
+//! conforms the plan. A plan that has not been checked cannot be run, because only [`check`] makes a [`Checked`].
+//! Files are read for their schema here and for their rows only when the checked plan is executed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::{ScalarValue, TableReference};
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::{SQLOptions, SessionContext};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::{CreateExternalTable, Statement};
+use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast;
+
+pub use self::conform::{DIFFERING, Narrowing, PROPERTY_PREFIX, ROWS};
+pub use self::file::QueryFile;
+pub use self::parameters::Parameters;
+use crate::error::{Error, ErrorKind, Location, Result};
+use crate::functions::{self, Defaults};
+use crate::settings::{Origin, Settings};
+use crate::validate::plan::{self, Column, Given, Role};
+use crate::validate::{FoldValue, Rule};
+
+mod conform;
+mod file;
+mod fold;
+mod parameters;
+mod policy;
+mod sources;
+
+/// What the machine lends to the query engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Resources {
+    /// Bytes before operators spill to disk.
+    pub memory_limit: usize,
+    /// Partitions that are read and joined at the same time.
+    pub partitions: usize,
+}
+
+/// A query that DataFusion has planned and nobody has judged.
+pub struct Planned {
+    context: SessionContext,
+    plan: LogicalPlan,
+}
+
+/// A query whose columns the contract allows, conformed to it.
+pub struct Checked {
+    context: SessionContext,
+    plan: LogicalPlan,
+    derives_value: bool,
+}
+
+impl Checked {
+    /// The session that runs the plan.
+    #[must_use]
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// The conformed plan: canonical columns in contract order.
+    #[must_use]
+    pub fn plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
+    /// Whether the value of an event is computed as price × quantity.
+    #[must_use]
+    pub fn derives_value(&self) -> bool {
+        self.derives_value
+    }
+}
+
+/// One problem of a query, with its place in the file.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// The rule that is broken.
+    pub rule: &'static Rule,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+    /// Where, if the select list tells.
+    pub location: Option<Location>,
+    /// Whether the query cannot be run.
+    pub is_error: bool,
+}
+
+/// Takes the `SET postback.*` of the file into `settings`.
+///
+/// # Errors
+/// As [`Settings::set`], with the place in the file.
+pub fn apply_settings(file: &QueryFile, settings: &mut Settings) -> Result<()> {
+    for assignment in &file.settings {
+        settings
+            .set(&assignment.name, &assignment.value, Origin::Set)
+            .map_err(|error| error.at(file.locate(assignment.span)))?;
+    }
+    Ok(())
+}
+
+/// A session with the settings as `postback.*` options and every function registered.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] if DataFusion cannot be started.
+pub fn session(settings: &Settings, resources: Resources) -> Result<SessionContext> {
+    let mut config = SessionConfig::new().with_information_schema(true).with_target_partitions(resources.partitions);
+    let options = config.options_mut();
+    options.sql_parser.collect_spans = true;
+    options.execution.parquet.coerce_int96 = Some("us".into());
+    options.execution.parquet.binary_as_string = true;
+    options.extensions.insert(settings.clone());
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_limit(resources.memory_limit, 1.0)
+        .build_arc()
+        .map_err(|error| Error::new(ErrorKind::Internal, "the query engine does not start").source(error))?;
+    let mut context = SessionContext::new_with_config_rt(config, runtime);
+    functions::register(&mut context, &Defaults { zone: settings.timezone(), region: settings.default_region() })
+        .map_err(|error| Error::new(ErrorKind::Internal, "the functions cannot be registered").source(error))?;
+    Ok(context)
+}
+
+/// Plans the query of `file` in `context`.
+///
+/// # Errors
+/// [`ErrorKind::Sql`] for what does not plan, [`ErrorKind::Source`] for sources that cannot be read,
+/// [`ErrorKind::Usage`] for engine settings and parameters.
+pub async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parameters) -> Result<Planned> {
+    for assignment in &file.engine_settings {
+        let set = context.state_ref().write().config_mut().options_mut().set(&assignment.name, &assignment.value);
+        set.map_err(|error| {
+            Error::new(ErrorKind::Usage, file::first_line(&error)).at(file.locate(assignment.span)).source(error)
+        })?;
+    }
+    for definition in &file.definitions {
+        define(&context, file, definition).await?;
+    }
+    let query = Statement::Statement(Box::new(ast::Statement::Query(file.query.clone())));
+    let plan = plan_statement(&context, file, query).await?;
+    let plan = insert_names(plan, file)?;
+    Ok(Planned { context, plan: parameters.bind(plan)? })
+}
+
+/// Runs the query of `file` in `context` and returns its rows, without any judgement of the contract.
+///
+/// # Errors
+/// As [`plan`], and as [`run_error`] while reading.
+pub async fn collect(
+    context: SessionContext,
+    file: &QueryFile,
+    parameters: &Parameters,
+) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    let planned = plan(context, file, parameters).await?;
+    let frame = planned.context.execute_logical_plan(planned.plan).await.map_err(|error| file.plan_error(error))?;
+    let schema = Arc::clone(frame.schema().inner());
+    Ok((schema, frame.collect().await.map_err(run_error)?))
+}
+
+/// Judges the columns of `planned` and conforms it; the query is `None` where a diagnosis is an error.
+///
+/// # Errors
+/// [`ErrorKind::Sql`] if DataFusion refuses the conformed plan, such as a sum over text.
+pub fn check(planned: Planned, file: &QueryFile, settings: &Settings) -> Result<(Vec<Diagnosis>, Option<Checked>)> {
+    let folds = settings.text("fold") == Some("contents");
+    let given = Given {
+        event_source: settings.event_source(),
+        event_source_id: settings.text("event_source_id").is_some(),
+        event: settings.text("event").is_some(),
+        currency: settings.text("currency").is_some(),
+        timezone: settings.timezone().is_some(),
+        extra_properties: settings.text("extra_columns") == Some("properties"),
+        fold: folds,
+    };
+    let (roles, findings) = plan::judge(&columns(&planned.plan), &given);
+    let diagnoses: Vec<Diagnosis> = findings
+        .into_iter()
+        .map(|finding| Diagnosis {
+            is_error: finding.is_error(),
+            rule: finding.rule,
+            location: finding.column.and_then(|index| file.column_span(index)).and_then(|span| file.locate(span)),
+            message: finding.message,
+            help: finding.help,
+        })
+        .collect();
+    if diagnoses.iter().any(|diagnosis| diagnosis.is_error) {
+        return Ok((diagnoses, None));
+    }
+    let has = |column: &str| roles.iter().any(|role| matches!(role, Role::Field(field) if field.column == column));
+    let fold_value = fold_value(settings);
+    let derives_value =
+        has("price") && has("quantity") && (!has("value") || folds && fold_value == FoldValue::PriceQuantity);
+    let plan =
+        conform::conform(planned.plan, &roles, folds.then_some(fold_value)).map_err(|error| file.plan_error(error))?;
+    Ok((diagnoses, Some(Checked { context: planned.context, plan, derives_value })))
+}
+
+/// `postback.fold_value`.
+#[must_use]
+pub fn fold_value(settings: &Settings) -> FoldValue {
+    match settings.text("fold_value") {
+        Some("sum") => FoldValue::Sum,
+        Some("same") => FoldValue::Same,
+        _ => FoldValue::PriceQuantity,
+    }
+}
+
+async fn define(context: &SessionContext, file: &QueryFile, definition: &Statement) -> Result<()> {
+    if let Statement::CreateExternalTable(table) = definition
+        && table.columns.is_empty()
+        && table.options.is_empty()
+        && table.table_partition_cols.is_empty()
+    {
+        let opened = sources::open(&context.state(), file.folder(), &table.locations, Some(&table.file_type)).await?;
+        let reference = TableReference::from(table.name.to_string());
+        return match context.register_table(reference, opened) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(file.plan_error(error)),
+        };
+    }
+    let definition = match definition {
+        Statement::CreateExternalTable(table) => Statement::CreateExternalTable(absolute(table, file)),
+        other => other.clone(),
+    };
+    let plan = plan_statement(context, file, definition).await?;
+    context.execute_logical_plan(plan).await.map_err(|error| file.plan_error(error))?;
+    Ok(())
+}
+
+/// `table` with its locations made absolute, for DataFusion's own reading of explicit columns, options and partitions.
+fn absolute(table: &CreateExternalTable, file: &QueryFile) -> CreateExternalTable {
+    let locate = |location: &String| {
+        let path = file.folder().join(location);
+        let path = path.canonicalize().unwrap_or(path);
+        if path.is_dir() { format!("{}/", path.display()) } else { path.display().to_string() }
+    };
+    let locations = table
+        .locations
+        .iter()
+        .map(|location| if location.contains("://") { location.clone() } else { locate(location) });
+    CreateExternalTable { locations: locations.collect(), ..table.clone() }
+}
+
+async fn plan_statement(context: &SessionContext, file: &QueryFile, statement: Statement) -> Result<LogicalPlan> {
+    let (tables, _) = resolve_table_references(&statement, true).map_err(|error| file.plan_error(error))?;
+    let mut opened = HashSet::new();
+    for table in tables {
+        let TableReference::Bare { table: name } = &table else { continue };
+        let is_known = context.table_exist(table.clone()).map_err(|error| file.plan_error(error))?;
+        if !is_known && sources::is_location(name) && opened.insert(name.to_string()) {
+            let source = sources::open(&context.state(), file.folder(), &[name.to_string()], None).await?;
+            context.register_table(table.clone(), source).map_err(|error| file.plan_error(error))?;
+        }
+    }
+    let is_query =
+        matches!(&statement, Statement::Statement(inner) if matches!(inner.as_ref(), ast::Statement::Query(_)));
+    let plan = context.state().statement_to_plan(statement).await.map_err(|error| file.plan_error(error))?;
+    if is_query {
+        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        read_only.verify_plan(&plan).map_err(|error| file.plan_error(error))?;
+    }
+    Ok(plan)
+}
+
+/// The columns of the result under the names of `INSERT INTO postback.events (…)`, where it gives any.
+fn insert_names(plan: LogicalPlan, file: &QueryFile) -> Result<LogicalPlan> {
+    if file.insert_columns.is_empty() {
+        return Ok(plan);
+    }
+    let count = plan.schema().fields().len();
+    if count != file.insert_columns.len() {
+        let message = format!("INSERT names {} columns, but the SELECT returns {count}", file.insert_columns.len());
+        return Err(Error::new(ErrorKind::Sql, message));
+    }
+    let columns = plan.schema().columns();
+    let renamed =
+        columns.into_iter().zip(&file.insert_columns).map(|(column, name)| Expr::Column(column).alias(&name.value));
+    let renamed = renamed.collect::<Vec<_>>();
+    LogicalPlanBuilder::from(plan)
+        .project(renamed)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| file.plan_error(error))
+}
+
+fn columns(plan: &LogicalPlan) -> Vec<Column> {
+    let mut top = plan;
+    while let LogicalPlan::Sort(_) | LogicalPlan::Limit(_) = top {
+        top = top.inputs()[0];
+    }
+    let literal = |index: usize| -> Option<String> {
+        let LogicalPlan::Projection(projection) = top else { return None };
+        match projection.expr.get(index)?.clone().unalias_nested().data {
+            Expr::Literal(ScalarValue::Utf8(text) | ScalarValue::Utf8View(text) | ScalarValue::LargeUtf8(text), _) => {
+                text
+            }
+            _ => None,
+        }
+    };
+    let fields = plan.schema().fields().iter().enumerate();
+    fields
+        .map(|(index, field)| Column {
+            name: field.name().clone(),
+            data_type: field.data_type().clone(),
+            literal: literal(index),
+        })
+        .collect()
+}
+
+/// Turns an error from running a query into one with the kind it deserves: our own pass through, the rest is a source.
+#[must_use]
+pub fn run_error(error: DataFusionError) -> Error {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast::<Error>() {
+            Ok(ours) => *ours,
+            Err(other) => Error::new(ErrorKind::Source, other.to_string()).source(other),
+        },
+        DataFusionError::Context(_, inner) => run_error(*inner),
+        DataFusionError::Shared(shared) => match Arc::try_unwrap(shared) {
+            Ok(inner) => run_error(inner),
+            Err(shared) => Error::new(ErrorKind::Source, file::first_line(&shared)).source(shared),
+        },
+        DataFusionError::ResourcesExhausted(message) => {
+            Error::new(ErrorKind::Internal, message).hint("raise postback.memory_limit, or read less at once")
+        }
+        DataFusionError::Execution(message) => Error::new(ErrorKind::Sql, message),
+        other => Error::new(ErrorKind::Source, format!("reading failed: {}", file::first_line(&other))).source(other),
+    }
+}

@@ -1,0 +1,101 @@
+//! Typed parameters: `$name` placeholders bound from `--param name=value`, never text substitution.
+
+use std::collections::BTreeMap;
+
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::logical_expr::LogicalPlan;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The parameter that is always there: the start of the last successful run of the query.
+const LAST_SUCCESS: &str = "last_success";
+
+/// Values for `$name`, as given on the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Parameters {
+    values: BTreeMap<String, String>,
+    last_success: i64,
+}
+
+impl Parameters {
+    /// Parameters with `$last_success` at `last_success` Unix seconds; 0 when the query never succeeded, so that an
+    /// incremental window takes everything the first time.
+    #[must_use]
+    pub fn new(last_success: i64) -> Self {
+        Self { values: BTreeMap::new(), last_success }
+    }
+
+    /// Takes one `name=value`.
+    ///
+    /// # Errors
+    /// Text without `=`, a name given twice, and `$last_success`, which nobody can give.
+    pub fn add(&mut self, assignment: &str) -> Result<()> {
+        let usage =
+            |message: String| Error::new(ErrorKind::Usage, message).hint("for example --param since=2026-11-01");
+        let (name, value) =
+            assignment.split_once('=').ok_or_else(|| usage(format!("`--param {assignment}` has no `=`")))?;
+        let name = name.trim_start_matches('$');
+        if name.is_empty() || name == LAST_SUCCESS {
+            return Err(usage(format!("`{name}` is no name for a parameter")));
+        }
+        if self.values.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(usage(format!("the parameter `{name}` is given twice")));
+        }
+        Ok(())
+    }
+
+    /// Binds every placeholder of `plan`, each to the type its place in the query asks for.
+    ///
+    /// # Errors
+    /// A placeholder without a value, a value without a placeholder, and text that is no value of the type.
+    pub fn bind(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let types = plan
+            .get_parameter_types()
+            .map_err(|error| Error::new(ErrorKind::Sql, "the parameters cannot be typed").source(error))?;
+        let named = |name: &str| types.contains_key(&format!("${name}"));
+        if let Some(unused) = self.values.keys().find(|name| !named(name)) {
+            return Err(Error::new(ErrorKind::Usage, format!("the query has no parameter `${unused}`")));
+        }
+        if types.is_empty() {
+            return Ok(plan);
+        }
+        let mut values = Vec::with_capacity(types.len());
+        for (placeholder, data_type) in &types {
+            let name = placeholder.trim_start_matches('$');
+            values.push((name.to_owned(), self.value(name, data_type.as_ref())?));
+        }
+        let values: Vec<(&str, ScalarValue)> =
+            values.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        plan.with_param_values(ParamValues::from(values))
+            .map_err(|error| Error::new(ErrorKind::Usage, "the parameters cannot be bound").source(error))
+    }
+
+    fn value(&self, name: &str, data_type: Option<&DataType>) -> Result<ScalarValue> {
+        if name == LAST_SUCCESS {
+            let start = ScalarValue::TimestampSecond(Some(self.last_success), Some("UTC".into()));
+            return match data_type {
+                Some(data_type) => start.cast_to(data_type).map_err(|error| {
+                    Error::new(ErrorKind::Sql, format!("`$last_success` is a timestamp, not {data_type}")).source(error)
+                }),
+                None => Ok(start),
+            };
+        }
+        let Some(text) = self.values.get(name) else {
+            return Err(Error::new(ErrorKind::Usage, format!("the parameter `${name}` has no value"))
+                .hint(format!("add --param {name}=…")));
+        };
+        let data_type = match data_type {
+            None => DataType::Utf8,
+            // `date + interval` questions are asked of timestamps of any unit; text carries microseconds.
+            Some(DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, zone)) => {
+                DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+            }
+            Some(data_type) => data_type.clone(),
+        };
+        ScalarValue::try_from_string(text.clone(), &data_type).map_err(|error| {
+            Error::new(ErrorKind::Usage, format!("`{text}` is no {data_type} for the parameter `${name}`"))
+                .source(error)
+        })
+    }
+}

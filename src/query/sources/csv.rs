@@ -1,0 +1,216 @@
+//! The schema of delimited text: Arrow's inference, corrected where it would damage an identity or move a time.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::csv::ReaderBuilder;
+use datafusion::arrow::csv::reader::Format;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::arrow::error::ArrowError;
+
+use super::sniff::{self, Recognised, SAMPLE_BYTES, SAMPLE_ROWS};
+use crate::contract::{Kind, fields};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Words of a column name that make it an identity or a code: text, whatever its values look like.
+const TEXT_WORDS: &[&str] = &[
+    "email",
+    "mail",
+    "phone",
+    "mobile",
+    "cell",
+    "tel",
+    "telephone",
+    "msisdn",
+    "fax",
+    "id",
+    "ids",
+    "uuid",
+    "guid",
+    "zip",
+    "zipcode",
+    "postal",
+    "postcode",
+    "plz",
+    "sku",
+    "ean",
+    "gtin",
+    "upc",
+    "isbn",
+    "barcode",
+    "ip",
+];
+/// The same, as the last word only: `order_number` is a code, `number_of_items` is not.
+const LAST_TEXT_WORDS: &[&str] = &["number", "no", "nr", "code"];
+
+/// The schema of `files`, which must share a header; `None` if none of them has a row below it.
+///
+/// A column is text when its name says that it identifies something, or when a value has a leading zero or plus. A
+/// timestamp column whose values carry an offset becomes UTC; where only some do, it stays text.
+///
+/// # Errors
+/// [`ErrorKind::Source`] if a file cannot be read or has another header than the first.
+pub(super) fn infer(files: &[&Path], recognised: &Recognised, delimiter: u8) -> Result<Option<Schema>> {
+    let mut merged: Option<(Schema, &Path)> = None;
+    for file in files {
+        let (schema, rows) = infer_one(file, recognised, delimiter)?;
+        let names = |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        match &mut merged {
+            Some((first, first_file)) if names(first) != names(&schema) => {
+                return Err(Error::new(ErrorKind::Source, "the files have different header lines")
+                    .context("file", first_file.display())
+                    .context("file", file.display()));
+            }
+            Some((first, _)) if rows > 0 => *first = widen(first, &schema),
+            Some(_) => {}
+            None if rows > 0 => merged = Some((schema, file)),
+            None => {}
+        }
+    }
+    Ok(merged.map(|(schema, _)| schema))
+}
+
+fn infer_one(file: &Path, recognised: &Recognised, delimiter: u8) -> Result<(Schema, usize)> {
+    let malformed = |error: ArrowError| {
+        Error::new(ErrorKind::Source, format!("`{}` is no well-formed delimited text", file.display())).source(error)
+    };
+    let mut content = sniff::sample(file, recognised.compression, SAMPLE_BYTES)?;
+    if content.len() as u64 == SAMPLE_BYTES {
+        // The sample ends inside a record.
+        content.truncate(content.iter().rposition(|byte| *byte == b'\n').map_or(content.len(), |end| end + 1));
+    }
+    let format = Format::default().with_header(true).with_delimiter(delimiter);
+    let (inferred, rows) = format.infer_schema(content.as_slice(), Some(SAMPLE_ROWS)).map_err(malformed)?;
+    let text = inferred.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect::<Vec<_>>();
+    let reader = ReaderBuilder::new(Arc::new(Schema::new(text)))
+        .with_format(format)
+        .with_batch_size(SAMPLE_ROWS)
+        .with_bounds(0, SAMPLE_ROWS)
+        .build(content.as_slice())
+        .map_err(malformed)?;
+    let batches = reader.collect::<Result<Vec<RecordBatch>, _>>().map_err(malformed)?;
+    let fields = inferred.fields().iter().enumerate().map(|(index, field)| {
+        let values = batches.iter().flat_map(|batch| batch.column(index).as_string::<i32>().iter().flatten());
+        Field::new(field.name(), corrected(field.name(), field.data_type(), values), true)
+    });
+    Ok((Schema::new(fields.collect::<Vec<_>>()), rows))
+}
+
+fn corrected<'a>(name: &str, inferred: &DataType, mut values: impl Iterator<Item = &'a str>) -> DataType {
+    match inferred {
+        DataType::Int64 | DataType::Float64 => {
+            let is_code = |value: &str| {
+                let digits = value.strip_prefix('-').unwrap_or(value).as_bytes();
+                matches!(digits, [b'+', ..]) || matches!(digits, [b'0', next, ..] if next.is_ascii_digit())
+            };
+            if identifies(name) || values.any(is_code) { DataType::Utf8 } else { inferred.clone() }
+        }
+        DataType::Timestamp(unit, _) => {
+            let (mut zoned, mut zoneless) = (false, false);
+            for value in values.filter(|value| !value.is_empty()) {
+                let clock =
+                    value.get(19..).unwrap_or_default().trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+                *(if clock.is_empty() { &mut zoneless } else { &mut zoned }) = true;
+            }
+            match (zoned, zoneless) {
+                (true, true) => DataType::Utf8,
+                (true, false) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+                _ => DataType::Timestamp(*unit, None),
+            }
+        }
+        // A column without a value in the sample may hold anything below it.
+        DataType::Null => DataType::Utf8,
+        other => other.clone(),
+    }
+}
+
+/// Whether a column of this name holds an identity or a code.
+fn identifies(name: &str) -> bool {
+    let of_contract = fields::find(name).is_some_and(|field| {
+        !matches!(
+            field.kind,
+            Kind::Amount | Kind::Number | Kind::Numbers | Kind::Integer | Kind::Quantity | Kind::Boolean | Kind::Time
+        )
+    });
+    let words = words(name);
+    of_contract
+        || words.iter().any(|word| TEXT_WORDS.contains(&word.as_str()))
+        || words.last().is_some_and(|word| LAST_TEXT_WORDS.contains(&word.as_str()))
+}
+
+/// The words of `customerId`, `CUSTOMER_ID` or `customer id`, in lower case.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut previous_is_lower = false;
+    for letter in name.chars() {
+        if !letter.is_alphanumeric() || (letter.is_uppercase() && previous_is_lower) {
+            words.push(String::new());
+        }
+        if letter.is_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(letter.to_lowercase());
+        }
+        previous_is_lower = letter.is_lowercase();
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The types that hold the values of both schemas, column by column.
+fn widen(left: &Schema, right: &Schema) -> Schema {
+    let fields = left.fields().iter().zip(right.fields()).map(|(left, right)| {
+        let data_type = match (left.data_type(), right.data_type()) {
+            (left, right) if left == right => left.clone(),
+            (DataType::Int64, DataType::Float64) | (DataType::Float64, DataType::Int64) => DataType::Float64,
+            _ => DataType::Utf8,
+        };
+        Field::new(left.name(), data_type, true)
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_identify_are_told_from_names_that_count() {
+        for name in [
+            "customer_id",
+            "OrderID",
+            "customerId",
+            "Billing Postal Code",
+            "phone2_mobile",
+            "invoice_number",
+            "email",
+            "sku",
+        ] {
+            assert!(identifies(name), "{name}");
+        }
+        for name in ["paid", "total", "number_of_items", "quantity", "valid", "price", "unit_price", "grid"] {
+            assert!(!identifies(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_leading_zero_or_plus_makes_a_column_text() {
+        let corrected = |values: &[&str]| corrected("a", &DataType::Int64, values.iter().copied());
+        assert_eq!(corrected(&["1", "007"]), DataType::Utf8);
+        assert_eq!(corrected(&["0", "10", "-5"]), DataType::Int64);
+        assert_eq!(super::corrected("a", &DataType::Float64, ["0.5", "-0.5"].into_iter()), DataType::Float64);
+    }
+
+    #[test]
+    fn offsets_decide_whether_a_timestamp_is_utc() {
+        let naive = DataType::Timestamp(TimeUnit::Second, None);
+        let corrected = |values: &[&str]| corrected("a", &naive, values.iter().copied());
+        assert_eq!(corrected(&["2025-01-01 10:00:00"]), naive);
+        assert_eq!(
+            corrected(&["2025-01-01T10:00:00Z", "2025-01-01T10:00:00+02:00"]),
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        );
+        assert_eq!(corrected(&["2025-01-01T10:00:00Z", "2025-01-01T10:00:00"]), DataType::Utf8);
+    }
+}

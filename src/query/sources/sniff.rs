@@ -1,0 +1,181 @@
+//! Recognises a file by its first bytes, never by its name.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use datafusion::common::parsers::CompressionTypeVariant;
+use flate2::read::MultiGzDecoder;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Bytes of decompressed text that recognition and inference look at, per file.
+pub(super) const SAMPLE_BYTES: u64 = 8 << 20;
+/// Rows that inference looks at, per file.
+pub(super) const SAMPLE_ROWS: usize = 20_000;
+/// Bytes that tell a format.
+const HEAD_BYTES: u64 = 64 << 10;
+/// Delimiters of delimited text, the likelier first.
+const DELIMITERS: [u8; 4] = [b',', b'\t', b'|', b';'];
+
+/// What a file turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Recognised {
+    pub(super) format: Format,
+    pub(super) compression: CompressionTypeVariant,
+}
+
+/// Formats that can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Parquet,
+    /// Delimited text with a header line.
+    Csv {
+        delimiter: u8,
+    },
+    /// One JSON object a line.
+    NdJson,
+    /// One JSON array of objects.
+    JsonArray,
+}
+
+impl Recognised {
+    /// Whether `STORED AS declared` names this format.
+    pub(super) fn is_called(&self, declared: &str) -> bool {
+        match declared.to_ascii_uppercase().as_str() {
+            "PARQUET" => self.format == Format::Parquet,
+            "CSV" | "TSV" => matches!(self.format, Format::Csv { .. }),
+            "JSON" | "NDJSON" => matches!(self.format, Format::NdJson | Format::JsonArray),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Recognised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.format {
+            Format::Parquet => "Parquet",
+            Format::Csv { delimiter: b'\t' } => "TSV",
+            Format::Csv { delimiter: b'|' } => "pipe-separated text",
+            Format::Csv { delimiter: b';' } => "semicolon-separated text",
+            Format::Csv { .. } => "CSV",
+            Format::NdJson => "NDJSON",
+            Format::JsonArray => "a JSON array",
+        })?;
+        match self.compression {
+            CompressionTypeVariant::GZIP => f.write_str(" in gzip"),
+            CompressionTypeVariant::ZSTD => f.write_str(" in zstd"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Recognises `file`; `None` if it has no byte, or no byte but white space.
+///
+/// # Errors
+/// [`ErrorKind::Source`] if it cannot be read or is of a format that cannot be read.
+pub(super) fn recognise(file: &Path) -> Result<Option<Recognised>> {
+    let mut magic = Vec::new();
+    open(file)?.take(8).read_to_end(&mut magic).map_err(|error| unreadable(file, error))?;
+    let refuse = |what: &str, hint: &str| {
+        Err(Error::new(ErrorKind::Source, format!("`{}` is {what}", file.display())).hint(hint))
+    };
+    let compression = match magic.as_slice() {
+        [] => return Ok(None),
+        [b'P', b'A', b'R', b'1', ..] => {
+            return Ok(Some(Recognised { format: Format::Parquet, compression: CompressionTypeVariant::UNCOMPRESSED }));
+        }
+        [b'P', b'A', b'R', b'E', ..] => return refuse("an encrypted Parquet file", "export it without encryption"),
+        [b'A', b'R', b'R', b'O', b'W', b'1', ..] => return refuse("an Arrow IPC file", "export Parquet, CSV or JSON"),
+        [b'O', b'b', b'j', 1, ..] => return refuse("an Avro file", "export Parquet, CSV or JSON"),
+        [b'B', b'Z', b'h', ..] => return refuse("compressed with bzip2", "use gzip or zstd"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => return refuse("compressed with xz", "use gzip or zstd"),
+        [b'P', b'K', 3, 4, ..] => return refuse("a zip archive or a spreadsheet", "export CSV, or unpack it"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return refuse("UTF-16 text", "export UTF-8"),
+        [0x1f, 0x8b, ..] => CompressionTypeVariant::GZIP,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => CompressionTypeVariant::ZSTD,
+        _ => CompressionTypeVariant::UNCOMPRESSED,
+    };
+    let head = sample(file, compression, HEAD_BYTES)?;
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+    let format = match head.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => return Ok(None),
+        Some(b'{') => Format::NdJson,
+        Some(b'[') => Format::JsonArray,
+        Some(_) if head.contains(&0) => return refuse("binary and of no known format", "export Parquet, CSV or JSON"),
+        Some(_) => Format::Csv { delimiter: delimiter(head) },
+    };
+    Ok(Some(Recognised { format, compression }))
+}
+
+/// Whether a JSON array has no element.
+pub(super) fn is_empty_array(file: &Path, recognised: &Recognised) -> bool {
+    sample(file, recognised.compression, HEAD_BYTES)
+        .is_ok_and(|head| head.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(3).eq(*b"[]"))
+}
+
+/// The first `limit` bytes of the decompressed content.
+///
+/// # Errors
+/// [`ErrorKind::Source`] if the file cannot be read or its compression is damaged.
+pub(super) fn sample(file: &Path, compression: CompressionTypeVariant, limit: u64) -> Result<Vec<u8>> {
+    let raw = open(file)?;
+    let mut content = Vec::new();
+    let read = match compression {
+        CompressionTypeVariant::GZIP => MultiGzDecoder::new(raw).take(limit).read_to_end(&mut content),
+        CompressionTypeVariant::ZSTD => {
+            zstd::Decoder::new(raw).and_then(|decoder| decoder.take(limit).read_to_end(&mut content))
+        }
+        _ => raw.take(limit).read_to_end(&mut content),
+    };
+    read.map_err(|error| unreadable(file, error))?;
+    Ok(content)
+}
+
+fn open(file: &Path) -> Result<File> {
+    File::open(file).map_err(|error| unreadable(file, error))
+}
+
+fn unreadable(file: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Source, format!("cannot read `{}`", file.display())).source(error)
+}
+
+/// The delimiter that splits the header line most often, outside quotes.
+fn delimiter(head: &[u8]) -> u8 {
+    let mut counts = [0_usize; DELIMITERS.len()];
+    let mut quoted = false;
+    for byte in head {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\n' if !quoted => break,
+            _ if quoted => {}
+            byte => {
+                if let Some(index) = DELIMITERS.iter().position(|delimiter| delimiter == byte) {
+                    counts[index] += 1;
+                }
+            }
+        }
+    }
+    let most = counts.iter().copied().max().unwrap_or(0);
+    let first = counts.iter().position(|count| *count == most).unwrap_or(0);
+    DELIMITERS[first]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_line_tells_the_delimiter() {
+        for (head, expected) in [
+            ("a,b;c,d\n;;;;;", b','),
+            ("a\tb\tc\n", b'\t'),
+            ("a|b\n", b'|'),
+            ("\"a,b,c\";d\n", b';'),
+            ("alone\n", b','),
+        ] {
+            assert_eq!(delimiter(head.as_bytes()), expected, "{head}");
+        }
+    }
+}

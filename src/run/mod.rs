@@ -1,0 +1,304 @@
+//! A run: the rows of a checked query, counted by a preflight and then delivered, with one account at the end.
+//!
+//! Only this module turns settings into the small structs that the stages take. Preflight, dry run and delivery run
+//! the same plan through the same sink; what differs is whether the [`Intake`] hands batches on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datafusion::common::TableReference;
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::physical_plan::collect;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use tokio::sync::{mpsc, watch};
+
+pub use self::intake::Intake;
+use self::intake::Onward;
+pub use self::progress::{Phase, Progress, Reading};
+pub use self::sample::{Sample, sample};
+pub use self::sink::{EventsSink, EventsTable};
+pub use self::stage::{Stage, Staged};
+pub use self::tally::{Fault, Tally};
+use crate::delivery::{self, Report, Settled, Transport};
+use crate::encode::{Batcher, Envelope};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::Store;
+use crate::ledger::keys::Keys;
+use crate::query::{self, Checked};
+use crate::settings::{Settings, Share};
+use crate::validate::Policy;
+
+mod intake;
+mod progress;
+mod sample;
+mod sink;
+mod stage;
+mod tally;
+
+/// Batches that wait between the sink and the driver: a thousand events or a megabyte each.
+const QUEUED_BATCHES: usize = 16;
+/// Settled batches that wait to be counted.
+const QUEUED_SETTLED: usize = 64;
+
+/// The resolved values a run works with.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What rows are judged by.
+    pub policy: Policy,
+    /// What requests carry beside events.
+    pub envelope: Envelope,
+    /// Events in one request.
+    pub batch_events: usize,
+    /// Bytes in one request body.
+    pub batch_bytes: usize,
+    /// Batches judged at the same time.
+    pub tasks: usize,
+    /// How requests are paced and repeated.
+    pub delivery: delivery::Options,
+    /// More rejected rows than this, and nothing is sent.
+    pub max_rejects: Share,
+    /// Fewer rows than this, and nothing is sent.
+    pub min_rows: u64,
+}
+
+impl Job {
+    /// The values of `settings`, at `now` Unix seconds unless `postback.as_of` says otherwise.
+    #[must_use]
+    pub fn resolve(settings: &Settings, now: i64, tasks: usize) -> Self {
+        let seconds = |name| i64::try_from(settings.seconds(name)).unwrap_or(i64::MAX);
+        let count = |name| usize::try_from(settings.count(name)).unwrap_or(usize::MAX);
+        let text = |name| settings.text(name).map(Arc::from);
+        Self {
+            policy: Policy {
+                now: settings.as_of().unwrap_or(now),
+                zone: settings.timezone(),
+                region: settings.default_region(),
+                event_source: settings.event_source(),
+                event_source_id: text("event_source_id"),
+                event: text("event"),
+                currency: text("currency"),
+                max_event_age: seconds("max_event_age"),
+                future_tolerance: seconds("future_tolerance"),
+                limited_data_use: settings.text("limited_data_use").map(|value| value == "true"),
+                reject_bad_optional: settings.text("on_bad_optional") == Some("reject"),
+                fold_value: query::fold_value(settings),
+            },
+            envelope: Envelope { test_event_code: None, partner_name: text("partner_name") },
+            batch_events: count("batch_events"),
+            batch_bytes: settings
+                .bytes("batch_bytes")
+                .and_then(|bytes| usize::try_from(bytes).ok())
+                .unwrap_or(usize::MAX),
+            tasks,
+            delivery: delivery::Options {
+                rate: u32::try_from(settings.count("requests_per_second")).unwrap_or(u32::MAX),
+                concurrency: u16::try_from(settings.count("concurrency")).unwrap_or(u16::MAX),
+                give_up_after: Duration::from_secs(settings.seconds("give_up_after")),
+                ..delivery::Options::default()
+            },
+            max_rejects: settings.max_rejects(),
+            min_rows: settings.count("min_rows"),
+        }
+    }
+
+    /// Judges the thresholds of an account.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejects`] naming the threshold that is not met.
+    pub fn judge(&self, tally: &Tally) -> Result<()> {
+        if tally.rows < self.min_rows {
+            let message =
+                format!("the query returned {} rows, fewer than postback.min_rows = {}", tally.rows, self.min_rows);
+            return Err(Error::new(ErrorKind::Rejects, message));
+        }
+        if self.max_rejects.is_exceeded(tally.rejected, tally.events) {
+            let message = format!(
+                "{} of {} events are rejected, more than postback.max_rejects allows",
+                tally.rejected, tally.events
+            );
+            return Err(Error::new(ErrorKind::Rejects, message).hint("mend the rows above, or raise --max-rejects"));
+        }
+        Ok(())
+    }
+}
+
+/// What a full pass over the rows found, before anything is sent.
+#[derive(Debug)]
+pub struct Preflight {
+    /// The account; what would be sent is unsent.
+    pub tally: Tally,
+    conflicts: Keys,
+    /// The executed plan with its metrics, as EXPLAIN ANALYZE shows it.
+    pub plan: String,
+}
+
+/// The end of a run.
+#[derive(Debug)]
+pub struct Account {
+    /// Where every row and event is.
+    pub tally: Tally,
+    /// What delivery did, if there was one.
+    pub report: Option<Report>,
+    /// The executed plan with its metrics, as EXPLAIN ANALYZE shows it.
+    pub plan: String,
+    /// Wall time of reading and sending.
+    pub elapsed: Duration,
+}
+
+impl Account {
+    /// What keeps the run from being a success, the gravest first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] for an account that does not balance, [`ErrorKind::Credentials`],
+    /// [`ErrorKind::Incomplete`] and [`ErrorKind::Held`] for events that were not accepted, [`ErrorKind::Rejects`] for
+    /// thresholds.
+    pub fn verdict(&self, job: &Job) -> Result<()> {
+        let tally = &self.tally;
+        if !tally.is_balanced() {
+            return Err(Error::new(ErrorKind::Rejects, "the account does not balance")
+                .hint("this is a defect of postback: please report it"));
+        }
+        if let Some(stop) = self.report.as_ref().and_then(|report| report.stop.as_ref()) {
+            return Err(stop.to_error());
+        }
+        if self.report.is_some() && tally.held > 0 {
+            return Err(Error::new(
+                ErrorKind::Held,
+                format!("{} events may have been accepted, and need a decision", tally.held),
+            ));
+        }
+        if self.report.is_some() && tally.unsent > 0 {
+            return Err(Error::new(ErrorKind::Incomplete, format!("{} events are not sent yet", tally.unsent))
+                .hint("run the same command again to send them"));
+        }
+        job.judge(tally)
+    }
+}
+
+/// Reads and judges every row and sends nothing.
+///
+/// # Errors
+/// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading.
+pub async fn preflight(
+    checked: &Checked,
+    job: &Job,
+    store: &Arc<dyn Store>,
+    progress: &Arc<Progress>,
+) -> Result<Preflight> {
+    let intake = Intake::counting(Arc::clone(store), Arc::clone(progress));
+    let (intake, plan) = insert(checked, job, store.as_ref(), intake).await?;
+    let (tally, conflicts) = intake.into_parts();
+    Ok(Preflight { tally, conflicts, plan })
+}
+
+/// Reads, judges and sends every row.
+///
+/// With a `preflight`, all rows of conflicting events are left out, and a source that yields other rows than before
+/// fails the run; without one, the first of conflicting rows is sent.
+///
+/// # Errors
+/// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading. What the API says is in the account.
+pub async fn deliver<T: Transport>(
+    checked: &Checked,
+    job: &Job,
+    preflight: Option<Preflight>,
+    transport: T,
+    store: &Arc<dyn Store>,
+    progress: &Arc<Progress>,
+    stop: watch::Receiver<bool>,
+) -> Result<Account> {
+    let start = Instant::now();
+    let (batches, queued) = mpsc::channel(QUEUED_BATCHES);
+    let (settled, settlements) = mpsc::channel(QUEUED_SETTLED);
+    progress.deliver(preflight.as_ref().map_or(0, |preflight| preflight.tally.unsent));
+    let driver =
+        tokio::spawn(delivery::deliver(queued, transport, Arc::clone(store), job.delivery.clone(), settled, stop));
+    let counter = tokio::spawn(count(settlements, Arc::clone(progress)));
+    let expected = preflight.as_ref().map(|preflight| preflight.tally.clone());
+    let onward = Onward {
+        batcher: Batcher::new(job.batch_events, job.batch_bytes, job.envelope.clone()),
+        batches,
+        stops_early: expected.is_some(),
+    };
+    let conflicts = preflight.map(|preflight| preflight.conflicts).unwrap_or_default();
+    let intake = Intake::delivering(Arc::clone(store), Arc::clone(progress), conflicts, onward);
+    let inserted = insert(checked, job, store.as_ref(), intake).await;
+    // The intake is gone, so the driver runs out of batches and both tasks end.
+    let report = driver.await.map_err(crashed)??;
+    let settled = counter.await.map_err(crashed)?;
+    let (intake, plan) = inserted?;
+    let (mut tally, _) = intake.into_parts();
+    if let Some(expected) = expected {
+        if report.stop.is_some() {
+            // Rows behind the stop were not read again: the preflight knows them.
+            let faults = expected.faults.clone();
+            tally = Tally { faults, unsent: 0, ..expected.clone() };
+            let known = settled.accepted + settled.rejected + settled.held;
+            tally.unsent = expected.unsent.saturating_sub(known);
+            return Ok(Account {
+                tally: add(tally, &Tally { unsent: 0, ..settled }),
+                report: Some(report),
+                plan,
+                elapsed: start.elapsed(),
+            });
+        }
+        if (expected.rows, expected.events, expected.rejected) != (tally.rows, tally.events, tally.rejected) {
+            let message = format!(
+                "the source changed during the run: {} rows before, {} while sending",
+                expected.rows, tally.rows
+            );
+            return Err(Error::new(ErrorKind::Rejects, message).hint(
+                "run again when the export is complete: what was accepted is not counted twice within 48 hours",
+            ));
+        }
+    }
+    Ok(Account { tally: add(tally, &settled), report: Some(report), plan, elapsed: start.elapsed() })
+}
+
+/// Counts settled events until the driver is done.
+async fn count(mut settlements: mpsc::Receiver<Settled>, progress: Arc<Progress>) -> Tally {
+    let mut tally = Tally::default();
+    while let Some(settled) = settlements.recv().await {
+        settled.outcomes.iter().for_each(|outcome| tally.settle(outcome));
+        for (outcome, event) in settled.outcomes.iter().zip(settled.batch.events()) {
+            tally.refuse(outcome, event);
+        }
+        progress.settled(settled.outcomes.len() as u64);
+    }
+    tally
+}
+
+/// `tally` with the outcomes of `settled` in their places.
+fn add(mut tally: Tally, settled: &Tally) -> Tally {
+    tally.accepted += settled.accepted;
+    tally.rejected += settled.rejected;
+    tally.held += settled.held;
+    tally.unsent += settled.unsent;
+    tally.refusals.extend(settled.refusals.iter().map(|(reason, refused)| (reason.clone(), refused.clone())));
+    tally
+}
+
+/// Runs `INSERT INTO postback.events` over the checked plan, and returns the intake and the executed plan.
+async fn insert(checked: &Checked, job: &Job, store: &dyn Store, intake: Intake) -> Result<(Intake, String)> {
+    let schema = Arc::clone(checked.plan().schema().inner());
+    let stage = Stage::new(&schema, job.policy.clone(), store.secret())?;
+    let table = Arc::new(EventsTable::new(schema, stage, job.tasks, intake));
+    let target = provider_as_source(Arc::clone(&table) as _);
+    let name = TableReference::partial("postback", "events");
+    let state = checked.context().state();
+    let plan = LogicalPlanBuilder::insert_into(checked.plan().clone(), name, target, InsertOp::Append)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(query::run_error)?;
+    let executed = state.create_physical_plan(&plan).await.map_err(query::run_error)?;
+    collect(Arc::clone(&executed), state.task_ctx()).await.map_err(query::run_error)?;
+    let explained = DisplayableExecutionPlan::with_metrics(executed.as_ref()).indent(true).to_string();
+    drop(executed);
+    let intake = table.into_intake().ok_or_else(|| Error::new(ErrorKind::Internal, "the sink did not finish"))?;
+    Ok((intake, explained))
+}
+
+fn crashed(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "a task of the run crashed").source(error)
+}

@@ -1,0 +1,139 @@
+//! The account of a run: every row and every event is in exactly one place, or the run does not call itself a success.
+
+use std::collections::BTreeMap;
+
+use crate::event::{EncodedEvent, Outcome, Refusal};
+use crate::validate::{Rule, Severity, Violation};
+
+/// Distinct (rule, column) pairs that are kept; a query has far fewer columns × rules than this.
+const MAX_FAULTS: usize = 1_000;
+/// Row numbers that are kept of one (rule, column) pair, as examples.
+const MAX_EXAMPLES: usize = 3;
+
+/// Counts of rows and events, and the faults behind the rejects.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Rows of the query's result.
+    pub rows: u64,
+    /// Rows beyond the first of a folded event, and rows that repeat an event exactly.
+    pub folded: u64,
+    /// Events: rows less those folded.
+    pub events: u64,
+    /// The API answered with code 0.
+    pub accepted: u64,
+    /// On record as accepted before this run.
+    pub already_accepted: u64,
+    /// Refused here by a rule, or there for what they contain.
+    pub rejected: u64,
+    /// Offline events older than the API matches.
+    pub out_of_window: u64,
+    /// Possibly accepted, and not safe to repeat.
+    pub held: u64,
+    /// Not known to be accepted, and safe to send again.
+    pub unsent: u64,
+    /// Faults by rule and column.
+    pub faults: BTreeMap<(&'static str, String), Fault>,
+    /// Refusals by the API, by code and the field it named.
+    pub refusals: BTreeMap<(i64, Option<&'static str>), Refused>,
+}
+
+/// Events that the API refused for one reason.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// How many.
+    pub count: u64,
+    /// `request_id` of the first, for TikTok's support.
+    pub request_id: Option<String>,
+    /// Numbers of the first rows, from 1.
+    pub examples: Vec<u64>,
+}
+
+/// How often a rule was broken in a column.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// Whether it rejected its rows, or only warned.
+    pub severity: Severity,
+    /// How often.
+    pub count: u64,
+    /// What one of the violations says.
+    pub detail: String,
+    /// Numbers of the first rows, from 1.
+    pub examples: Vec<u64>,
+}
+
+impl Tally {
+    /// Whether every row and every event is accounted for.
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        self.rows == self.events + self.folded
+            && self.events
+                == self.accepted + self.already_accepted + self.rejected + self.out_of_window + self.held + self.unsent
+    }
+
+    /// Counts what became of one event that was offered for delivery.
+    pub fn settle(&mut self, outcome: &Outcome) {
+        *match outcome {
+            Outcome::Accepted => &mut self.accepted,
+            Outcome::Rejected(_) => &mut self.rejected,
+            Outcome::Unsent => &mut self.unsent,
+            Outcome::Held => &mut self.held,
+        } += 1;
+    }
+
+    /// Keeps why the API refused `event`, if it did.
+    pub fn refuse(&mut self, outcome: &Outcome, event: &EncodedEvent) {
+        let Outcome::Rejected(Refusal { code, field, request_id }) = outcome else { return };
+        let first = || Refused { count: 0, request_id: request_id.clone(), examples: Vec::new() };
+        let refused = self.refusals.entry((*code, *field)).or_insert_with(first);
+        refused.count += 1;
+        if refused.examples.len() < MAX_EXAMPLES {
+            refused.examples.push(event.row + 1);
+        }
+    }
+
+    /// Counts a fault of `rows` rows, of which `violation` is one.
+    pub fn record(&mut self, violation: &Violation, rows: u64) {
+        let key = (violation.rule.code, violation.column.as_deref().unwrap_or_default().to_owned());
+        if self.faults.len() >= MAX_FAULTS && !self.faults.contains_key(&key) {
+            return;
+        }
+        let fault = self.faults.entry(key).or_insert_with(|| Fault {
+            rule: violation.rule,
+            severity: violation.severity,
+            count: 0,
+            detail: violation.detail.to_string(),
+            examples: Vec::new(),
+        });
+        fault.count += rows;
+        if fault.examples.len() < MAX_EXAMPLES {
+            fault.examples.push(violation.row + 1);
+        }
+    }
+
+    /// Faults that rejected rows, then those that warned, the more frequent first.
+    #[must_use]
+    pub fn faults_by_weight(&self) -> Vec<(&str, &Fault)> {
+        let mut faults: Vec<_> = self.faults.iter().map(|((_, column), fault)| (column.as_str(), fault)).collect();
+        faults.sort_by_key(|(_, fault)| (std::cmp::Reverse(fault.severity), std::cmp::Reverse(fault.count)));
+        faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_in_no_place_unbalances_the_account() {
+        let mut tally = Tally { rows: 5, folded: 1, events: 4, rejected: 1, ..Tally::default() };
+        tally.settle(&Outcome::Accepted);
+        tally.settle(&Outcome::Unsent);
+        assert!(!tally.is_balanced());
+        tally.settle(&Outcome::Held);
+        assert!(tally.is_balanced());
+        tally.rows += 1;
+        assert!(!tally.is_balanced());
+    }
+}

@@ -1,0 +1,137 @@
+//! A server that answers as it is told and keeps what it was sent, and the binary run as a user would.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+/// The body of a success.
+pub(crate) const OK: &str = r#"{"code":0,"message":"OK","request_id":"2026112200000000000000000000000001","data":{}}"#;
+
+/// One request as it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) line: String,
+    pub(crate) headers: Vec<String>,
+    pub(crate) body: String,
+}
+
+/// One answer: status line and body.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: &'static str,
+    pub(crate) headers: &'static str,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn ok(body: &str) -> Self {
+        Self { status: "200 OK", headers: "Content-Type: application/json\r\n", body: body.to_owned() }
+    }
+}
+
+/// A server on a free loopback port. It gives its answers in order and repeats the last one.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Server {
+    pub(crate) fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let answers = Arc::new(Mutex::new(answers.into_iter().collect::<VecDeque<_>>()));
+        let kept = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (kept, answers) = (Arc::clone(&kept), Arc::clone(&answers));
+                // A client that goes away ends its connection, not the test.
+                std::thread::spawn(move || drop(serve(&stream.unwrap(), &kept, &answers)));
+            }
+        });
+        Self { url, requests }
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+fn serve(stream: &TcpStream, kept: &Mutex<Vec<Request>>, answers: &Mutex<VecDeque<Answer>>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut head = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            match line.trim_end() {
+                "" => break,
+                line => head.push(line.to_owned()),
+            }
+        }
+        let length =
+            head.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(str::to_owned));
+        let mut body = vec![0; length.map_or(0, |length| length.trim().parse().unwrap())];
+        reader.read_exact(&mut body)?;
+        kept.lock().unwrap().push(Request {
+            line: head.remove(0),
+            headers: head,
+            body: String::from_utf8(body).unwrap(),
+        });
+        let answer = {
+            let mut answers = answers.lock().unwrap();
+            if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
+        };
+        let Answer { status, headers, body } = answer.unwrap();
+        let mut writer = stream;
+        write!(writer, "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())?;
+    }
+}
+
+/// The repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The binary with `arguments`, in the repository's folder, without any `POSTBACK_*` variable.
+pub(crate) fn postback(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postback"));
+    command.args(arguments).current_dir(root()).env("NO_COLOR", "1");
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("POSTBACK_") {
+            command.env_remove(variable);
+        }
+    }
+    command
+}
+
+/// What the binary said, with line ends and the paths of temporary folders as they are.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs `command` to its end.
+pub(crate) fn said(command: &mut Command) -> Said {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    Said {
+        code: status.code().unwrap(),
+        stdout: String::from_utf8(stdout).unwrap(),
+        stderr: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+/// Writes `content` to `name` in `folder` and returns the path as text.
+pub(crate) fn file(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> String {
+    let path: PathBuf = folder.join(name);
+    std::fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_owned()
+}
