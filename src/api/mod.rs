@@ -37,7 +37,7 @@ const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two pieces of the answer's body.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the whole exchange.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
+const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Largest answer that is read.
 const MAX_RESPONSE_BYTES: usize = 4 << 20;
 /// Longest value of a header that is kept.

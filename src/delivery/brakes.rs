@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// Longest wait between two attempts of one request.
-pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(60);
+pub(super) const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
 /// The wait before the attempt that follows `failures` failures: anything from none to a bound that doubles.
 #[must_use]
@@ -127,9 +127,9 @@ pub(super) enum Rung {
 
 impl Ladder {
     /// Throttled for so long, the limit is not that of a second.
-    const MINUTE_AFTER: Duration = Duration::from_secs(60);
+    const MINUTE_AFTER: Duration = Duration::from_mins(1);
     /// What TikTok asks for when the limit of a minute was met; also the longest `Retry-After` that is followed.
-    const LONG_PAUSE: Duration = Duration::from_secs(300);
+    const LONG_PAUSE: Duration = Duration::from_mins(5);
 
     /// A request was throttled.
     pub(super) fn throttled(&mut self, now: Duration, retry_after: Option<Duration>, random: u64) -> Rung {

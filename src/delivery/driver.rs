@@ -321,7 +321,7 @@ fn failed_entry(entry: Result<Entry, JoinError>) -> Error {
     }
 }
 
-/// SplitMix64: enough for spreading waits, and the same for the same seed.
+/// `SplitMix64`: enough for spreading waits, and the same for the same seed.
 struct Random(u64);
 
 impl Random {

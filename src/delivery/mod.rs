@@ -85,7 +85,7 @@ impl Default for Options {
         Self {
             concurrency: 32,
             rate: pacing::DEFAULT_RATE,
-            give_up_after: Duration::from_secs(30 * 60),
+            give_up_after: Duration::from_mins(30),
             drain: Duration::from_secs(30),
             connect_attempts: 3,
             second_opinion: Duration::from_secs(5),

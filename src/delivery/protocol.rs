@@ -11,14 +11,16 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Options;
-use super::brakes::{self, Breaker, Budget, Ladder, Rung};
-use super::isolation::{self, Next, Parts, Role};
+use super::brakes::{Breaker, Budget, Ladder};
+use super::isolation::Role;
 use super::open::{Open, Piece};
 use super::pacing::{Concurrency, Pace};
-use super::response::{Answer, Fate, Grounds};
+use super::response::{Answer, Fate};
 use super::stop::{Cause, StopReason};
-use crate::api::TransportKind;
-use crate::event::{Outcome, Refusal};
+use crate::event::Outcome;
+
+mod judge;
+mod schedule;
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -126,7 +128,7 @@ const MAX_GARBLED: u32 = 5;
 /// Attempts after which an invalid certificate ends the delivery.
 const MAX_CERTIFICATE_FAILURES: u32 = 3;
 /// Wait when the API is down for maintenance.
-const MAINTENANCE: Duration = Duration::from_secs(300);
+const MAINTENANCE: Duration = Duration::from_mins(5);
 /// Answers about events, even without one accepted, that show that URL, token and envelope are right.
 const PROVEN_AFTER: u32 = 8;
 
@@ -220,7 +222,7 @@ impl Protocol {
     pub fn step(&mut self, now: Duration, random: u64, input: Input, commands: &mut Vec<Command>) {
         match input {
             Input::Offered { batch, events, destination } => {
-                self.offered(now, batch, Open::new(events, destination), commands)
+                self.offered(now, batch, Open::new(events, destination), commands);
             }
             Input::Closed => self.closed = true,
             Input::Recorded { batch, attempted } => self.recorded(batch, attempted, commands),
@@ -361,298 +363,6 @@ impl Protocol {
         self.finish_if_done(batch, commands);
     }
 
-    /// What an answer says about the server, whatever it says about the events.
-    fn take_pulse(&mut self, now: Duration, piece: &Piece, answer: &Answer) {
-        self.reached |= answer.status.is_some();
-        match answer.fate {
-            Fate::Unwritten | Fate::Doubtful { .. } => {
-                self.breaker.failed(now);
-                if matches!(answer.transport, Some(TransportKind::Timeout | TransportKind::ConnectTimeout)) {
-                    self.concurrency.overloaded(now);
-                }
-                self.trouble = Some(answer.clone());
-                return;
-            }
-            Fate::Throttled { .. } => {
-                self.counts.throttles += 1;
-                self.pace.throttled(now);
-                self.concurrency.overloaded(now);
-                self.trouble = Some(answer.clone());
-            }
-            Fate::Accepted | Fate::Partial(_) => {
-                self.pace.succeeded(now);
-                self.concurrency.succeeded();
-                self.ladder.succeeded();
-                self.budget.succeeded(piece.paid);
-                self.proven.extend(self.batches.get(&piece.batch).map(|open| open.destination));
-                self.definite = self.definite.max(PROVEN_AFTER);
-            }
-            Fate::Refused { .. } | Fate::Duplicate | Fate::Unsplit => self.definite = self.definite.saturating_add(1),
-            Fate::Maintenance | Fate::TooLarge | Fate::Stop(_) => self.trouble = Some(answer.clone()),
-        }
-        if matches!(
-            answer.fate,
-            Fate::Accepted | Fate::Partial(_) | Fate::Refused { .. } | Fate::Duplicate | Fate::Unsplit
-        ) {
-            self.progress = now;
-        }
-        if self.breaker.answered() {
-            self.budget.renew();
-        }
-    }
-
-    /// What an answer says about the events. Gives the key under which the same part waits again, if it does.
-    fn judge(
-        &mut self,
-        now: Duration,
-        random: u64,
-        mut piece: Piece,
-        is_probe: bool,
-        answer: &Answer,
-        commands: &mut Vec<Command>,
-    ) -> Option<Key> {
-        let garbled = matches!(answer.fate, Fate::Doubtful { garbled: true });
-        piece.garbled = if garbled { piece.garbled + 1 } else { 0 };
-        piece.doubted |= matches!(answer.fate, Fate::Doubtful { .. } | Fate::Maintenance | Fate::Unsplit);
-        match &answer.fate {
-            Fate::Accepted => self.accept(&piece),
-            Fate::Partial(refused) if piece.events.len() > 1 => {
-                let rejected = Outcome::Rejected(refusal(answer));
-                for position in refused.iter().map(|position| piece.events.start + position) {
-                    self.settle(&piece, position..position + 1, &rejected);
-                }
-                self.accept(&piece);
-            }
-            Fate::Partial(_) => self.reject(now, random, &piece, (None, 0), answer, commands),
-            Fate::Unsplit if piece.events.len() > 1 => self.halve(&piece),
-            Fate::Unsplit => self.reject(now, random, &piece, (None, 0), answer, commands),
-            Fate::Duplicate => {
-                let known = piece.doubted || self.batches.get(&piece.batch).is_some_and(|open| open.attempted);
-                let outcome = if known { Outcome::Accepted } else { Outcome::Held };
-                self.settle(&piece, piece.events.clone(), &outcome);
-                self.accept(&piece);
-            }
-            Fate::Refused { patience, .. } if piece.disbelieved < *patience => {
-                piece.disbelieved += 1;
-                return self.again(now, random, piece);
-            }
-            Fate::Refused { hint, wording, .. } => {
-                self.reject(now, random, &piece, (*hint, *wording), answer, commands)
-            }
-            Fate::TooLarge => self.too_large(now, random, &piece, answer, commands),
-            Fate::Unwritten => {
-                let attempts = if answer.transport == Some(TransportKind::Certificate) {
-                    MAX_CERTIFICATE_FAILURES
-                } else if self.reached {
-                    u32::MAX
-                } else {
-                    self.connect_attempts
-                };
-                if piece.failures + 1 >= attempts {
-                    self.stop(now, Cause::Unreachable, Some(answer), commands);
-                }
-                return self.again(now, random, piece);
-            }
-            Fate::Doubtful { .. } => {
-                if piece.garbled >= MAX_GARBLED {
-                    self.stop(now, Cause::Garbled, Some(answer), commands);
-                }
-                return self.again(now, random, piece);
-            }
-            Fate::Maintenance => {
-                self.pause(now, now + MAINTENANCE, Because::Maintenance);
-                return self.later(piece, 0);
-            }
-            Fate::Throttled { retry_after } => {
-                match self.ladder.throttled(now, *retry_after, random) {
-                    Rung::Pause(end) => self.pause(now, end, Because::Throttled),
-                    Rung::Day => self.stop(now, Cause::DailyLimit, Some(answer), commands),
-                }
-                return self.later(piece, Budget::THROTTLE);
-            }
-            Fate::Stop(Grounds::Configuration) => self.stop(now, Cause::Configuration, Some(answer), commands),
-            Fate::Stop(Grounds::Credentials) if is_probe => self.stop(now, Cause::Credentials, Some(answer), commands),
-            Fate::Stop(Grounds::Credentials) => {
-                let key = self.later(piece, 0)?;
-                self.suspicion.get_or_insert(Suspicion { key, probe_at: now + self.second_opinion, probe: None });
-                return Some(key);
-            }
-        }
-        None
-    }
-
-    fn accept(&mut self, piece: &Piece) {
-        self.settle(piece, piece.events.clone(), &Outcome::Accepted);
-        let Some(open) = self.batches.get_mut(&piece.batch) else { return };
-        let parts = open.isolation.done(&piece.events, &piece.role);
-        self.queue_parts(piece, parts);
-    }
-
-    /// Rejects the part if it is a single event, else searches it.
-    fn reject(
-        &mut self,
-        now: Duration,
-        random: u64,
-        piece: &Piece,
-        (hint, wording): (Option<usize>, u64),
-        answer: &Answer,
-        commands: &mut Vec<Command>,
-    ) {
-        let Some(open) = self.batches.get_mut(&piece.batch) else { return };
-        let proven = self.proven.contains(&open.destination);
-        let hint = hint.map(|position| piece.events.start + position);
-        let found = isolation::Refusal { hint, wording, proven, random };
-        match open.isolation.refused(&piece.events, &piece.role, found) {
-            Next::Reject(parts) => {
-                self.settle(piece, piece.events.clone(), &Outcome::Rejected(refusal(answer)));
-                self.queue_parts(piece, parts);
-            }
-            Next::Send(parts) => self.queue_parts(piece, parts),
-            Next::Stop => self.stop(now, Cause::Configuration, Some(answer), commands),
-        }
-    }
-
-    /// Cuts the part and remembers the size; a single event that is too large is rejected where others were accepted.
-    fn too_large(&mut self, now: Duration, random: u64, piece: &Piece, answer: &Answer, commands: &mut Vec<Command>) {
-        let events = piece.events.len();
-        if events > 1 {
-            self.size_limit = self.size_limit.min(events.div_ceil(2));
-            self.halve(piece);
-        } else if self.batches.get(&piece.batch).is_some_and(|open| self.proven.contains(&open.destination)) {
-            self.reject(now, random, piece, (None, 0), answer, commands);
-        } else {
-            self.stop(now, Cause::Configuration, Some(answer), commands);
-        }
-    }
-
-    /// Sends the halves of a part that needs no search, and what was kept back for one.
-    fn halve(&mut self, piece: &Piece) {
-        let Some(open) = self.batches.get_mut(&piece.batch) else { return };
-        let mut parts = open.isolation.release();
-        parts.extend(isolation::halves(&piece.events, &Role::Part));
-        self.queue_parts(piece, parts);
-    }
-
-    /// Queues the same part for another attempt after a failure.
-    fn again(&mut self, now: Duration, random: u64, mut piece: Piece) -> Option<Key> {
-        piece.failures = piece.failures.saturating_add(1);
-        (piece.repeat, piece.price) = (true, Budget::FAULT);
-        self.queue(now + brakes::backoff(piece.failures, random), piece)
-    }
-
-    /// Queues the same part for when the traffic goes on.
-    fn later(&mut self, mut piece: Piece, price: u32) -> Option<Key> {
-        (piece.repeat, piece.price) = (true, price);
-        self.queue(Duration::ZERO, piece)
-    }
-
-    fn queue_parts(&mut self, piece: &Piece, parts: Parts) {
-        for (events, role) in parts {
-            self.queue(Duration::ZERO, piece.cut(events, role));
-        }
-    }
-
-    fn queue(&mut self, ready: Duration, piece: Piece) -> Option<Key> {
-        if self.stop.is_some() {
-            return None;
-        }
-        self.batches.get_mut(&piece.batch)?.pending += 1;
-        self.sequence += 1;
-        let key = (ready, piece.batch, Reverse(self.sequence));
-        self.queue.insert(key, piece);
-        Some(key)
-    }
-
-    fn settle(&mut self, piece: &Piece, events: Range<usize>, outcome: &Outcome) {
-        if let Some(open) = self.batches.get_mut(&piece.batch) {
-            open.settle(events, outcome);
-        }
-    }
-
-    fn pause(&mut self, now: Duration, until: Duration, because: Because) {
-        let before = self.paused.map_or(now, |(end, _)| end.max(now));
-        if until > before {
-            self.paused = Some((until, because));
-            if because == Because::Throttled {
-                self.counts.throttled += until - before;
-            }
-        }
-    }
-
-    /// When the next request may start, if only time is in the way.
-    fn opening(&self) -> Option<Duration> {
-        let limit = if self.is_proven() && self.suspicion.is_none() && self.breaker.open_until().is_none() {
-            self.concurrency.limit()
-        } else {
-            1
-        };
-        if self.in_flight.len() >= limit {
-            return None;
-        }
-        let first = match &self.suspicion {
-            Some(suspicion) => suspicion.probe_at,
-            None => self.first()?.0,
-        };
-        let paused = self.paused.map_or(Duration::ZERO, |(end, _)| end);
-        Some(first.max(paused).max(self.breaker.open_until().unwrap_or_default()).max(self.pace.ready_at()))
-    }
-
-    /// The part that goes first. As long as nothing is proven, what was begun is brought to an end before anything new.
-    fn first(&self) -> Option<Key> {
-        let begun = if self.is_proven() { None } else { self.queue.iter().find(|(_, piece)| piece.repeat) };
-        begun.or_else(|| self.queue.first_key_value()).map(|(key, _)| *key)
-    }
-
-    /// Whether URL, token and envelope are known to be right.
-    fn is_proven(&self) -> bool {
-        self.definite >= PROVEN_AFTER
-    }
-
-    /// The part that goes now, if one may.
-    fn next(&mut self, now: Duration) -> Option<Key> {
-        while self.stop.is_none() && self.opening()? <= now {
-            let key = match &self.suspicion {
-                Some(suspicion) => return Some(suspicion.key),
-                None => self.first()?,
-            };
-            let mut piece = self.queue.remove(&key)?;
-            if piece.events.len() > self.size_limit && matches!(piece.role, Role::Whole | Role::Part) {
-                // It was cut before the limit was known.
-                self.queue_parts(&piece, isolation::halves(&piece.events, &piece.role));
-                if let Some(open) = self.batches.get_mut(&piece.batch) {
-                    open.pending -= 1;
-                }
-                continue;
-            }
-            match self.budget.pay(piece.price, now) {
-                Ok(()) => {
-                    piece.paid = std::mem::take(&mut piece.price);
-                    self.queue.insert(key, piece);
-                    return Some(key);
-                }
-                Err(place) => {
-                    (piece.paid, piece.price) = (0, 0);
-                    self.queue.insert((place, key.1, key.2), piece);
-                }
-            }
-        }
-        None
-    }
-
-    fn send(&mut self, now: Duration, key: Key, commands: &mut Vec<Command>) {
-        let Some(piece) = self.queue.remove(&key) else { return };
-        self.sequence += 1;
-        let request = self.sequence;
-        if let Some(suspicion) = &mut self.suspicion {
-            suspicion.probe = Some(request);
-        }
-        self.pace.take(now);
-        self.counts.requests += 1;
-        self.counts.retries += u64::from(piece.repeat);
-        commands.push(Command::Send { request, batch: piece.batch, events: piece.events.clone() });
-        self.in_flight.insert(request, piece);
-    }
-
     /// Sends nothing more: what waits is given up, what is under way may finish.
     fn stop(&mut self, now: Duration, cause: Cause, answer: Option<&Answer>, commands: &mut Vec<Command>) {
         if self.stop.is_some() {
@@ -698,10 +408,4 @@ impl Protocol {
             commands.push(Command::Settle { batch, outcomes: open.into_outcomes(), sent });
         }
     }
-}
-
-/// What is kept of a refusal. A refusal without a body code keeps its HTTP status.
-fn refusal(answer: &Answer) -> Refusal {
-    let code = answer.code.or(answer.status.map(i64::from)).unwrap_or_default();
-    Refusal { code, field: answer.field, request_id: answer.request_id.clone() }
 }

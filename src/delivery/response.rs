@@ -365,7 +365,7 @@ mod tests {
             r#"{"code":0} trailing"#,
             r#"{"code":0}{"code":0}"#,
             r#"{"code":0,}"#,
-            r#"{'code':0}"#,
+            r"{'code':0}",
             r#"{"code":99999999999999999999}"#,
             "\u{feff}{\"code\":0}",
             "<html><body>502 Bad Gateway</body></html>",

@@ -131,8 +131,8 @@ impl World {
         let options = Options { concurrency: [1, 2, 5, 32][random.index(4)], ..Options::default() };
         let mut world = Self::new(random.next(), options, server);
         let bad_percent = [0, 4, 30, 100][random.index(4)];
-        for _ in 0..1 + random.below(5) {
-            let bad = (0..1 + random.below(12)).map(|_| random.percent(bad_percent)).collect();
+        for _ in 0..=random.below(5) {
+            let bad = (0..=random.below(12)).map(|_| random.percent(bad_percent)).collect();
             world.add_batch(bad);
         }
         if random.percent(5) {
@@ -159,7 +159,7 @@ impl World {
             self.advance();
             assert_eq!(self.protocol.in_flight(), self.in_flight.len());
             assert!(self.in_flight.len() <= usize::from(self.options.concurrency));
-            assert!(self.now < Duration::from_secs(6 * 3_600), "an endless delivery");
+            assert!(self.now < Duration::from_hours(6), "an endless delivery");
         }
         assert_eq!(self.settled.len(), self.bad.len(), "every batch settles once");
         assert_eq!(self.protocol.counts().requests, self.sends.len() as u64);
@@ -374,7 +374,7 @@ fn an_outage_is_probed_every_30_seconds_and_ends_after_30_minutes() {
     assert!(world.now >= 1_800 * SECOND && world.now < 1_840 * SECOND, "{:?}", world.now);
     assert!(world.sends.len() <= 20 + 60, "{} requests", world.sends.len());
     for (earlier, later) in world.sends.iter().zip(&world.sends[1..]).skip(20) {
-        assert!(*later - *earlier >= 30 * SECOND);
+        assert!(*later >= *earlier + 30 * SECOND);
     }
 }
 
@@ -452,9 +452,9 @@ fn lasting_throttling_ends_with_the_limit_of_a_day() {
 #[test]
 fn one_bad_event_in_a_thousand_costs_at_most_21_requests_more() {
     for (hint_percent, right_hint_percent, most) in [(0, 0, 21), (100, 0, 21), (100, 100, 3)] {
-        for position in [0, 1, 499, 998, 999] {
+        for position in [0_u64, 1, 499, 998, 999] {
             let server = Server { hint_percent, right_hint_percent, same_words: true, latency: 5, ..Server::default() };
-            let mut world = World::new(position as u64, Options::default(), server);
+            let mut world = World::new(position, Options::default(), server);
             world.add_batch((0..1_000).map(|event| event == position).collect());
             world.run();
             world.check();

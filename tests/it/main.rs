@@ -1,5 +1,6 @@
 //! The integration tests, in one binary because each links all of DataFusion.
 
+mod delivery;
 mod documents;
 mod edges;
 mod functions;

@@ -1,0 +1,200 @@
+//! What an answer changes: the server's pulse, the events it settles, the parts that follow from it.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::{
+    Because, Command, Key, MAINTENANCE, MAX_CERTIFICATE_FAILURES, MAX_GARBLED, PROVEN_AFTER, Protocol, Suspicion,
+};
+use crate::api::TransportKind;
+use crate::delivery::brakes::{Budget, Rung};
+use crate::delivery::isolation::{self, Next, Role};
+use crate::delivery::open::Piece;
+use crate::delivery::response::{Answer, Fate, Grounds};
+use crate::delivery::stop::Cause;
+use crate::event::{Outcome, Refusal};
+
+impl Protocol {
+    /// What an answer says about the server, whatever it says about the events.
+    pub(super) fn take_pulse(&mut self, now: Duration, piece: &Piece, answer: &Answer) {
+        self.reached |= answer.status.is_some();
+        match answer.fate {
+            Fate::Unwritten | Fate::Doubtful { .. } => {
+                self.breaker.failed(now);
+                if matches!(answer.transport, Some(TransportKind::Timeout | TransportKind::ConnectTimeout)) {
+                    self.concurrency.overloaded(now);
+                }
+                self.trouble = Some(answer.clone());
+                return;
+            }
+            Fate::Throttled { .. } => {
+                self.counts.throttles += 1;
+                self.pace.throttled(now);
+                self.concurrency.overloaded(now);
+                self.trouble = Some(answer.clone());
+            }
+            Fate::Accepted | Fate::Partial(_) => {
+                self.pace.succeeded(now);
+                self.concurrency.succeeded();
+                self.ladder.succeeded();
+                self.budget.succeeded(piece.paid);
+                self.proven.extend(self.batches.get(&piece.batch).map(|open| open.destination));
+                self.definite = self.definite.max(PROVEN_AFTER);
+            }
+            Fate::Refused { .. } | Fate::Duplicate | Fate::Unsplit => self.definite = self.definite.saturating_add(1),
+            Fate::Maintenance | Fate::TooLarge | Fate::Stop(_) => self.trouble = Some(answer.clone()),
+        }
+        if matches!(
+            answer.fate,
+            Fate::Accepted | Fate::Partial(_) | Fate::Refused { .. } | Fate::Duplicate | Fate::Unsplit
+        ) {
+            self.progress = now;
+        }
+        if self.breaker.answered() {
+            self.budget.renew();
+        }
+    }
+
+    /// What an answer says about the events. Gives the key under which the same part waits again, if it does.
+    pub(super) fn judge(
+        &mut self,
+        now: Duration,
+        random: u64,
+        mut piece: Piece,
+        is_probe: bool,
+        answer: &Answer,
+        commands: &mut Vec<Command>,
+    ) -> Option<Key> {
+        let garbled = matches!(answer.fate, Fate::Doubtful { garbled: true });
+        piece.garbled = if garbled { piece.garbled + 1 } else { 0 };
+        piece.doubted |= matches!(answer.fate, Fate::Doubtful { .. } | Fate::Maintenance | Fate::Unsplit);
+        match &answer.fate {
+            Fate::Accepted => self.accept(&piece),
+            Fate::Partial(refused) if piece.events.len() > 1 => {
+                let rejected = Outcome::Rejected(refusal(answer));
+                for position in refused.iter().map(|position| piece.events.start + position) {
+                    self.settle(&piece, position..position + 1, &rejected);
+                }
+                self.accept(&piece);
+            }
+            Fate::Unsplit if piece.events.len() > 1 => self.halve(&piece),
+            Fate::Partial(_) | Fate::Unsplit => self.reject(now, random, &piece, (None, 0), answer, commands),
+            Fate::Duplicate => {
+                let known = piece.doubted || self.batches.get(&piece.batch).is_some_and(|open| open.attempted);
+                let outcome = if known { Outcome::Accepted } else { Outcome::Held };
+                self.settle(&piece, piece.events.clone(), &outcome);
+                self.accept(&piece);
+            }
+            Fate::Refused { patience, .. } if piece.disbelieved < *patience => {
+                piece.disbelieved += 1;
+                return self.again(now, random, piece);
+            }
+            Fate::Refused { hint, wording, .. } => {
+                self.reject(now, random, &piece, (*hint, *wording), answer, commands);
+            }
+            Fate::TooLarge => self.too_large(now, random, &piece, answer, commands),
+            Fate::Unwritten => {
+                let attempts = if answer.transport == Some(TransportKind::Certificate) {
+                    MAX_CERTIFICATE_FAILURES
+                } else if self.reached {
+                    u32::MAX
+                } else {
+                    self.connect_attempts
+                };
+                if piece.failures + 1 >= attempts {
+                    self.stop(now, Cause::Unreachable, Some(answer), commands);
+                }
+                return self.again(now, random, piece);
+            }
+            Fate::Doubtful { .. } => {
+                if piece.garbled >= MAX_GARBLED {
+                    self.stop(now, Cause::Garbled, Some(answer), commands);
+                }
+                return self.again(now, random, piece);
+            }
+            Fate::Maintenance => {
+                self.pause(now, now + MAINTENANCE, Because::Maintenance);
+                return self.later(piece, 0);
+            }
+            Fate::Throttled { retry_after } => {
+                match self.ladder.throttled(now, *retry_after, random) {
+                    Rung::Pause(end) => self.pause(now, end, Because::Throttled),
+                    Rung::Day => self.stop(now, Cause::DailyLimit, Some(answer), commands),
+                }
+                return self.later(piece, Budget::THROTTLE);
+            }
+            Fate::Stop(Grounds::Configuration) => self.stop(now, Cause::Configuration, Some(answer), commands),
+            Fate::Stop(Grounds::Credentials) if is_probe => self.stop(now, Cause::Credentials, Some(answer), commands),
+            Fate::Stop(Grounds::Credentials) => {
+                let key = self.later(piece, 0)?;
+                self.suspicion.get_or_insert(Suspicion { key, probe_at: now + self.second_opinion, probe: None });
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    fn accept(&mut self, piece: &Piece) {
+        self.settle(piece, piece.events.clone(), &Outcome::Accepted);
+        let Some(open) = self.batches.get_mut(&piece.batch) else { return };
+        let parts = open.isolation.done(&piece.events, &piece.role);
+        self.queue_parts(piece, parts);
+    }
+
+    /// Rejects the part if it is a single event, else searches it.
+    fn reject(
+        &mut self,
+        now: Duration,
+        random: u64,
+        piece: &Piece,
+        (hint, wording): (Option<usize>, u64),
+        answer: &Answer,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some(open) = self.batches.get_mut(&piece.batch) else { return };
+        let proven = self.proven.contains(&open.destination);
+        let hint = hint.map(|position| piece.events.start + position);
+        let found = isolation::Refusal { hint, wording, proven, random };
+        match open.isolation.refused(&piece.events, &piece.role, found) {
+            Next::Reject(parts) => {
+                self.settle(piece, piece.events.clone(), &Outcome::Rejected(refusal(answer)));
+                self.queue_parts(piece, parts);
+            }
+            Next::Send(parts) => self.queue_parts(piece, parts),
+            Next::Stop => self.stop(now, Cause::Configuration, Some(answer), commands),
+        }
+    }
+
+    /// Cuts the part and remembers the size; a single event that is too large is rejected where others were accepted.
+    fn too_large(&mut self, now: Duration, random: u64, piece: &Piece, answer: &Answer, commands: &mut Vec<Command>) {
+        let events = piece.events.len();
+        if events > 1 {
+            self.size_limit = self.size_limit.min(events.div_ceil(2));
+            self.halve(piece);
+        } else if self.batches.get(&piece.batch).is_some_and(|open| self.proven.contains(&open.destination)) {
+            self.reject(now, random, piece, (None, 0), answer, commands);
+        } else {
+            self.stop(now, Cause::Configuration, Some(answer), commands);
+        }
+    }
+
+    /// Sends the halves of a part that needs no search, and what was kept back for one.
+    fn halve(&mut self, piece: &Piece) {
+        let Some(open) = self.batches.get_mut(&piece.batch) else { return };
+        let mut parts = open.isolation.release();
+        parts.extend(isolation::halves(&piece.events, &Role::Part));
+        self.queue_parts(piece, parts);
+    }
+
+    fn settle(&mut self, piece: &Piece, events: Range<usize>, outcome: &Outcome) {
+        if let Some(open) = self.batches.get_mut(&piece.batch) {
+            open.settle(events, outcome);
+        }
+    }
+}
+
+/// What is kept of a refusal. A refusal without a body code keeps its HTTP status.
+fn refusal(answer: &Answer) -> Refusal {
+    let code = answer.code.or(answer.status.map(i64::from)).unwrap_or_default();
+    Refusal { code, field: answer.field, request_id: answer.request_id.clone() }
+}
