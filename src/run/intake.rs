@@ -1,24 +1,19 @@
 //! Takes staged batches in order: finds repeats and conflicts, keeps the account, and hands batches on where there is
 //! somebody to hand them to.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::progress::Progress;
+use super::repeats::Repeats;
 use super::stage::Staged;
 use super::tally::Tally;
 use crate::encode::Batcher;
-use crate::event::{Batch, EncodedEvent, EventKey};
+use crate::event::Batch;
 use crate::ledger::Store;
 use crate::ledger::keys::Keys;
-use crate::validate::{Severity, Violation, rule};
-
-/// Rule of rows that share an event's key and differ.
-const CONFLICT: &str = "PB3073";
 
 /// The receiving end of a pass over the rows.
 pub struct Intake {
@@ -50,13 +45,18 @@ pub(super) struct Onward {
 impl Intake {
     /// An intake that counts events and sends nothing.
     pub(super) fn counting(store: Arc<dyn Store>, progress: Arc<Progress>) -> Self {
-        let repeats = Repeats { takes_back: true, ..Repeats::default() };
-        Self { tally: Tally::default(), repeats, store, progress, onward: None }
+        Self { tally: Tally::default(), repeats: Repeats::finding(), store, progress, onward: None }
     }
 
-    /// An intake that hands events on, except those of `conflicts`, which a preflight found.
-    pub(super) fn delivering(store: Arc<dyn Store>, progress: Arc<Progress>, conflicts: Keys, onward: Onward) -> Self {
-        let repeats = Repeats { conflicts, ..Repeats::default() };
+    /// An intake that hands events on. With the `conflicts` of a preflight their rows are refused; without, the first
+    /// row of an event goes on and later ones that differ are refused.
+    pub(super) fn delivering(
+        store: Arc<dyn Store>,
+        progress: Arc<Progress>,
+        conflicts: Option<Keys>,
+        onward: Onward,
+    ) -> Self {
+        let repeats = conflicts.map_or_else(Repeats::streaming, Repeats::knowing);
         Self { tally: Tally::default(), repeats, store, progress, onward: Some(onward) }
     }
 
@@ -68,7 +68,7 @@ impl Intake {
 
     /// The account and the keys of conflicting rows.
     pub(super) fn into_parts(self) -> (Tally, Keys) {
-        (self.tally, self.repeats.conflicts)
+        (self.tally, self.repeats.into_conflicts())
     }
 
     /// Takes up one batch; false when the rest of the rows is not wanted.
@@ -113,77 +113,4 @@ async fn send(onward: &Onward, batch: Batch, tally: &mut Tally) -> bool {
         tally.unsent += events;
     }
     is_taken
-}
-
-/// Tells new events from repeats and conflicts.
-#[derive(Debug, Default)]
-struct Repeats {
-    seen: HashMap<EventKey, Seen>,
-    conflicts: Keys,
-    /// Whether rows that went on may be refused after all.
-    takes_back: bool,
-}
-
-/// The first row of an event.
-#[derive(Debug)]
-struct Seen {
-    payload: u64,
-    repeats: u32,
-}
-
-impl Repeats {
-    /// Whether `event` goes on; where it does not, it is put into its place in `tally`.
-    fn admit(&mut self, event: &EncodedEvent, store: &dyn Store, tally: &mut Tally) -> bool {
-        if self.conflicts.contains(&event.key) {
-            refuse(event, 1, tally);
-            return false;
-        }
-        if store.contains(&event.key) {
-            tally.already_accepted += 1;
-            return false;
-        }
-        match self.seen.entry(event.key) {
-            Entry::Vacant(entry) => {
-                entry.insert(Seen { payload: event.payload, repeats: 0 });
-                if self.takes_back {
-                    tally.unsent += 1;
-                }
-                true
-            }
-            Entry::Occupied(mut entry) if entry.get().payload == event.payload => {
-                entry.get_mut().repeats += 1;
-                tally.events -= 1;
-                tally.folded += 1;
-                false
-            }
-            Entry::Occupied(entry) => {
-                refuse(event, 1, tally);
-                if self.takes_back {
-                    // Nothing has been sent: the rows before this one are refused with it.
-                    let repeats = u64::from(entry.get().repeats);
-                    tally.events += repeats;
-                    tally.folded -= repeats;
-                    tally.unsent -= 1;
-                    refuse(event, repeats + 1, tally);
-                    self.conflicts.insert(&event.key);
-                }
-                false
-            }
-        }
-    }
-}
-
-/// Refuses `rows` rows that share the key of `event`.
-fn refuse(event: &EncodedEvent, rows: u64, tally: &mut Tally) {
-    tally.rejected += rows;
-    let rule = rule(CONFLICT).expect("the rule is a row of RULES");
-    let violation = Violation {
-        row: event.row,
-        column: Some("event_id".into()),
-        rule,
-        severity: Severity::Reject,
-        detail: "is shared with a row of different content".into(),
-        shape: String::new(),
-    };
-    tally.record(&violation, rows);
 }

@@ -32,6 +32,7 @@ use crate::validate::Policy;
 
 mod intake;
 mod progress;
+mod repeats;
 mod sample;
 mod sink;
 mod stage;
@@ -222,7 +223,7 @@ pub async fn deliver<T: Transport>(
         batches,
         stops_early: expected.is_some(),
     };
-    let conflicts = preflight.map(|preflight| preflight.conflicts).unwrap_or_default();
+    let conflicts = preflight.map(|preflight| preflight.conflicts);
     let intake = Intake::delivering(Arc::clone(store), Arc::clone(progress), conflicts, onward);
     let inserted = insert(checked, job, store.as_ref(), intake).await;
     // The intake is gone, so the driver runs out of batches and both tasks end.
