@@ -138,6 +138,9 @@ impl Batch {
     }
 
     /// The events `range` of this batch (indices count from its first event), sharing its buffers.
+    ///
+    /// # Panics
+    /// If `range` reaches beyond the batch.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
         assert!(range.end <= self.len(), "slice {range:?} of a batch of {} events", self.len());

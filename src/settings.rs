@@ -439,12 +439,18 @@ impl Settings {
     }
 
     /// A count of [`Form::Count`].
+    ///
+    /// # Panics
+    /// If `name` is no setting of that form with a default.
     #[must_use]
     pub fn count(&self, name: &str) -> u64 {
         self.text(name).and_then(|value| value.parse().ok()).expect("counts have defaults and are judged when given")
     }
 
     /// A duration in seconds.
+    ///
+    /// # Panics
+    /// If `name` is no setting of that form with a default.
     #[must_use]
     pub fn seconds(&self, name: &str) -> u64 {
         self.text(name).and_then(seconds).expect("durations have defaults and are judged when given")
@@ -457,6 +463,9 @@ impl Settings {
     }
 
     /// `max_rejects`.
+    ///
+    /// # Panics
+    /// Never: the setting has a default and is judged when given.
     #[must_use]
     pub fn max_rejects(&self) -> Share {
         self.text("max_rejects").and_then(share).expect("has a default and is judged when given")

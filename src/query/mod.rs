@@ -177,7 +177,7 @@ pub fn check(planned: Planned, file: &QueryFile, settings: &Settings) -> Result<
         extra_properties: settings.text("extra_columns") == Some("properties"),
         fold: folds,
     };
-    let (roles, findings) = plan::judge(&columns(&planned.plan), &given);
+    let (roles, findings) = plan::judge(&columns(&planned.plan), given);
     let diagnoses: Vec<Diagnosis> = findings
         .into_iter()
         .map(|finding| Diagnosis {

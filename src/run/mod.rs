@@ -277,15 +277,15 @@ fn add(mut tally: Tally, settled: &Tally) -> Tally {
     tally.rejected += settled.rejected;
     tally.held += settled.held;
     tally.unsent += settled.unsent;
-    tally.refusals.extend(settled.refusals.iter().map(|(reason, refused)| (reason.clone(), refused.clone())));
+    tally.refusals.extend(settled.refusals.iter().map(|(reason, refused)| (*reason, refused.clone())));
     tally
 }
 
 /// Runs `INSERT INTO postback.events` over the checked plan, and returns the intake and the executed plan.
 async fn insert(checked: &Checked, job: &Job, store: &dyn Store, intake: Intake) -> Result<(Intake, String)> {
     let schema = Arc::clone(checked.plan().schema().inner());
-    let stage = Stage::new(&schema, job.policy.clone(), store.secret())?;
-    let table = Arc::new(EventsTable::new(schema, stage, job.tasks, intake));
+    let judging = Stage::new(&schema, job.policy.clone(), store.secret())?;
+    let table = Arc::new(EventsTable::new(schema, judging, job.tasks, intake));
     let target = provider_as_source(Arc::clone(&table) as _);
     let name = TableReference::partial("postback", "events");
     let state = checked.context().state();

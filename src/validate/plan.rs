@@ -80,7 +80,7 @@ impl Finding {
 
 /// The role of each column, and everything wrong with them.
 #[must_use]
-pub fn judge(columns: &[Column], given: &Given) -> (Vec<Role>, Vec<Finding>) {
+pub fn judge(columns: &[Column], given: Given) -> (Vec<Role>, Vec<Finding>) {
     let mut findings = Vec::new();
     let mut roles = Vec::with_capacity(columns.len());
     for (index, column) in columns.iter().enumerate() {
@@ -103,7 +103,7 @@ pub fn judge(columns: &[Column], given: &Given) -> (Vec<Role>, Vec<Finding>) {
     (roles, findings)
 }
 
-fn role(index: usize, column: &Column, given: &Given, findings: &mut Vec<Finding>) -> Role {
+fn role(index: usize, column: &Column, given: Given, findings: &mut Vec<Finding>) -> Role {
     let Column { name, data_type, literal } = column;
     if name.starts_with('_') {
         return Role::Unsent;
@@ -177,8 +177,9 @@ fn constant(
         Kind::EventName => {
             let Some(source) = source else { return };
             match events::judge(text, source) {
-                Verdict::Misspelt { suggestion } => {
-                    find("PB2008", format!("`{text}` is no event name"), format!("did you mean '{suggestion}'?"))
+                // Elsewhere it may be a custom name: its rows get a warning.
+                Verdict::Misspelt { suggestion } if source == EventSource::Offline => {
+                    find("PB2008", format!("`{text}` is no event name"), format!("did you mean '{suggestion}'?"));
                 }
                 Verdict::NotAllowed { suggestion } => {
                     let help = suggestion.map_or_else(
@@ -187,7 +188,7 @@ fn constant(
                     );
                     find("PB2008", format!("`{text}` is no event name for {source} events"), help);
                 }
-                Verdict::Standard | Verdict::Legacy { .. } | Verdict::Reserved { .. } | Verdict::Custom => {}
+                Verdict::Misspelt { .. } | Verdict::Standard | Verdict::Legacy { .. } | Verdict::Reserved { .. } | Verdict::Custom => {}
             }
         }
         Kind::OneOf(words) if !words.contains(&text) => {
@@ -216,7 +217,7 @@ fn property(index: usize, name: &str, data_type: &DataType, findings: &mut Vec<F
     Role::Unsent
 }
 
-fn presence(fields: &[&'static Field], given: &Given, findings: &mut Vec<Finding>) {
+fn presence(fields: &[&'static Field], given: Given, findings: &mut Vec<Finding>) {
     let has = |kind: Kind| fields.iter().any(|field| field.kind == kind);
     let column = |name: &str| fields.iter().any(|field| field.column == name);
     let mut missing = |what: String, help: String| findings.push(Finding::new("PB2003", None, what).help(help));
@@ -292,7 +293,7 @@ mod tests {
         Column { name: name.to_owned(), data_type: data_type.clone(), literal: literal.map(str::to_owned) }
     }
 
-    fn codes(columns: &[(&str, DataType)], given: &Given) -> Vec<&'static str> {
+    fn codes(columns: &[(&str, DataType)], given: Given) -> Vec<&'static str> {
         let columns: Vec<_> = columns.iter().map(|(name, data_type)| column(name, data_type, None)).collect();
         judge(&columns, given).1.iter().map(|finding| finding.rule.code).collect()
     }
@@ -300,7 +301,7 @@ mod tests {
     #[test]
     fn a_sound_query_has_no_finding() {
         let columns = [("timestamp", DataType::Utf8), ("EMAIL", DataType::Utf8View), ("_row", DataType::Int64)];
-        assert_eq!(codes(&columns, &offline()), Vec::<&str>::new());
+        assert_eq!(codes(&columns, offline()), Vec::<&str>::new());
     }
 
     #[test]
@@ -314,14 +315,14 @@ mod tests {
         ];
         let given = Given { timezone: false, event_source_id: false, ..offline() };
         assert_eq!(
-            codes(&columns, &given),
+            codes(&columns, given),
             ["PB2001", "PB2011", "PB2002", "PB2006", "PB2005", "PB2003", "PB2004", "PB2014"]
         );
     }
 
     #[test]
     fn a_misspelt_column_gets_a_suggestion() {
-        let (_, findings) = judge(&[column("emial", &DataType::Utf8, None)], &offline());
+        let (_, findings) = judge(&[column("emial", &DataType::Utf8, None)], offline());
         assert!(findings[0].help.contains("did you mean `email`?"), "{}", findings[0].help);
     }
 
@@ -339,7 +340,7 @@ mod tests {
                 column("phone", &DataType::Utf8, None),
                 column(name, &DataType::Utf8, Some(literal)),
             ];
-            let codes: Vec<_> = judge(&columns, &offline()).1.iter().map(|finding| finding.rule.code).collect();
+            let codes: Vec<_> = judge(&columns, offline()).1.iter().map(|finding| finding.rule.code).collect();
             assert_eq!(codes, [code], "{name} {literal}");
         }
     }
@@ -348,7 +349,7 @@ mod tests {
     fn unknown_columns_become_properties_when_asked() {
         let given = Given { extra_properties: true, ..offline() };
         let columns = ["timestamp", "phone", "loyalty_tier"].map(|name| column(name, &DataType::Utf8, None));
-        let (roles, findings) = judge(&columns, &given);
+        let (roles, findings) = judge(&columns, given);
         assert!(findings.is_empty());
         assert!(matches!(roles[2], Role::Property));
     }

@@ -1,5 +1,7 @@
 //! The integration tests, in one binary because each links all of DataFusion.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it is")]
+
 mod delivery;
 mod documents;
 mod edges;
