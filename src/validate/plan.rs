@@ -188,7 +188,11 @@ fn constant(
                     );
                     find("PB2008", format!("`{text}` is no event name for {source} events"), help);
                 }
-                Verdict::Misspelt { .. } | Verdict::Standard | Verdict::Legacy { .. } | Verdict::Reserved { .. } | Verdict::Custom => {}
+                Verdict::Misspelt { .. }
+                | Verdict::Standard
+                | Verdict::Legacy { .. }
+                | Verdict::Reserved { .. }
+                | Verdict::Custom => {}
             }
         }
         Kind::OneOf(words) if !words.contains(&text) => {

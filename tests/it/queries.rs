@@ -189,3 +189,64 @@ fn folded_groups_that_disagree_are_refused() {
     let events = arrived(&server);
     assert!(events[0].contains(r#""value":3,"#), "{}", events[0]);
 }
+
+/// `INSERT INTO postback.events` is the same query, and its column list names the columns.
+#[test]
+fn inserts_into_the_events_table_are_the_same_query() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
+        SET postback.as_of = '2026-08-20T14:10:00Z'; SET postback.event = 'Lead';";
+    let rows = "(VALUES (1787234709, 'a@b.example', 'one'), (1787234709, 'c@d.example', 'two')) AS t (timestamp, email, event_id)";
+    let queries = [
+        format!("{head} SELECT * FROM {rows}"),
+        format!("{head} INSERT INTO postback.events SELECT * FROM {rows}"),
+        format!(
+            "{head} INSERT INTO postback.events (event_id, timestamp, email) SELECT event_id, timestamp, email FROM {rows}"
+        ),
+        format!("{head} CREATE VIEW people AS SELECT * FROM {rows}; WITH p AS (SELECT * FROM people) SELECT * FROM p"),
+    ];
+    let mut expected = None;
+    for (index, sql) in queries.iter().enumerate() {
+        let path = crate::server::file(folder.path(), &format!("{index}.sql"), sql);
+        let server = Server::answering([Answer::ok(OK)]);
+        let said = said(&mut postback(&["run", &path, "--base-url", &server.url]));
+        assert_eq!(said.code, 0, "{sql}: {}", said.stderr);
+        let events = arrived(&server);
+        assert_eq!(events.len(), 2);
+        assert_eq!(*expected.get_or_insert_with(|| events.clone()), events, "{sql}");
+    }
+}
+
+/// Rows name their own source and destination: one request each, and every event has the fields of its source.
+#[test]
+fn rows_are_routed_by_their_own_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = "SET postback.as_of = '2026-08-20T14:10:00Z';
+        SELECT event_source, event_source_id, event, 1787234709 AS timestamp, lower('A@B.example') AS email, event_id,
+               'https://shop.example/' AS page_url, '7400000000000000001' AS lead_id, 'com.shop' AS app_id
+        FROM (VALUES ('offline', '7654321098765432109', 'Purchase', '1'), ('web', 'CABCDEFGHIJ0123456K0', 'Lead', '2'),
+                     ('crm', '7309876543210987654', 'Qualified', '3'), ('app', '7309876543210987655', 'Login', '4'),
+                     ('web', 'CABCDEFGHIJ0123456K1', 'Lead', '5'))
+        AS t (event_source, event_source_id, event, event_id)";
+    let path = crate::server::file(folder.path(), "routed.sql", sql);
+    let server = Server::answering([Answer::ok(OK)]);
+    let said = said(&mut postback(&["run", &path, "--base-url", &server.url]));
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert_eq!(server.requests().len(), 5);
+    // printf a@b.example | sha256sum
+    let user = r#""user":{"email":"ebb18a030bf15174f5714e24d63af1a81355c951ea7389bd2a9bd18e3d0c2477"}"#;
+    let expected = [
+        format!(r#"{{"event":"Purchase","event_time":1787234709,"event_id":"1",{user}}}"#),
+        format!(
+            r#"{{"event":"Lead","event_time":1787234709,"event_id":"2",{user},"page":{{"url":"https://shop.example/"}}}}"#
+        ),
+        format!(
+            r#"{{"event":"Qualified","event_time":1787234709,"event_id":"3",{user},"lead":{{"lead_id":"7400000000000000001"}}}}"#
+        ),
+        format!(r#"{{"event":"Login","event_time":1787234709,"event_id":"4",{user},"app":{{"app_id":"com.shop"}}}}"#),
+        format!(
+            r#"{{"event":"Lead","event_time":1787234709,"event_id":"5",{user},"page":{{"url":"https://shop.example/"}}}}"#
+        ),
+    ];
+    assert_eq!(arrived(&server), expected);
+}
