@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::World;
 use super::flags::SettingFlags;
-use super::output::{self, Format};
+use super::output::Format;
 use super::progress::Display;
 use super::render::{self, Heading};
 use super::signals::Signals;
@@ -62,79 +62,124 @@ struct Target {
     sandbox: Option<Sandbox>,
 }
 
-pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
-    let signals = Signals::watch()?;
-    let mut first_failure = Ok(());
-    for path in &arguments.files {
-        let outcome = run_file(path, &arguments, world, &signals).await;
-        if let Some(stopped) = signals.caught() {
-            return Err(stopped);
-        }
-        match outcome {
-            Err(error) if first_failure.is_ok() && arguments.files.len() == 1 => return Err(error),
-            Err(error) => {
-                render::error(&error);
-                let kind = error.kind();
-                if first_failure.is_ok() {
-                    first_failure =
-                        Err(Error::new(kind, format!("`{}` failed, and so did the command", path.display())));
-                }
-            }
-            Ok(()) => {}
-        }
-    }
-    first_failure
+/// A query file that may be run: checked, with a destination and what it takes to send there.
+struct Ready<'a> {
+    path: &'a Path,
+    checked: Checked,
+    target: Target,
+    job: Job,
 }
 
-async fn run_file(path: &Path, arguments: &Arguments, world: &World, signals: &Signals) -> Result<()> {
+pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
+    let signals = Signals::watch()?;
+    let mut failures = Failures::default();
+    let mut ready = Vec::with_capacity(arguments.files.len());
+    // Exit 2 says that nothing was sent: every file is checked before the first one sends.
+    for path in &arguments.files {
+        match prepare(path, &arguments, world).await {
+            Ok(prepared) => ready.push(prepared),
+            Err(error) => failures.add(path, error),
+        }
+    }
+    if failures.is_empty() {
+        for prepared in ready {
+            let path = prepared.path;
+            let outcome = run_one(prepared, &arguments, world, &signals).await;
+            if let Err(error) = outcome {
+                failures.add(path, error);
+            }
+            if let Some(stopped) = signals.caught() {
+                return Err(stopped);
+            }
+        }
+    }
+    failures.into_result(arguments.files.len())
+}
+
+/// What went wrong with the files of one command.
+#[derive(Default)]
+struct Failures<'a>(Vec<(&'a Path, Error)>);
+
+impl<'a> Failures<'a> {
+    fn add(&mut self, path: &'a Path, error: Error) {
+        self.0.push((path, error));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The only failure of the only file; of several, each is shown, and the first decides the exit code.
+    fn into_result(mut self, files: usize) -> Result<()> {
+        if files == 1 {
+            return self.0.pop().map_or(Ok(()), |(_, error)| Err(error));
+        }
+        self.0.iter().for_each(|(_, error)| render::error(error));
+        let Some((path, first)) = self.0.first() else { return Ok(()) };
+        let message = format!("{} of {files} files failed, `{}` first", self.0.len(), path.display());
+        Err(Error::new(first.kind(), message))
+    }
+}
+
+async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World) -> Result<Ready<'a>> {
     let file = QueryFile::read(path)?;
     let mut settings = world.settings(&arguments.settings, Some(path))?;
     query::apply_settings(&file, &mut settings)?;
     let checked = check(&file, &settings, &arguments.parameters, world).await?;
-    let Target { mut description, client, sandbox } = target(arguments, &settings, world).await?;
-    let job = Job::resolve(&settings, world.now, world.resources.partitions);
+    let target = target(arguments, &settings, world).await?;
+    let mut job = Job::resolve(&settings, world.now, world.resources.partitions);
+    job.delivery.seed = u64::try_from(super::unix_nanos() & u128::from(u64::MAX)).unwrap_or_default();
+    Ok(Ready { path, checked, target, job })
+}
+
+async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals: &Signals) -> Result<()> {
+    let Ready { path, checked, target: Target { mut description, client, sandbox }, job } = ready;
     let store: Arc<dyn Store> = Arc::new(Model::new(secret()));
     let progress = Arc::new(Progress::default());
     let account = {
         let _display = Display::of(&progress, world.quiet);
         let start = Instant::now();
-        let preflight = match arguments.no_preflight {
-            true => None,
-            false => Some(run::preflight(&checked, &job, &store, &progress).await?),
+        let interrupted = || signals.caught().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the rows ended early"));
+        let preflight = if arguments.no_preflight {
+            None
+        } else {
+            Some(run::preflight(&checked, &job, &store, &progress, signals.stop()).await?.ok_or_else(interrupted)?)
         };
-        let refusal =
-            preflight.as_ref().and_then(|preflight| job.judge(&preflight.tally).err()).or_else(|| signals.caught());
-        match (client, preflight, refusal) {
-            (Some(client), preflight, None) => {
+        let is_refused = preflight.as_ref().is_some_and(|preflight| job.judge(&preflight.tally).is_err());
+        match (client, preflight) {
+            (Some(client), preflight) if !is_refused => {
                 run::deliver(&checked, &job, preflight, client, &store, &progress, signals.stop()).await?
             }
-            (client, Some(Preflight { tally, plan, .. }), _) => {
+            (client, Some(Preflight { tally, plan, .. })) => {
                 if client.is_some() {
                     "stopped by the preflight".clone_into(&mut description);
                 }
-                Account { tally, report: None, plan, elapsed: start.elapsed() }
+                Account { tally, report: None, failure: None, plan, elapsed: start.elapsed() }
             }
-            (None, None, _) | (Some(_), None, Some(_)) => {
-                return Err(signals
-                    .caught()
-                    .unwrap_or_else(|| Error::new(ErrorKind::Internal, "a dry run is a preflight")));
-            }
+            (_, None) => return Err(Error::new(ErrorKind::Internal, "a dry run is a preflight")),
         }
     };
     let query = path.display().to_string();
     let heading = Heading { query: &query, destination: &description };
     render::account(&heading, &account, checked.derives_value(), arguments.format)?;
     if arguments.explain {
-        output::write(|stdout| stdout.write_all(account.plan.as_bytes()))?;
+        // Beside the account, so that its JSON stays JSON.
+        render::note(account.plan.trim_end());
     }
+    let verdict = account.verdict(&job);
     if let Some(sandbox) = sandbox {
         if arguments.keep_open && signals.caught().is_none() {
+            if let Err(error) = &verdict {
+                render::error(error);
+            }
             render::sandbox_started(&sandbox.base_url());
             signals.first().await;
+            // This signal closed the page and stopped nothing.
+            signals.forget();
         }
         sandbox.stop().await;
     }
-    account.verdict(&job)
+    verdict
 }
 
 /// Plans and judges the query, and shows every problem.

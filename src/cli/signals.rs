@@ -54,6 +54,11 @@ impl Signals {
         drop(self.stop().wait_for(|stop| *stop).await);
     }
 
+    /// Takes the signal caught so far as meant for something else.
+    pub(super) fn forget(&self) {
+        self.caught.store(0, Ordering::SeqCst);
+    }
+
     /// The error to exit with if a signal was caught.
     pub(super) fn caught(&self) -> Option<Error> {
         let kind = match self.caught.load(Ordering::SeqCst) {

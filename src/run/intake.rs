@@ -11,7 +11,7 @@ use super::repeats::Repeats;
 use super::stage::Staged;
 use super::tally::Tally;
 use crate::encode::Batcher;
-use crate::event::Batch;
+use crate::event::{Batch, EncodedEvent};
 use crate::ledger::Store;
 use crate::ledger::keys::Keys;
 
@@ -22,6 +22,8 @@ pub struct Intake {
     store: Arc<dyn Store>,
     progress: Arc<Progress>,
     onward: Option<Onward>,
+    fingerprint: u64,
+    is_complete: bool,
 }
 
 impl fmt::Debug for Intake {
@@ -45,7 +47,7 @@ pub(super) struct Onward {
 impl Intake {
     /// An intake that counts events and sends nothing.
     pub(super) fn counting(store: Arc<dyn Store>, progress: Arc<Progress>) -> Self {
-        Self { tally: Tally::default(), repeats: Repeats::finding(), store, progress, onward: None }
+        Self::new(store, progress, Repeats::finding(), None)
     }
 
     /// An intake that hands events on. With the `conflicts` of a preflight their rows are refused; without, the first
@@ -57,7 +59,11 @@ impl Intake {
         onward: Onward,
     ) -> Self {
         let repeats = conflicts.map_or_else(Repeats::streaming, Repeats::knowing);
-        Self { tally: Tally::default(), repeats, store, progress, onward: Some(onward) }
+        Self::new(store, progress, repeats, Some(onward))
+    }
+
+    fn new(store: Arc<dyn Store>, progress: Arc<Progress>, repeats: Repeats, onward: Option<Onward>) -> Self {
+        Self { tally: Tally::default(), repeats, store, progress, onward, fingerprint: 0, is_complete: false }
     }
 
     /// The account so far; events handed on are in none of its places yet, events only counted are unsent.
@@ -66,9 +72,15 @@ impl Intake {
         &self.tally
     }
 
-    /// The account and the keys of conflicting rows.
-    pub(super) fn into_parts(self) -> (Tally, Keys) {
-        (self.tally, self.repeats.into_conflicts())
+    /// What the pass leaves behind.
+    pub(super) fn into_pass(self) -> Pass {
+        let Self { tally, repeats, fingerprint, is_complete, .. } = self;
+        Pass { tally, conflicts: repeats.into_conflicts(), fingerprint, is_complete }
+    }
+
+    /// Notes that there are no more rows.
+    pub(super) fn read_all(&mut self) {
+        self.is_complete = true;
     }
 
     /// Takes up one batch; false when the rest of the rows is not wanted.
@@ -81,6 +93,9 @@ impl Intake {
         tally.out_of_window += staged.out_of_window.len() as u64;
         staged.violations.iter().for_each(|violation| tally.record(violation, 1));
         let mut events = std::mem::take(&mut staged.events.events);
+        for (_, event) in &events {
+            self.fingerprint = self.fingerprint.wrapping_add(fingerprint(event));
+        }
         events.retain(|(_, event)| self.repeats.admit(event, self.store.as_ref(), tally));
         self.progress.judged(staged.rows);
         let Some(onward) = &mut self.onward else {
@@ -95,14 +110,36 @@ impl Intake {
         true
     }
 
-    /// Hands on what is left and lets go of the receiver.
-    pub(super) async fn finish(&mut self) {
-        if let Some(mut onward) = self.onward.take() {
-            for batch in onward.batcher.finish() {
+    /// Hands on what is left, or leaves it unsent, and lets go of the receiver.
+    pub(super) async fn finish(&mut self, hands_on: bool) {
+        let Some(mut onward) = self.onward.take() else { return };
+        for batch in onward.batcher.finish() {
+            if hands_on {
                 send(&onward, batch, &mut self.tally).await;
+            } else {
+                self.tally.unsent += batch.len() as u64;
             }
         }
     }
+}
+
+/// What a pass over the rows leaves behind.
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub(super) tally: Tally,
+    pub(super) conflicts: Keys,
+    /// Sum over all events of what they are: two passes over the same rows, in any order, have the same.
+    pub(super) fingerprint: u64,
+    /// Whether every row was read.
+    pub(super) is_complete: bool,
+}
+
+/// A number for the key and the content of an event.
+fn fingerprint(event: &EncodedEvent) -> u64 {
+    // An odd multiplier keeps distinct inputs distinct; both parts are digests already.
+    let key = u128::from_le_bytes(*event.key.as_bytes());
+    let folded = (key >> 64) ^ key ^ u128::from(event.payload.rotate_left(29));
+    u64::try_from(folded & u128::from(u64::MAX)).unwrap_or_default().wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Hands `batch` on; where nobody takes it, its events are unsent.

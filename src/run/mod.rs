@@ -15,7 +15,7 @@ use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use tokio::sync::{mpsc, watch};
 
 pub use self::intake::Intake;
-use self::intake::Onward;
+use self::intake::{Onward, Pass};
 pub use self::progress::{Phase, Progress, Reading};
 pub use self::sample::{Sample, sample};
 pub use self::sink::{EventsSink, EventsTable};
@@ -131,6 +131,7 @@ pub struct Preflight {
     /// The account; what would be sent is unsent.
     pub tally: Tally,
     conflicts: Keys,
+    fingerprint: u64,
     /// The executed plan with its metrics, as EXPLAIN ANALYZE shows it.
     pub plan: String,
 }
@@ -142,6 +143,8 @@ pub struct Account {
     pub tally: Tally,
     /// What delivery did, if there was one.
     pub report: Option<Report>,
+    /// What ended it early, besides the API.
+    pub failure: Option<Error>,
     /// The executed plan with its metrics, as EXPLAIN ANALYZE shows it.
     pub plan: String,
     /// Wall time of reading and sending.
@@ -152,33 +155,40 @@ impl Account {
     /// What keeps the run from being a success, the gravest first.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] for an account that does not balance, [`ErrorKind::Credentials`],
-    /// [`ErrorKind::Incomplete`] and [`ErrorKind::Held`] for events that were not accepted, [`ErrorKind::Rejects`] for
-    /// thresholds.
-    pub fn verdict(&self, job: &Job) -> Result<()> {
-        let tally = &self.tally;
+    /// [`ErrorKind::Rejects`] for an account that does not balance, a source that changed and thresholds,
+    /// [`ErrorKind::Credentials`], [`ErrorKind::Incomplete`] and [`ErrorKind::Held`] for events that were not accepted,
+    /// and what ended the reading.
+    pub fn verdict(self, job: &Job) -> Result<()> {
+        let Self { tally, report, failure, .. } = self;
         if !tally.is_balanced() {
             return Err(Error::new(ErrorKind::Rejects, "the account does not balance")
                 .hint("this is a defect of postback: please report it"));
         }
-        if let Some(stop) = self.report.as_ref().and_then(|report| report.stop.as_ref()) {
+        let has_sent = report.as_ref().is_some_and(|report| report.requests > 0);
+        match failure {
+            Some(failure) if has_sent && failure.kind() != ErrorKind::Rejects => {
+                let message = format!("reading ended early, after {} events were accepted", tally.accepted);
+                return Err(Error::new(ErrorKind::Incomplete, message).source(failure));
+            }
+            Some(failure) => return Err(failure),
+            None => {}
+        }
+        if let Some(stop) = report.as_ref().and_then(|report| report.stop.as_ref()) {
             return Err(stop.to_error());
         }
-        if self.report.is_some() && tally.held > 0 {
-            return Err(Error::new(
-                ErrorKind::Held,
-                format!("{} events may have been accepted, and need a decision", tally.held),
-            ));
+        if report.is_some() && tally.held > 0 {
+            let message = format!("{} events may have been accepted, and need a decision", tally.held);
+            return Err(Error::new(ErrorKind::Held, message));
         }
-        if self.report.is_some() && tally.unsent > 0 {
+        if report.is_some() && tally.unsent > 0 {
             return Err(Error::new(ErrorKind::Incomplete, format!("{} events are not sent yet", tally.unsent))
                 .hint("run the same command again to send them"));
         }
-        job.judge(tally)
+        job.judge(&tally)
     }
 }
 
-/// Reads and judges every row and sends nothing.
+/// Reads and judges every row and sends nothing; `None` if `stop` became true before the last row.
 ///
 /// # Errors
 /// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading.
@@ -187,11 +197,12 @@ pub async fn preflight(
     job: &Job,
     store: &Arc<dyn Store>,
     progress: &Arc<Progress>,
-) -> Result<Preflight> {
+    stop: watch::Receiver<bool>,
+) -> Result<Option<Preflight>> {
     let intake = Intake::counting(Arc::clone(store), Arc::clone(progress));
-    let (intake, plan) = insert(checked, job, store.as_ref(), intake).await?;
-    let (tally, conflicts) = intake.into_parts();
-    Ok(Preflight { tally, conflicts, plan })
+    let (Pass { tally, conflicts, fingerprint, is_complete }, plan) =
+        insert(checked, job, store.as_ref(), intake, stop).await?;
+    Ok(is_complete.then_some(Preflight { tally, conflicts, fingerprint, plan: plan? }))
 }
 
 /// Reads, judges and sends every row.
@@ -200,7 +211,7 @@ pub async fn preflight(
 /// fails the run; without one, the first of conflicting rows is sent.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading. What the API says is in the account.
+/// Defects only. What ends reading or sending early is in the account.
 pub async fn deliver<T: Transport>(
     checked: &Checked,
     job: &Job,
@@ -214,48 +225,57 @@ pub async fn deliver<T: Transport>(
     let (batches, queued) = mpsc::channel(QUEUED_BATCHES);
     let (settled, settlements) = mpsc::channel(QUEUED_SETTLED);
     progress.deliver(preflight.as_ref().map_or(0, |preflight| preflight.tally.unsent));
+    let options = job.delivery.clone();
     let driver =
-        tokio::spawn(delivery::deliver(queued, transport, Arc::clone(store), job.delivery.clone(), settled, stop));
+        tokio::spawn(delivery::deliver(queued, transport, Arc::clone(store), options, settled, stop.clone()));
     let counter = tokio::spawn(count(settlements, Arc::clone(progress)));
-    let expected = preflight.as_ref().map(|preflight| preflight.tally.clone());
+    let (expected, conflicts) = match preflight {
+        Some(Preflight { tally, conflicts, fingerprint, .. }) => (Some((tally, fingerprint)), Some(conflicts)),
+        None => (None, None),
+    };
     let onward = Onward {
         batcher: Batcher::new(job.batch_events, job.batch_bytes, job.envelope.clone()),
         batches,
         stops_early: expected.is_some(),
     };
-    let conflicts = preflight.map(|preflight| preflight.conflicts);
     let intake = Intake::delivering(Arc::clone(store), Arc::clone(progress), conflicts, onward);
-    let inserted = insert(checked, job, store.as_ref(), intake).await;
+    let inserted = insert(checked, job, store.as_ref(), intake, stop).await;
     // The intake is gone, so the driver runs out of batches and both tasks end.
-    let report = driver.await.map_err(crashed)??;
+    let driven = driver.await.map_err(crashed).flatten();
     let settled = counter.await.map_err(crashed)?;
-    let (intake, plan) = inserted?;
-    let (mut tally, _) = intake.into_parts();
-    if let Some(expected) = expected {
-        if report.stop.is_some() {
-            // Rows behind the stop were not read again: the preflight knows them.
-            let faults = expected.faults.clone();
-            tally = Tally { faults, unsent: 0, ..expected.clone() };
-            let known = settled.accepted + settled.rejected + settled.held;
-            tally.unsent = expected.unsent.saturating_sub(known);
-            return Ok(Account {
-                tally: add(tally, &Tally { unsent: 0, ..settled }),
-                report: Some(report),
-                plan,
-                elapsed: start.elapsed(),
-            });
+    let (pass, plan) = inserted?;
+    let (plan, unread) = plan.map_or_else(|error| (String::new(), Some(error)), |plan| (plan, None));
+    let (report, undelivered) = driven.map_or_else(|error| (None, Some(error)), |report| (Some(report), None));
+    let mut failure = undelivered.or(unread);
+    let tally = match expected {
+        // Rows that were not read again are known from the preflight.
+        Some((expected, _)) if !pass.is_complete => complete(&expected, &settled),
+        Some((expected, fingerprint)) => {
+            if (expected.rows, expected.events, fingerprint) != (pass.tally.rows, pass.tally.events, pass.fingerprint) {
+                failure = failure.or_else(|| Some(changed(&expected, &pass.tally)));
+            }
+            add(pass.tally, &settled)
         }
-        if (expected.rows, expected.events, expected.rejected) != (tally.rows, tally.events, tally.rejected) {
-            let message = format!(
-                "the source changed during the run: {} rows before, {} while sending",
-                expected.rows, tally.rows
-            );
-            return Err(Error::new(ErrorKind::Rejects, message).hint(
-                "run again when the export is complete: what was accepted is not counted twice within 48 hours",
-            ));
-        }
-    }
-    Ok(Account { tally: add(tally, &settled), report: Some(report), plan, elapsed: start.elapsed() })
+        None => add(pass.tally, &settled),
+    };
+    Ok(Account { tally, report, failure, plan, elapsed: start.elapsed() })
+}
+
+fn changed(expected: &Tally, found: &Tally) -> Error {
+    let message = if expected.rows == found.rows {
+        format!("the query gave other events while sending than before, from {} rows each time", found.rows)
+    } else {
+        format!("the source changed during the run: {} rows before, {} while sending", expected.rows, found.rows)
+    };
+    Error::new(ErrorKind::Rejects, message)
+        .hint("a file was rewritten, or the query depends on chance, such as LIMIT without ORDER BY: mend it and run again")
+}
+
+/// The account of a delivery that ended before its last row: `expected` by the preflight, `settled` by the API.
+fn complete(expected: &Tally, settled: &Tally) -> Tally {
+    let known = settled.accepted + settled.rejected + settled.held;
+    let unsent = expected.unsent.saturating_sub(known);
+    add(Tally { unsent, ..expected.clone() }, &Tally { unsent: 0, ..settled.clone() })
 }
 
 /// Counts settled events until the driver is done.
@@ -281,23 +301,31 @@ fn add(mut tally: Tally, settled: &Tally) -> Tally {
     tally
 }
 
-/// Runs `INSERT INTO postback.events` over the checked plan, and returns the intake and the executed plan.
-async fn insert(checked: &Checked, job: &Job, store: &dyn Store, intake: Intake) -> Result<(Intake, String)> {
+/// Runs `INSERT INTO postback.events` over the checked plan. Gives what the pass left behind, also where reading ended
+/// in an error, and the executed plan or that error.
+async fn insert(
+    checked: &Checked,
+    job: &Job,
+    store: &dyn Store,
+    intake: Intake,
+    stop: watch::Receiver<bool>,
+) -> Result<(Pass, Result<String>)> {
     let schema = Arc::clone(checked.plan().schema().inner());
     let judging = Stage::new(&schema, job.policy.clone(), store.secret())?;
-    let table = Arc::new(EventsTable::new(schema, judging, job.tasks, intake));
-    let target = provider_as_source(Arc::clone(&table) as _);
-    let name = TableReference::partial("postback", "events");
-    let state = checked.context().state();
-    let plan = LogicalPlanBuilder::insert_into(checked.plan().clone(), name, target, InsertOp::Append)
-        .and_then(LogicalPlanBuilder::build)
-        .map_err(query::run_error)?;
-    let executed = state.create_physical_plan(&plan).await.map_err(query::run_error)?;
-    collect(Arc::clone(&executed), state.task_ctx()).await.map_err(query::run_error)?;
-    let explained = DisplayableExecutionPlan::with_metrics(executed.as_ref()).indent(true).to_string();
-    drop(executed);
+    let table = Arc::new(EventsTable::new(schema, judging, job.tasks, intake, stop));
+    let explained = execute(checked, Arc::clone(&table)).await.map_err(query::run_error);
     let intake = table.into_intake().ok_or_else(|| Error::new(ErrorKind::Internal, "the sink did not finish"))?;
-    Ok((intake, explained))
+    Ok((intake.into_pass(), explained))
+}
+
+async fn execute(checked: &Checked, table: Arc<EventsTable>) -> datafusion::error::Result<String> {
+    let name = TableReference::partial("postback", "events");
+    let rows = checked.plan().clone();
+    let plan = LogicalPlanBuilder::insert_into(rows, name, provider_as_source(table), InsertOp::Append)?.build()?;
+    let state = checked.context().state();
+    let executed = state.create_physical_plan(&plan).await?;
+    collect(Arc::clone(&executed), state.task_ctx()).await?;
+    Ok(DisplayableExecutionPlan::with_metrics(executed.as_ref()).indent(true).to_string())
 }
 
 fn crashed(error: tokio::task::JoinError) -> Error {

@@ -21,6 +21,7 @@ use datafusion::logical_expr::dml::InsertOp;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, Time};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use futures::StreamExt;
+use tokio::sync::watch;
 
 use super::intake::Intake;
 use super::stage::Stage;
@@ -32,9 +33,9 @@ pub struct EventsTable {
 }
 
 impl EventsTable {
-    /// A table whose rows go through `stage`, `tasks` batches at a time, into `intake`.
+    /// A table whose rows go through `stage`, `tasks` batches at a time, into `intake`, until `stop` becomes true.
     #[must_use]
-    pub fn new(schema: SchemaRef, stage: Stage, tasks: usize, intake: Intake) -> Self {
+    pub fn new(schema: SchemaRef, stage: Stage, tasks: usize, intake: Intake, stop: watch::Receiver<bool>) -> Self {
         let metrics = ExecutionPlanMetricsSet::new();
         let builder = || MetricBuilder::new(&metrics);
         let judging = builder().subset_time("judge_and_encode", 0);
@@ -47,6 +48,7 @@ impl EventsTable {
                 stage: Arc::new(stage),
                 tasks,
                 intake,
+                stop,
                 metrics,
                 judging,
                 encoded,
@@ -102,6 +104,7 @@ pub struct EventsSink {
     tasks: usize,
     /// Taken while rows flow, and put back for the caller at the end.
     intake: Mutex<Option<Intake>>,
+    stop: watch::Receiver<bool>,
     metrics: ExecutionPlanMetricsSet,
     judging: Time,
     encoded: Count,
@@ -111,6 +114,49 @@ pub struct EventsSink {
 impl EventsSink {
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Intake>> {
         self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EventsSink {
+    /// Moves batches from `data` into `intake`, judged on the way, until either has enough or `stop` becomes true.
+    async fn pump(&self, data: SendableRecordBatchStream, intake: &mut Intake) -> Result<()> {
+        let mut first_row = 0_u64;
+        let staged = data.map(|batch: Result<RecordBatch>| {
+            let stage = Arc::clone(&self.stage);
+            let judging = self.judging.clone();
+            let first = first_row;
+            let batch = batch.inspect(|batch| first_row += batch.num_rows() as u64);
+            async move {
+                let batch = batch?;
+                // Judging and hashing are heavy: they leave the runtime's threads free.
+                tokio::task::spawn_blocking(move || {
+                    let _timer = judging.timer();
+                    stage.apply(&batch, first)
+                })
+                .await
+                .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
+            }
+        });
+        let mut staged = staged.buffered(self.tasks);
+        let mut stop = self.stop.clone();
+        loop {
+            let next = tokio::select! {
+                biased;
+                // A sender that is gone will never stop anything.
+                Ok(_) = stop.wait_for(|stop| *stop) => return Ok(()),
+                next = staged.next() => next,
+            };
+            let Some(next) = next else {
+                intake.read_all();
+                return Ok(());
+            };
+            let next = next?;
+            self.encoded.add(next.events.events.len());
+            self.bytes.add(next.events.json.len());
+            if !intake.take(next).await {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -140,36 +186,11 @@ impl DataSink for EventsSink {
         let Some(mut intake) = self.slot().take() else {
             return Err(DataFusionError::Internal("postback.events takes one insert".into()));
         };
-        let mut first_row = 0_u64;
-        let staged = data.map(|batch: Result<RecordBatch>| {
-            let stage = Arc::clone(&self.stage);
-            let judging = self.judging.clone();
-            let first = first_row;
-            let batch = batch.inspect(|batch| first_row += batch.num_rows() as u64);
-            async move {
-                let batch = batch?;
-                // Judging and hashing are heavy: they leave the runtime's threads free.
-                tokio::task::spawn_blocking(move || {
-                    let _timer = judging.timer();
-                    stage.apply(&batch, first)
-                })
-                .await
-                .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
-            }
-        });
-        let mut staged = staged.buffered(self.tasks);
-        while let Some(staged) = staged.next().await {
-            let staged = staged?;
-            self.encoded.add(staged.events.events.len());
-            self.bytes.add(staged.events.json.len());
-            if !intake.take(staged).await {
-                break;
-            }
-        }
-        drop(staged);
-        intake.finish().await;
+        let outcome = self.pump(data, &mut intake).await;
+        intake.finish(outcome.is_ok()).await;
         let rows = intake.tally().rows;
+        // Also after an error: what was handed on before it stays accounted for.
         *self.slot() = Some(intake);
-        Ok(rows)
+        outcome.map(|()| rows)
     }
 }
