@@ -121,6 +121,19 @@ impl Error {
         self
     }
 
+    /// The same error once more, for a second reader of a shared failure. Of what lies underneath it has the words.
+    #[must_use]
+    pub fn restated(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.message.clone(),
+            context: self.context.clone(),
+            hint: self.hint.clone(),
+            location: self.location.clone(),
+            source: self.source.as_ref().map(|source| source.to_string().into()),
+        }
+    }
+
     /// What went wrong, for callers that have to tell cases apart.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

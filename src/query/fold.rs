@@ -6,7 +6,7 @@
 //! particular order; whoever writes them sorts them.
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
+use datafusion::common::{ScalarValue, plan_err};
 use datafusion::error::Result;
 use datafusion::functions::core::expr_fn::{named_struct, nullif};
 use datafusion::functions::string::expr_fn::concat_ws;
@@ -55,6 +55,9 @@ pub(super) fn fold(plan: LogicalPlan, value: FoldValue) -> Result<LogicalPlan> {
     if sums_value {
         let exact = match schema.field_with_name("value")?.data_type() {
             DataType::Float16 | DataType::Float32 | DataType::Float64 => cast(named("value"), SUM_TYPE),
+            text if text.is_string() => {
+                return plan_err!("`value` is text and cannot be summed: cast it to DECIMAL(18, 2) in the query");
+            }
             _ => named("value"),
         };
         aggregates.push(sum(exact).alias("value"));
@@ -67,7 +70,7 @@ pub(super) fn fold(plan: LogicalPlan, value: FoldValue) -> Result<LogicalPlan> {
         aggregates.push(count(named(&column.name)).alias(present(&column.name)));
     }
     let groups: Vec<Expr> = keys.iter().filter(|key| has(key)).map(|key| named(key)).collect();
-    let aggregated = LogicalPlanBuilder::from(plan).aggregate(groups, aggregates)?;
+    let folded = LogicalPlanBuilder::from(plan).aggregate(groups, aggregates)?;
     let mut projected: Vec<Expr> = Vec::new();
     for field in schema.fields() {
         let name = field.name().as_str();
@@ -85,7 +88,7 @@ pub(super) fn fold(plan: LogicalPlan, value: FoldValue) -> Result<LogicalPlan> {
     }
     projected.push(named(ROWS));
     projected.push(differing(&event_columns)?.alias(DIFFERING));
-    aggregated.project(projected)?.build()
+    folded.project(projected)?.build()
 }
 
 /// The columns that rows of one event share: what names the event, else what its id is derived from.

@@ -5,15 +5,17 @@
 //! Files are read for their schema here and for their rows only when the checked plan is executed.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::{ScalarValue, TableReference};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{CreateExternalTable, Statement};
 use datafusion::sql::resolve::resolve_table_references;
@@ -113,7 +115,9 @@ pub fn session(settings: &Settings, resources: Resources) -> Result<SessionConte
     let mut config = SessionConfig::new().with_information_schema(true).with_target_partitions(resources.partitions);
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
+    // Spark and those after it write instants as INT96, counted in UTC.
     options.execution.parquet.coerce_int96 = Some("us".into());
+    options.execution.parquet.coerce_int96_tz = Some("UTC".into());
     options.execution.parquet.binary_as_string = true;
     options.extensions.insert(settings.clone());
     let runtime = RuntimeEnvBuilder::new()
@@ -212,16 +216,23 @@ pub fn fold_value(settings: &Settings) -> FoldValue {
 
 async fn define(context: &SessionContext, file: &QueryFile, definition: &Statement) -> Result<()> {
     if let Statement::CreateExternalTable(table) = definition
-        && table.columns.is_empty()
-        && table.options.is_empty()
         && table.table_partition_cols.is_empty()
     {
-        let opened = sources::open(&context.state(), file.folder(), &table.locations, Some(&table.file_type)).await?;
-        let reference = TableReference::from(table.name.to_string());
-        return match context.register_table(reference, opened) {
+        let planned = context.state().statement_to_plan(definition.clone()).await;
+        let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(planned)) =
+            planned.map_err(|error| file.plan_error(error))?
+        else {
+            return Err(Error::new(ErrorKind::Internal, "a table definition was planned as something else"));
+        };
+        let declared = sources::Declared::new(&planned)?;
+        let opened = sources::open(&context.state(), file.folder(), &table.locations, Some(&declared)).await?;
+        return match context.register_table(planned.name.clone(), opened) {
             Ok(_) => Ok(()),
             Err(error) => Err(file.plan_error(error)),
         };
+    }
+    if let Statement::CreateExternalTable(table) = definition {
+        sources::require(file.folder(), &table.locations)?;
     }
     let definition = match definition {
         Statement::CreateExternalTable(table) => Statement::CreateExternalTable(absolute(table, file)),
@@ -232,7 +243,7 @@ async fn define(context: &SessionContext, file: &QueryFile, definition: &Stateme
     Ok(())
 }
 
-/// `table` with its locations made absolute, for DataFusion's own reading of explicit columns, options and partitions.
+/// `table` with its locations made absolute, for DataFusion's own reading of partitions.
 fn absolute(table: &CreateExternalTable, file: &QueryFile) -> CreateExternalTable {
     let locate = |location: &String| {
         let path = file.folder().join(location);
@@ -248,11 +259,15 @@ fn absolute(table: &CreateExternalTable, file: &QueryFile) -> CreateExternalTabl
 
 async fn plan_statement(context: &SessionContext, file: &QueryFile, statement: Statement) -> Result<LogicalPlan> {
     let (tables, _) = resolve_table_references(&statement, true).map_err(|error| file.plan_error(error))?;
+    let quoted = quoted_as_text(&statement);
     let mut opened = HashSet::new();
     for table in tables {
         let TableReference::Bare { table: name } = &table else { continue };
         let is_known = context.table_exist(table.clone()).map_err(|error| file.plan_error(error))?;
-        if !is_known && sources::is_location(name) && opened.insert(name.to_string()) {
+        if !is_known
+            && (quoted.contains(name.as_ref()) || sources::is_location(name))
+            && opened.insert(name.to_string())
+        {
             let source = sources::open(&context.state(), file.folder(), &[name.to_string()], None).await?;
             context.register_table(table.clone(), source).map_err(|error| file.plan_error(error))?;
         }
@@ -265,6 +280,22 @@ async fn plan_statement(context: &SessionContext, file: &QueryFile, statement: S
         read_only.verify_plan(&plan).map_err(|error| file.plan_error(error))?;
     }
     Ok(plan)
+}
+
+/// The tables that a query names in single quotes, as only locations are.
+fn quoted_as_text(statement: &Statement) -> HashSet<String> {
+    let mut quoted = HashSet::new();
+    if let Statement::Statement(inner) = statement {
+        let _: ControlFlow<()> = ast::visit_relations(inner.as_ref(), |relation| {
+            if let [ast::ObjectNamePart::Identifier(name)] = relation.0.as_slice()
+                && name.quote_style == Some('\'')
+            {
+                quoted.insert(name.value.clone());
+            }
+            ControlFlow::Continue(())
+        });
+    }
+    quoted
 }
 
 /// The columns of the result under the names of `INSERT INTO postback.events (…)`, where it gives any.
@@ -322,12 +353,31 @@ pub fn run_error(error: DataFusionError) -> Error {
         DataFusionError::Context(_, inner) => run_error(*inner),
         DataFusionError::Shared(shared) => match Arc::try_unwrap(shared) {
             Ok(inner) => run_error(inner),
-            Err(shared) => Error::new(ErrorKind::Source, file::first_line(&shared)).source(shared),
+            Err(shared) => match shared.find_root() {
+                DataFusionError::External(inner) if inner.is::<Error>() => {
+                    inner.downcast_ref::<Error>().map_or_else(|| unreadable(&shared), Error::restated)
+                }
+                _ => unreadable(&shared),
+            },
         },
         DataFusionError::ResourcesExhausted(message) => {
             Error::new(ErrorKind::Internal, message).hint("raise postback.memory_limit, or read less at once")
         }
         DataFusionError::Execution(message) => Error::new(ErrorKind::Sql, message),
-        other => Error::new(ErrorKind::Source, format!("reading failed: {}", file::first_line(&other))).source(other),
+        other => unreadable(&other),
     }
+}
+
+/// Parsers quote the values they stumble over, and values may be personal: of their errors only the kind is said.
+fn unreadable(error: &DataFusionError) -> Error {
+    let what = match error.find_root() {
+        DataFusionError::ArrowError(error, _) => match error.as_ref() {
+            ArrowError::ParseError(_) | ArrowError::CastError(_) => "a value does not fit its column".to_owned(),
+            ArrowError::CsvError(_) => "delimited text is not well-formed".to_owned(),
+            ArrowError::JsonError(_) => "JSON is not well-formed".to_owned(),
+            other => other.to_string(),
+        },
+        root => file::first_line(root),
+    };
+    Error::new(ErrorKind::Source, format!("reading failed: {what}"))
 }

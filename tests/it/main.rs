@@ -10,4 +10,5 @@ mod payloads;
 mod queries;
 mod sandbox;
 mod server;
+mod sources;
 mod volume;

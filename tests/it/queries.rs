@@ -1,40 +1,8 @@
 //! The example queries, run by the binary over HTTP, and what arrives, byte for byte as written by hand.
 
-use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use crate::server::{Answer, OK, Server, postback, root, said};
-
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow)]
-    data: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Identity<'a> {
-    event_id: &'a str,
-}
-
-/// The events of all requests to `server`, as sent, sorted by event id.
-fn arrived(server: &Server) -> Vec<String> {
-    let requests = server.requests();
-    let mut events: Vec<(String, String)> = Vec::new();
-    for request in &requests {
-        let body: Body<'_> = serde_json::from_str(&request.body).unwrap();
-        for event in body.data {
-            let identity: Identity<'_> = serde_json::from_str(event.get()).unwrap();
-            events.push((identity.event_id.to_owned(), event.get().to_owned()));
-        }
-    }
-    events.sort();
-    events.into_iter().map(|(_, event)| event).collect()
-}
-
-fn golden(name: &str) -> String {
-    std::fs::read_to_string(root().join("tests/golden").join(name)).unwrap()
-}
+use crate::server::{Answer, OK, Server, arrived, golden, postback, root, said};
 
 /// Delivers `query` to a server that accepts everything and compares what arrives with the golden files of `name`.
 fn arrives_as_written(query: &str, name: &str) {

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 /// The body of a success.
 pub(crate) const OK: &str = r#"{"code":0,"message":"OK","request_id":"2026112200000000000000000000000001","data":{}}"#;
 
@@ -134,4 +137,35 @@ pub(crate) fn file(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> Stri
     let path: PathBuf = folder.join(name);
     std::fs::write(&path, content).unwrap();
     path.to_str().unwrap().to_owned()
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Identity<'a> {
+    event_id: &'a str,
+}
+
+/// The events of all requests to `server`, as sent, sorted by event id.
+pub(crate) fn arrived(server: &Server) -> Vec<String> {
+    let requests = server.requests();
+    let mut events: Vec<(String, String)> = Vec::new();
+    for request in &requests {
+        let body: Body<'_> = serde_json::from_str(&request.body).unwrap();
+        for event in body.data {
+            let identity: Identity<'_> = serde_json::from_str(event.get()).unwrap();
+            events.push((identity.event_id.to_owned(), event.get().to_owned()));
+        }
+    }
+    events.sort();
+    events.into_iter().map(|(_, event)| event).collect()
+}
+
+/// The golden file `name`.
+pub(crate) fn golden(name: &str) -> String {
+    std::fs::read_to_string(root().join("tests/golden").join(name)).unwrap()
 }

@@ -9,7 +9,8 @@ use datafusion::arrow::csv::reader::Format;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 
-use super::sniff::{self, Recognised, SAMPLE_BYTES, SAMPLE_ROWS};
+use super::sniff::{self, Dialect, Recognised, SAMPLE_BYTES, SAMPLE_ROWS};
+use super::typed;
 use crate::contract::{Kind, fields};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -50,28 +51,57 @@ const LAST_TEXT_WORDS: &[&str] = &["number", "no", "nr", "code"];
 /// timestamp column whose values carry an offset becomes UTC; where only some do, it stays text.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] if a file cannot be read or has another header than the first.
-pub(super) fn infer(files: &[&Path], recognised: &Recognised, delimiter: u8) -> Result<Option<Schema>> {
-    let mut merged: Option<(Schema, &Path)> = None;
+/// [`ErrorKind::Source`] if a file cannot be read, has another header than the first, or has the declared `columns` in
+/// another order.
+pub(super) fn infer(
+    files: &[&Path],
+    recognised: &Recognised,
+    dialect: Dialect,
+    columns: Option<&Schema>,
+) -> Result<Option<Schema>> {
+    let mut header: Option<(Vec<String>, &Path)> = None;
+    let mut merged: Option<Schema> = None;
     for file in files {
-        let (schema, rows) = infer_one(file, recognised, delimiter)?;
-        let names = |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
-        match &mut merged {
-            Some((first, first_file)) if names(first) != names(&schema) => {
+        let (schema, rows) = infer_one(file, recognised, dialect)?;
+        let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        if let Some(columns) = columns
+            && dialect.has_header
+        {
+            agree_in_order(file, &names, columns)?;
+        }
+        match &header {
+            Some((first, first_file)) if *first != names => {
                 return Err(Error::new(ErrorKind::Source, "the files have different header lines")
                     .context("file", first_file.display())
                     .context("file", file.display()));
             }
-            Some((first, _)) if rows > 0 => *first = widen(first, &schema),
             Some(_) => {}
-            None if rows > 0 => merged = Some((schema, file)),
-            None => {}
+            None => header = Some((names, file)),
+        }
+        if rows > 0 {
+            merged = Some(match merged {
+                Some(first) => widen(&first, &schema),
+                None => schema,
+            });
         }
     }
-    Ok(merged.map(|(schema, _)| schema))
+    Ok(merged)
 }
 
-fn infer_one(file: &Path, recognised: &Recognised, delimiter: u8) -> Result<(Schema, usize)> {
+/// Declared columns name those of the file by their place; names that stand elsewhere would be mixed up.
+fn agree_in_order(file: &Path, names: &[String], columns: &Schema) -> Result<()> {
+    for (index, column) in columns.fields().iter().enumerate() {
+        let place = names.iter().position(|name| name.eq_ignore_ascii_case(column.name()));
+        if place.is_some_and(|place| place != index) {
+            let message =
+                format!("the table declares its column `{}` in another place than `{}`", column.name(), file.display());
+            return Err(Error::new(ErrorKind::Source, message).hint("declare the columns in the order of the file"));
+        }
+    }
+    Ok(())
+}
+
+fn infer_one(file: &Path, recognised: &Recognised, dialect: Dialect) -> Result<(Schema, usize)> {
     let malformed = |error: ArrowError| {
         Error::new(ErrorKind::Source, format!("`{}` is no well-formed delimited text", file.display())).source(error)
     };
@@ -80,8 +110,15 @@ fn infer_one(file: &Path, recognised: &Recognised, delimiter: u8) -> Result<(Sch
         // The sample ends inside a record.
         content.truncate(content.iter().rposition(|byte| *byte == b'\n').map_or(content.len(), |end| end + 1));
     }
-    let format = Format::default().with_header(true).with_delimiter(delimiter);
+    let format = Format::default().with_header(dialect.has_header).with_delimiter(dialect.delimiter);
     let (inferred, rows) = format.infer_schema(content.as_slice(), Some(SAMPLE_ROWS)).map_err(malformed)?;
+    let names = inferred.fields().iter().map(|field| field.name().as_str());
+    if let Some(twice) =
+        names.clone().enumerate().find(|(index, name)| names.clone().take(*index).any(|it| it == *name))
+    {
+        let message = format!("the header line of `{}` names the column `{}` twice", file.display(), twice.1);
+        return Err(Error::new(ErrorKind::Source, message));
+    }
     let text = inferred.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect::<Vec<_>>();
     let reader = ReaderBuilder::new(Arc::new(Schema::new(text)))
         .with_format(format)
@@ -100,23 +137,19 @@ fn infer_one(file: &Path, recognised: &Recognised, delimiter: u8) -> Result<(Sch
 fn corrected<'a>(name: &str, inferred: &DataType, mut values: impl Iterator<Item = &'a str>) -> DataType {
     match inferred {
         DataType::Int64 | DataType::Float64 => {
-            let is_code = |value: &str| {
-                let digits = value.strip_prefix('-').unwrap_or(value).as_bytes();
-                matches!(digits, [b'+', ..]) || matches!(digits, [b'0', next, ..] if next.is_ascii_digit())
-            };
-            if identifies(name) || values.any(is_code) { DataType::Utf8 } else { inferred.clone() }
+            let is_number = !identifies(name) && values.all(|value| typed::keeps(value, inferred));
+            if is_number { inferred.clone() } else { DataType::Utf8 }
         }
-        DataType::Timestamp(unit, _) => {
+        DataType::Timestamp(..) => {
             let (mut zoned, mut zoneless) = (false, false);
             for value in values.filter(|value| !value.is_empty()) {
-                let clock =
-                    value.get(19..).unwrap_or_default().trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-                *(if clock.is_empty() { &mut zoneless } else { &mut zoned }) = true;
+                *(if typed::has_zone(value) { &mut zoned } else { &mut zoneless }) = true;
             }
             match (zoned, zoneless) {
                 (true, true) => DataType::Utf8,
                 (true, false) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-                _ => DataType::Timestamp(*unit, None),
+                // Microseconds hold every year that exports use as "never".
+                _ => DataType::Timestamp(TimeUnit::Microsecond, None),
             }
         }
         // A column without a value in the sample may hold anything below it.
@@ -126,7 +159,7 @@ fn corrected<'a>(name: &str, inferred: &DataType, mut values: impl Iterator<Item
 }
 
 /// Whether a column of this name holds an identity or a code.
-fn identifies(name: &str) -> bool {
+pub(super) fn identifies(name: &str) -> bool {
     let of_contract = fields::find(name).is_some_and(|field| {
         !matches!(
             field.kind,
@@ -199,13 +232,17 @@ mod tests {
         let corrected = |values: &[&str]| corrected("a", &DataType::Int64, values.iter().copied());
         assert_eq!(corrected(&["1", "007"]), DataType::Utf8);
         assert_eq!(corrected(&["0", "10", "-5"]), DataType::Int64);
+        let float = |value| super::corrected("a", &DataType::Float64, ["0.5", value].into_iter());
+        assert_eq!(float("12345678901234.56"), DataType::Float64);
+        assert_eq!(float("12345678901234567.89"), DataType::Utf8);
         assert_eq!(super::corrected("a", &DataType::Float64, ["0.5", "-0.5"].into_iter()), DataType::Float64);
     }
 
     #[test]
     fn offsets_decide_whether_a_timestamp_is_utc() {
-        let naive = DataType::Timestamp(TimeUnit::Second, None);
-        let corrected = |values: &[&str]| corrected("a", &naive, values.iter().copied());
+        let naive = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let inferred = DataType::Timestamp(TimeUnit::Second, None);
+        let corrected = |values: &[&str]| corrected("a", &inferred, values.iter().copied());
         assert_eq!(corrected(&["2025-01-01 10:00:00"]), naive);
         assert_eq!(
             corrected(&["2025-01-01T10:00:00Z", "2025-01-01T10:00:00+02:00"]),

@@ -3,28 +3,36 @@
 //! A location is resolved here and nowhere else, so that DataFusion's own URL tables, which take a wrong extension for
 //! an empty table, are never asked. The format is recognised by content. A location without files, with empty files
 //! only, or with files that hold no row is an error of [`ErrorKind::Source`]: nothing to read is never zero events.
+//!
+//! Parquet is read by DataFusion; CSV and JSON are read in `text`, from types that the first rows show or that the query
+//! declares. No reader may change what a value says, take a damaged file for a short one, or quote a value in an error.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::common::config::JsonOptions;
-use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::csv::CsvFormat;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use url::Url;
 
+pub(super) use self::declared::Declared;
 use self::sniff::{Format, Recognised};
+use self::text::TextFiles;
 use crate::error::{Error, ErrorKind, Result};
 
 mod csv;
+mod declared;
+mod json;
 mod sniff;
+mod text;
+mod typed;
+mod whole;
 
 /// Files behind one location; more are refused before memory goes.
 const MAX_FILES: usize = 100_000;
@@ -38,12 +46,9 @@ pub(super) async fn open(
     state: &SessionState,
     folder: &Path,
     locations: &[String],
-    stored_as: Option<&str>,
+    declared: Option<&Declared>,
 ) -> Result<Arc<dyn TableProvider>> {
-    let mut files = Vec::new();
-    for location in locations {
-        files.extend(list(folder, location)?);
-    }
+    let files = require(folder, locations)?;
     let shown = locations.join("`, `");
     let mut recognised: Option<(Recognised, &Path)> = None;
     let mut readable = Vec::new();
@@ -66,21 +71,46 @@ pub(super) async fn open(
             .context("files", files.len())
             .hint("an export without a byte is not zero rows: check that it was written"));
     };
-    if let Some(declared) = stored_as
-        && !recognised.is_called(declared)
-    {
-        return Err(Error::new(ErrorKind::Source, format!("`{shown}` is stored as {recognised}, not as {declared}")));
+    let mut recognised = recognised;
+    if let Some(declared) = declared {
+        if !recognised.is_called(&declared.stored_as) {
+            let message = format!("`{shown}` is stored as {recognised}, not as {}", declared.stored_as);
+            return Err(Error::new(ErrorKind::Source, message));
+        }
+        recognised.format = declared.format(recognised.format);
     }
-    let (format, schema) = plan_read(state, &recognised, &readable, &shown).await?;
-    let urls = readable.iter().map(|file| file_url(file)).collect::<Result<Vec<_>>>()?;
-    let options = ListingOptions::new(format).with_file_extension("");
-    let schema = match schema {
-        Some(schema) => schema,
-        None => merged_schema(state, &options, &urls).await.map_err(|error| unreadable(&shown, error))?,
+    let columns = declared.and_then(|declared| declared.columns.clone());
+    let no_rows = || {
+        Error::new(ErrorKind::Source, format!("`{shown}` has no rows"))
+            .hint("an export without a row is not zero events: check the export, or take the source out of the query")
     };
-    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
-    let table = ListingTable::try_new(config).map_err(|error| unreadable(&shown, error))?;
-    Ok(Arc::new(table))
+    let inferred = match recognised.format {
+        Format::Parquet => {
+            if !readable.iter().map(|file| parquet_rows(file)).collect::<Result<Vec<_>>>()?.iter().any(|rows| *rows > 0)
+            {
+                return Err(no_rows());
+            }
+            let table = parquet_table(state, &readable, columns).await;
+            return table.map_err(|error| unreadable(&shown, error));
+        }
+        Format::NdJson | Format::JsonArray => json::infer(&readable, &recognised)?,
+        Format::Csv(dialect) => csv::infer(&readable, &recognised, dialect, columns.as_deref())?,
+    };
+    let inferred = Arc::new(inferred.ok_or_else(no_rows)?);
+    Ok(Arc::new(TextFiles::new(recognised, columns.unwrap_or(inferred), &readable)))
+}
+
+/// The files behind `locations`.
+///
+/// # Errors
+/// [`ErrorKind::Source`] if there is none, or if they belong to a table format that plain reading would get wrong.
+pub(super) fn require(folder: &Path, locations: &[String]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for location in locations {
+        files.extend(list(folder, location)?);
+    }
+    refuse_lake_tables(&files)?;
+    Ok(files)
 }
 
 /// Whether a table name in SQL is meant as a location.
@@ -102,6 +132,8 @@ fn list(folder: &Path, location: &str) -> Result<Vec<PathBuf>> {
             )
             .hint("copy the export to a local folder first"));
         }
+        // Messages name files as the query does.
+        None if folder == Path::new(".") => PathBuf::from(location),
         None => folder.join(location),
     };
     if path.is_dir() {
@@ -139,12 +171,6 @@ fn list(folder: &Path, location: &str) -> Result<Vec<PathBuf>> {
 }
 
 fn list_folder(path: &Path, location: &str) -> Result<Vec<PathBuf>> {
-    for (marker, what) in [("_delta_log", "a Delta Lake table"), (".hoodie", "a Hudi table")] {
-        if path.join(marker).exists() {
-            return Err(Error::new(ErrorKind::Source, format!("`{location}` is {what}, not plain files"))
-                .hint("its files also hold deleted and superseded rows: export the table first"));
-        }
-    }
     let entries = fs::read_dir(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unreadable(location, error))?;
@@ -170,55 +196,37 @@ fn list_folder(path: &Path, location: &str) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// Markers and checksums that warehouses leave beside their data: `_SUCCESS`, `.part-0.crc`.
-fn is_hidden(path: &Path) -> bool {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name.starts_with(['_', '.']) || name.ends_with(".crc"))
+/// Refuses files of a table format, whose folders also hold deleted and superseded rows.
+fn refuse_lake_tables(files: &[PathBuf]) -> Result<()> {
+    let mut judged = HashSet::new();
+    for folder in files.iter().flat_map(|file| file.ancestors().skip(1)) {
+        if !judged.insert(folder) {
+            continue;
+        }
+        let is_iceberg = || {
+            let entries = fs::read_dir(folder.join("metadata")).into_iter().flatten().flatten();
+            entries.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().ends_with(".metadata.json"))
+        };
+        let what = if folder.join("_delta_log").is_dir() {
+            "a Delta Lake table"
+        } else if folder.join(".hoodie").is_dir() {
+            "a Hudi table"
+        } else if is_iceberg() {
+            "an Iceberg table"
+        } else {
+            continue;
+        };
+        let message = format!("`{}` is {what}, not plain files", folder.display());
+        return Err(Error::new(ErrorKind::Source, message)
+            .hint("its files also hold deleted and superseded rows: export the table first"));
+    }
+    Ok(())
 }
 
-/// The reader for a format, and the schema where it is not the reader's own inference.
-async fn plan_read(
-    state: &SessionState,
-    recognised: &Recognised,
-    files: &[&Path],
-    shown: &str,
-) -> Result<(Arc<dyn FileFormat>, Option<SchemaRef>)> {
-    let no_rows = || {
-        Error::new(ErrorKind::Source, format!("`{shown}` has no rows"))
-            .hint("an export without a row is not zero events: check the export, or take the source out of the query")
-    };
-    match &recognised.format {
-        Format::Parquet => {
-            if !files.iter().map(|file| parquet_rows(file)).collect::<Result<Vec<_>>>()?.iter().any(|rows| *rows > 0) {
-                return Err(no_rows());
-            }
-            let format = ParquetFormat::default().with_options(state.table_options().parquet.clone());
-            Ok((Arc::new(format), None))
-        }
-        Format::NdJson | Format::JsonArray => {
-            let options = JsonOptions { schema_infer_max_rec: Some(sniff::SAMPLE_ROWS), ..JsonOptions::default() };
-            let format = JsonFormat::default()
-                .with_options(options)
-                .with_newline_delimited(recognised.format == Format::NdJson)
-                .with_file_compression_type(recognised.compression.into());
-            if recognised.format == Format::JsonArray
-                && files.iter().all(|file| sniff::is_empty_array(file, recognised))
-            {
-                return Err(no_rows());
-            }
-            Ok((Arc::new(format), None))
-        }
-        Format::Csv { delimiter } => {
-            let schema = csv::infer(files, recognised, *delimiter)?.ok_or_else(no_rows)?;
-            let format = CsvFormat::default()
-                .with_has_header(true)
-                .with_delimiter(*delimiter)
-                .with_newlines_in_values(true)
-                .with_file_compression_type(recognised.compression.into());
-            Ok((Arc::new(format), Some(Arc::new(schema))))
-        }
-    }
+/// Markers and checksums that warehouses leave beside their data: `_SUCCESS`, `.part-0.crc`.
+fn is_hidden(path: &Path) -> bool {
+    let is_marker = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(['_', '.']));
+    is_marker || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("crc"))
 }
 
 fn parquet_rows(file: &Path) -> Result<i64> {
@@ -231,22 +239,26 @@ fn parquet_rows(file: &Path) -> Result<i64> {
     Ok(SerializedFileReader::new(open).map_err(corrupt)?.metadata().file_metadata().num_rows())
 }
 
-async fn merged_schema(
+async fn parquet_table(
     state: &SessionState,
-    options: &ListingOptions,
-    urls: &[ListingTableUrl],
-) -> datafusion::error::Result<SchemaRef> {
+    files: &[&Path],
+    columns: Option<SchemaRef>,
+) -> datafusion::error::Result<Arc<dyn TableProvider>> {
+    let urls = files.iter().map(|file| file_url(file)).collect::<datafusion::error::Result<Vec<_>>>()?;
+    let format = ParquetFormat::default().with_options(state.table_options().parquet.clone());
+    let options = ListingOptions::new(Arc::new(format)).with_file_extension("");
     let mut schemas = Vec::with_capacity(urls.len());
-    for url in urls {
+    for url in &urls {
         schemas.push(options.infer_schema(state, url).await?.as_ref().clone());
     }
-    Ok(Arc::new(Schema::try_merge(schemas)?))
+    let merged = Arc::new(Schema::try_merge(schemas)?);
+    let schema = columns.unwrap_or(merged);
+    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
+    Ok(Arc::new(ListingTable::try_new(config)?))
 }
 
-fn file_url(file: &Path) -> Result<ListingTableUrl> {
-    let shown = file.display().to_string();
-    let absolute = file.canonicalize().map_err(|error| unreadable(&shown, error))?;
-    let url = Url::from_file_path(&absolute)
-        .map_err(|()| Error::new(ErrorKind::Source, format!("`{shown}` is no file path")))?;
-    ListingTableUrl::try_new(url, None).map_err(|error| unreadable(&shown, error))
+fn file_url(file: &Path) -> datafusion::error::Result<ListingTableUrl> {
+    let url = Url::from_file_path(file.canonicalize()?)
+        .map_err(|()| DataFusionError::Plan(format!("`{}` is no file path", file.display())))?;
+    ListingTableUrl::try_new(url, None)
 }

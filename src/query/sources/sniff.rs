@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 
 use datafusion::common::parsers::CompressionTypeVariant;
@@ -16,6 +16,8 @@ pub(super) const SAMPLE_BYTES: u64 = 8 << 20;
 pub(super) const SAMPLE_ROWS: usize = 20_000;
 /// Bytes that tell a format.
 const HEAD_BYTES: u64 = 64 << 10;
+/// How some programs begin UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Delimiters of delimited text, the likelier first.
 const DELIMITERS: [u8; 4] = [b',', b'\t', b'|', b';'];
 
@@ -27,17 +29,24 @@ pub(super) struct Recognised {
 }
 
 /// Formats that can be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Parquet,
-    /// Delimited text with a header line.
-    Csv {
-        delimiter: u8,
-    },
+    /// Delimited text.
+    Csv(Dialect),
     /// One JSON object a line.
     NdJson,
     /// One JSON array of objects.
     JsonArray,
+}
+
+/// How delimited text is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dialect {
+    /// Between the values.
+    pub(super) delimiter: u8,
+    /// Whether the first record names the columns; nothing but a declaration says that it does not.
+    pub(super) has_header: bool,
 }
 
 impl Recognised {
@@ -45,7 +54,7 @@ impl Recognised {
     pub(super) fn is_called(&self, declared: &str) -> bool {
         match declared.to_ascii_uppercase().as_str() {
             "PARQUET" => self.format == Format::Parquet,
-            "CSV" | "TSV" => matches!(self.format, Format::Csv { .. }),
+            "CSV" | "TSV" => matches!(self.format, Format::Csv(_)),
             "JSON" | "NDJSON" => matches!(self.format, Format::NdJson | Format::JsonArray),
             _ => false,
         }
@@ -56,10 +65,10 @@ impl fmt::Display for Recognised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.format {
             Format::Parquet => "Parquet",
-            Format::Csv { delimiter: b'\t' } => "TSV",
-            Format::Csv { delimiter: b'|' } => "pipe-separated text",
-            Format::Csv { delimiter: b';' } => "semicolon-separated text",
-            Format::Csv { .. } => "CSV",
+            Format::Csv(Dialect { delimiter: b'\t', .. }) => "TSV",
+            Format::Csv(Dialect { delimiter: b'|', .. }) => "pipe-separated text",
+            Format::Csv(Dialect { delimiter: b';', .. }) => "semicolon-separated text",
+            Format::Csv(_) => "CSV",
             Format::NdJson => "NDJSON",
             Format::JsonArray => "a JSON array",
         })?;
@@ -98,46 +107,50 @@ pub(super) fn recognise(file: &Path) -> Result<Option<Recognised>> {
         _ => CompressionTypeVariant::UNCOMPRESSED,
     };
     let head = sample(file, compression, HEAD_BYTES)?;
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
     let format = match head.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => return Ok(None),
         Some(b'{') => Format::NdJson,
         Some(b'[') => Format::JsonArray,
         Some(_) if head.contains(&0) => return refuse("binary and of no known format", "export Parquet, CSV or JSON"),
-        Some(_) => Format::Csv { delimiter: delimiter(head) },
+        Some(_) => Format::Csv(Dialect { delimiter: delimiter(&head), has_header: true }),
     };
     Ok(Some(Recognised { format, compression }))
 }
 
-/// Whether a JSON array has no element.
-pub(super) fn is_empty_array(file: &Path, recognised: &Recognised) -> bool {
-    sample(file, recognised.compression, HEAD_BYTES)
-        .is_ok_and(|head| head.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(3).eq(*b"[]"))
-}
-
-/// The first `limit` bytes of the decompressed content.
+/// The first `limit` bytes of the [`content`].
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if the file cannot be read or its compression is damaged.
 pub(super) fn sample(file: &Path, compression: CompressionTypeVariant, limit: u64) -> Result<Vec<u8>> {
+    let mut sample = Vec::new();
+    content(file, compression)?.take(limit).read_to_end(&mut sample).map_err(|error| unreadable(file, error))?;
+    Ok(sample)
+}
+
+/// The decompressed text of a file, without a byte order mark.
+///
+/// # Errors
+/// [`ErrorKind::Source`] if the file cannot be read or its compression is damaged.
+pub(super) fn content(file: &Path, compression: CompressionTypeVariant) -> Result<Box<dyn Read + Send>> {
     let raw = open(file)?;
-    let mut content = Vec::new();
-    let read = match compression {
-        CompressionTypeVariant::GZIP => MultiGzDecoder::new(raw).take(limit).read_to_end(&mut content),
-        CompressionTypeVariant::ZSTD => {
-            zstd::Decoder::new(raw).and_then(|decoder| decoder.take(limit).read_to_end(&mut content))
-        }
-        _ => raw.take(limit).read_to_end(&mut content),
+    let mut text: Box<dyn Read + Send> = match compression {
+        CompressionTypeVariant::GZIP => Box::new(MultiGzDecoder::new(BufReader::new(raw))),
+        CompressionTypeVariant::ZSTD => Box::new(zstd::Decoder::new(raw).map_err(|error| unreadable(file, error))?),
+        _ => Box::new(raw),
     };
-    read.map_err(|error| unreadable(file, error))?;
-    Ok(content)
+    let mut head = Vec::with_capacity(BYTE_ORDER_MARK.len());
+    text.by_ref().take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut head).map_err(|error| unreadable(file, error))?;
+    if head == BYTE_ORDER_MARK {
+        return Ok(text);
+    }
+    Ok(Box::new(Cursor::new(head).chain(text)))
 }
 
 fn open(file: &Path) -> Result<File> {
     File::open(file).map_err(|error| unreadable(file, error))
 }
 
-fn unreadable(file: &Path, error: std::io::Error) -> Error {
+pub(super) fn unreadable(file: &Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Source, format!("cannot read `{}`", file.display())).source(error)
 }
 

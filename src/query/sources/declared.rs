@@ -1,0 +1,71 @@
+//! What `CREATE EXTERNAL TABLE` says about a source beside its location.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::CreateExternalTable;
+
+use super::sniff::{Dialect, Format};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The declaration of a table: its format, its columns if it names any, and its options.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    /// The word behind `STORED AS`.
+    pub(super) stored_as: String,
+    /// The columns with their types; none where they are inferred.
+    pub(super) columns: Option<SchemaRef>,
+    has_header: Option<bool>,
+    delimiter: Option<u8>,
+}
+
+impl Declared {
+    /// Takes what `table` declares.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for an option that is not known, or a value that it cannot have.
+    pub(crate) fn new(table: &CreateExternalTable) -> Result<Self> {
+        let columns = (!table.schema.fields().is_empty()).then(|| Arc::clone(table.schema.inner()));
+        let mut declared = Self { stored_as: table.file_type.clone(), columns, has_header: None, delimiter: None };
+        for (name, value) in &table.options {
+            let lower = name.to_ascii_lowercase();
+            let wrong =
+                |expected: &str| Error::new(ErrorKind::Usage, format!("`{name}` takes {expected}, not `{value}`"));
+            match lower.strip_prefix("format.").unwrap_or(&lower) {
+                "has_header" => {
+                    let flag = value.to_ascii_lowercase().parse();
+                    declared.has_header = Some(flag.map_err(|_| wrong("`true` or `false`"))?);
+                }
+                "delimiter" => {
+                    declared.delimiter = Some(match value.as_bytes() {
+                        b"\\t" => b'\t',
+                        [byte] if byte.is_ascii() => *byte,
+                        _ => return Err(wrong("one ASCII character")),
+                    });
+                }
+                // Seen in the content, and always allowed.
+                "compression" | "newlines_in_values" => {}
+                _ => {
+                    return Err(Error::new(ErrorKind::Usage, format!("`{name}` is no option of a table"))
+                        .hint("the options are format.has_header and format.delimiter; compression is recognised"));
+                }
+            }
+        }
+        if declared.has_header == Some(false) && declared.columns.is_none() {
+            return Err(Error::new(ErrorKind::Usage, "a table without a header line needs names for its columns")
+                .hint("CREATE EXTERNAL TABLE name (column type, …)"));
+        }
+        Ok(declared)
+    }
+
+    /// The `recognised` format, with what is declared in place of what was guessed.
+    pub(super) fn format(&self, recognised: Format) -> Format {
+        match recognised {
+            Format::Csv(dialect) => Format::Csv(Dialect {
+                delimiter: self.delimiter.unwrap_or(dialect.delimiter),
+                has_header: self.has_header.unwrap_or(dialect.has_header),
+            }),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! From text to the type that the first rows of a source showed, without ever changing what a value says.
+//!
+//! Text readers fill a number column with what a lenient parser makes of each value: `1.5` becomes 1, `007` becomes 7,
+//! an instant loses its offset. Rows below the sample are therefore read as text and cast here, and a value that does
+//! not fit its column is an error.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::util::display::FormatOptions;
+
+/// Digits that every decimal number keeps in a 64-bit float.
+const FLOAT_DIGITS: usize = 15;
+
+/// The type that text is read as before it is cast to `data_type`: text wherever a reader could bend a value.
+pub(super) fn as_text(data_type: &DataType) -> DataType {
+    let inside = |field: &FieldRef| -> FieldRef {
+        Arc::new(Field::new(field.name(), as_text(field.data_type()), field.is_nullable()))
+    };
+    match data_type {
+        DataType::List(item) => DataType::List(inside(item)),
+        DataType::Struct(members) => DataType::Struct(members.iter().map(inside).collect()),
+        _ => DataType::Utf8,
+    }
+}
+
+/// `text` as `data_type`.
+///
+/// # Errors
+/// The index of the first row whose value does not fit; none for a value inside a list or an object.
+pub(super) fn cast(text: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, Option<usize>> {
+    if text.data_type() == data_type {
+        return Ok(Arc::clone(text));
+    }
+    let options = |safe: bool| CastOptions { safe, format_options: FormatOptions::new() };
+    let Some(texts) = text.as_string_opt::<i32>() else {
+        return cast_with_options(text, data_type, &options(false)).map_err(|_| None);
+    };
+    let cast = cast_with_options(text, data_type, &options(true)).map_err(|_| None)?;
+    let fits = |row: usize| texts.is_null(row) || cast.is_valid(row) && keeps(texts.value(row), data_type);
+    match (0..texts.len()).find(|row| !fits(*row)) {
+        Some(row) => Err(Some(row)),
+        None => Ok(cast),
+    }
+}
+
+/// Whether `text` still says the same as a value of `data_type`.
+pub(super) fn keeps(text: &str, data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Int64 => !is_code(text),
+        DataType::Float64 => !is_code(text) && is_exact(text),
+        DataType::Timestamp(_, zone) => zone.is_some() == has_zone(text),
+        // A date with a time of day is an instant.
+        DataType::Date32 => !text.contains(':'),
+        _ => true,
+    }
+}
+
+/// Whether the text of a timestamp carries an offset or a zone.
+pub(super) fn has_zone(text: &str) -> bool {
+    let clock = text.get("2025-01-01T00:00:00".len()..).unwrap_or_default();
+    !clock.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit()).is_empty()
+}
+
+/// Whether a number is written as only codes are: with a leading zero or plus.
+fn is_code(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    matches!(digits, [b'+', ..]) || matches!(digits, [b'0', next, ..] if next.is_ascii_digit())
+}
+
+/// Whether a 64-bit float has the digits of `text` and no others.
+fn is_exact(text: &str) -> bool {
+    let digits = |text: &str| -> String {
+        let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+        let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+        digits.trim_matches('0').to_owned()
+    };
+    text.len() <= FLOAT_DIGITS || text.parse::<f64>().is_ok_and(|number| digits(text) == digits(&number.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::StringArray;
+    use datafusion::arrow::datatypes::{Float64Type, Int64Type, TimeUnit};
+
+    use super::*;
+
+    fn cast_texts(texts: &[&str], data_type: &DataType) -> Result<ArrayRef, Option<usize>> {
+        cast(&(Arc::new(StringArray::from(texts.to_vec())) as ArrayRef), data_type)
+    }
+
+    #[test]
+    fn numbers_are_cast_and_nothing_is_bent_into_one() {
+        let numbers = cast_texts(&["1", "-5", "0"], &DataType::Int64).unwrap();
+        assert_eq!(numbers.as_primitive::<Int64Type>().values(), &[1, -5, 0]);
+        for bent in ["1.5", "007", "+5", "x", "9223372036854775808", ""] {
+            assert_eq!(cast_texts(&["1", bent], &DataType::Int64).unwrap_err(), Some(1), "{bent}");
+        }
+        let numbers = cast_texts(&["0.30000000000000004", "1e3", "1234567890123456.5"], &DataType::Float64).unwrap();
+        assert_eq!(numbers.as_primitive::<Float64Type>().value(0).to_string(), "0.30000000000000004");
+        for bent in ["12345678901234567.89", "00.5", "n/a"] {
+            assert_eq!(cast_texts(&["1", bent], &DataType::Float64).unwrap_err(), Some(1), "{bent}");
+        }
+    }
+
+    #[test]
+    fn times_with_and_without_a_zone_do_not_mix() {
+        let naive = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        assert!(cast_texts(&["2025-01-01 10:00:00", "9999-12-31T23:59:59.123456789"], &naive).is_ok());
+        assert_eq!(cast_texts(&["2025-01-01 10:00:00Z"], &naive).unwrap_err(), Some(0));
+        assert!(cast_texts(&["2025-01-01 10:00:00+02:00", "2025-01-01T10:00:00Z"], &zoned).is_ok());
+        assert_eq!(cast_texts(&["2025-01-01 10:00:00"], &zoned).unwrap_err(), Some(0));
+        assert_eq!(cast_texts(&["2025-01-01 10:00:00"], &DataType::Date32).unwrap_err(), Some(0));
+    }
+}
