@@ -139,7 +139,8 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     let account = {
         let _display = Display::of(&progress, world.quiet);
         let start = Instant::now();
-        let interrupted = || signals.caught().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the rows ended early"));
+        let interrupted =
+            || signals.caught().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the rows ended early"));
         let preflight = if arguments.no_preflight {
             None
         } else {

@@ -226,8 +226,7 @@ pub async fn deliver<T: Transport>(
     let (settled, settlements) = mpsc::channel(QUEUED_SETTLED);
     progress.deliver(preflight.as_ref().map_or(0, |preflight| preflight.tally.unsent));
     let options = job.delivery.clone();
-    let driver =
-        tokio::spawn(delivery::deliver(queued, transport, Arc::clone(store), options, settled, stop.clone()));
+    let driver = tokio::spawn(delivery::deliver(queued, transport, Arc::clone(store), options, settled, stop.clone()));
     let counter = tokio::spawn(count(settlements, Arc::clone(progress)));
     let (expected, conflicts) = match preflight {
         Some(Preflight { tally, conflicts, fingerprint, .. }) => (Some((tally, fingerprint)), Some(conflicts)),
@@ -267,8 +266,9 @@ fn changed(expected: &Tally, found: &Tally) -> Error {
     } else {
         format!("the source changed during the run: {} rows before, {} while sending", expected.rows, found.rows)
     };
-    Error::new(ErrorKind::Rejects, message)
-        .hint("a file was rewritten, or the query depends on chance, such as LIMIT without ORDER BY: mend it and run again")
+    Error::new(ErrorKind::Rejects, message).hint(
+        "a file was rewritten, or the query depends on chance, such as LIMIT without ORDER BY: mend it and run again",
+    )
 }
 
 /// The account of a delivery that ended before its last row: `expected` by the preflight, `settled` by the API.

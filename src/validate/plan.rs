@@ -83,7 +83,8 @@ impl Finding {
 pub fn judge(columns: &[Column], given: Given) -> (Vec<Role>, Vec<Finding>) {
     let mut findings = Vec::new();
     let mut roles = Vec::with_capacity(columns.len());
-    let names_source = |column: &Column| fields::find(&column.name).is_some_and(|field| field.kind == Kind::EventSource);
+    let names_source =
+        |column: &Column| fields::find(&column.name).is_some_and(|field| field.kind == Kind::EventSource);
     // Where rows name their source, the setting only fills in, and each row is judged by its own.
     let given = if columns.iter().any(names_source) { Given { event_source: None, ..given } } else { given };
     for (index, column) in columns.iter().enumerate() {

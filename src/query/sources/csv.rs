@@ -16,39 +16,27 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Words of a column name that make it an identity or a code: text, whatever its values look like.
 const TEXT_WORDS: &[&str] = &[
-    "email",
-    "mail",
-    "phone",
-    "mobile",
-    "cell",
-    "tel",
-    "telephone",
-    "msisdn",
-    "fax",
-    "id",
-    "ids",
-    "uuid",
-    "guid",
-    "zip",
-    "zipcode",
-    "postal",
-    "postcode",
-    "plz",
-    "sku",
-    "ean",
-    "gtin",
-    "upc",
-    "isbn",
-    "barcode",
-    "ip",
+    "mobile", "cell", "tel", "msisdn", "fax", "id", "ids", "uuid", "guid", "postal", "postcode", "plz", "sku", "ean",
+    "gtin", "upc", "isbn", "barcode", "ip",
 ];
+/// The same, as a part of a word: `cellphone`, `emailaddress`.
+const TEXT_PARTS: &[&str] = &["phone", "mail", "zip", "telefon"];
 /// The same, as the last word only: `order_number` is a code, `number_of_items` is not.
 const LAST_TEXT_WORDS: &[&str] = &["number", "no", "nr", "code"];
+
+/// Words of a column name that make it an amount of money.
+const AMOUNT_WORDS: &[&str] =
+    &["amount", "value", "price", "total", "subtotal", "revenue", "sum", "cost", "tax", "discount", "sales"];
+/// Decimal digits behind the point up to which numbers are taken for amounts, and not for measurements.
+const CENTS: usize = 4;
+/// What amounts are read as: digits behind the point to spare, so that none is ever rounded.
+const EXACT: DataType = DataType::Decimal128(28, 6);
 
 /// The schema of `files`, which must share a header; `None` if none of them has a row below it.
 ///
 /// A column is text when its name says that it identifies something, or when a value has a leading zero or plus. A
-/// timestamp column whose values carry an offset becomes UTC; where only some do, it stays text.
+/// timestamp column whose values carry an offset becomes UTC; where only some do, it stays text. Numbers with cents are
+/// exact decimals.
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if a file cannot be read, has another header than the first, or has the declared `columns` in
@@ -134,11 +122,20 @@ fn infer_one(file: &Path, recognised: &Recognised, dialect: Dialect) -> Result<(
     Ok((Schema::new(fields.collect::<Vec<_>>()), rows))
 }
 
-fn corrected<'a>(name: &str, inferred: &DataType, mut values: impl Iterator<Item = &'a str>) -> DataType {
+fn corrected<'a>(name: &str, inferred: &DataType, values: impl Iterator<Item = &'a str>) -> DataType {
     match inferred {
+        DataType::Int64 | DataType::Float64 if identifies(name) => DataType::Utf8,
+        // Sums of money stay exact, and an amount may have cents below the sample.
+        DataType::Int64 if is_amount(name) => corrected(name, &DataType::Float64, values),
         DataType::Int64 | DataType::Float64 => {
-            let is_number = !identifies(name) && values.all(|value| typed::keeps(value, inferred));
-            if is_number { inferred.clone() } else { DataType::Utf8 }
+            let values: Vec<&str> = values.collect();
+            let keep = |data_type: &DataType| values.iter().all(|value| typed::keeps(value, data_type));
+            let has_cents = |value: &&str| value.split_once('.').is_none_or(|(_, cents)| cents.len() <= CENTS);
+            match inferred {
+                DataType::Float64 if values.iter().all(has_cents) && keep(&EXACT) => EXACT,
+                _ if keep(inferred) => inferred.clone(),
+                _ => DataType::Utf8,
+            }
         }
         DataType::Timestamp(..) => {
             let (mut zoned, mut zoneless) = (false, false);
@@ -169,7 +166,13 @@ pub(super) fn identifies(name: &str) -> bool {
     let words = words(name);
     of_contract
         || words.iter().any(|word| TEXT_WORDS.contains(&word.as_str()))
+        || words.iter().any(|word| TEXT_PARTS.iter().any(|part| word.contains(part)))
         || words.last().is_some_and(|word| LAST_TEXT_WORDS.contains(&word.as_str()))
+}
+
+/// Whether a column of this name holds money.
+fn is_amount(name: &str) -> bool {
+    words(name).iter().any(|word| AMOUNT_WORDS.contains(&word.as_str()))
 }
 
 /// The words of `customerId`, `CUSTOMER_ID` or `customer id`, in lower case.
@@ -197,6 +200,7 @@ fn widen(left: &Schema, right: &Schema) -> Schema {
         let data_type = match (left.data_type(), right.data_type()) {
             (left, right) if left == right => left.clone(),
             (DataType::Int64, DataType::Float64) | (DataType::Float64, DataType::Int64) => DataType::Float64,
+            (DataType::Int64, exact) | (exact, DataType::Int64) if *exact == EXACT => EXACT,
             _ => DataType::Utf8,
         };
         Field::new(left.name(), data_type, true)
@@ -222,6 +226,9 @@ mod tests {
         ] {
             assert!(identifies(name), "{name}");
         }
+        for name in ["whatsapp_phone", "cellphone", "emailaddress", "zip5"] {
+            assert!(identifies(name), "{name}");
+        }
         for name in ["paid", "total", "number_of_items", "quantity", "valid", "price", "unit_price", "grid"] {
             assert!(!identifies(name), "{name}");
         }
@@ -232,10 +239,20 @@ mod tests {
         let corrected = |values: &[&str]| corrected("a", &DataType::Int64, values.iter().copied());
         assert_eq!(corrected(&["1", "007"]), DataType::Utf8);
         assert_eq!(corrected(&["0", "10", "-5"]), DataType::Int64);
-        let float = |value| super::corrected("a", &DataType::Float64, ["0.5", value].into_iter());
-        assert_eq!(float("12345678901234.56"), DataType::Float64);
-        assert_eq!(float("12345678901234567.89"), DataType::Utf8);
-        assert_eq!(super::corrected("a", &DataType::Float64, ["0.5", "-0.5"].into_iter()), DataType::Float64);
+    }
+
+    #[test]
+    fn amounts_are_exact_and_measurements_are_floats() {
+        let corrected = |value| super::corrected("a", &DataType::Float64, ["0.5", value].into_iter());
+        for exact in ["19.99", "-0.5", "12345678901234567.89", "7"] {
+            assert_eq!(corrected(exact), EXACT, "{exact}");
+        }
+        for float in ["52.520008", "1e3"] {
+            assert_eq!(corrected(float), DataType::Float64, "{float}");
+        }
+        assert_eq!(corrected("123456789.12345678901"), DataType::Utf8);
+        assert_eq!(super::corrected("unit_price", &DataType::Int64, ["5"].into_iter()), EXACT);
+        assert_eq!(super::corrected("number_of_items", &DataType::Int64, ["5"].into_iter()), DataType::Int64);
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl Partition {
 fn described(field: &Field) -> Cow<'static, str> {
     match field.data_type() {
         DataType::Int64 => "whole numbers".into(),
-        DataType::Float64 => "numbers".into(),
+        DataType::Float64 | DataType::Decimal128(..) => "numbers".into(),
         DataType::Boolean => "booleans".into(),
         DataType::Date32 => "dates".into(),
         DataType::Timestamp(_, Some(_)) => "times with an offset".into(),

@@ -51,6 +51,7 @@ pub(super) fn keeps(text: &str, data_type: &DataType) -> bool {
     match data_type {
         DataType::Int64 => !is_code(text),
         DataType::Float64 => !is_code(text) && is_exact(text),
+        DataType::Decimal128(precision, scale) => !is_code(text) && is_decimal(text, *precision, *scale),
         DataType::Timestamp(_, zone) => zone.is_some() == has_zone(text),
         // A date with a time of day is an instant.
         DataType::Date32 => !text.contains(':'),
@@ -70,6 +71,19 @@ fn is_code(text: &str) -> bool {
     matches!(digits, [b'+', ..]) || matches!(digits, [b'0', next, ..] if next.is_ascii_digit())
 }
 
+/// Whether `text` is a number of at most so many digits, none of which a decimal type drops.
+fn is_decimal(text: &str, precision: u8, scale: i8) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let whole = whole.strip_prefix('-').unwrap_or(whole);
+    let is_digits = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    let scale = usize::try_from(scale).unwrap_or(0);
+    is_digits(whole)
+        && is_digits(fraction)
+        && fraction.len() <= scale
+        && whole.len() + scale <= usize::from(precision)
+        && !(whole.is_empty() && fraction.is_empty())
+}
+
 /// Whether a 64-bit float has the digits of `text` and no others.
 fn is_exact(text: &str) -> bool {
     let digits = |text: &str| -> String {
@@ -83,7 +97,7 @@ fn is_exact(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::StringArray;
-    use datafusion::arrow::datatypes::{Float64Type, Int64Type, TimeUnit};
+    use datafusion::arrow::datatypes::{Decimal128Type, Float64Type, Int64Type, TimeUnit};
 
     use super::*;
 
@@ -102,6 +116,19 @@ mod tests {
         assert_eq!(numbers.as_primitive::<Float64Type>().value(0).to_string(), "0.30000000000000004");
         for bent in ["12345678901234567.89", "00.5", "n/a"] {
             assert_eq!(cast_texts(&["1", bent], &DataType::Float64).unwrap_err(), Some(1), "{bent}");
+        }
+    }
+
+    #[test]
+    fn decimals_keep_every_digit() {
+        let exact = DataType::Decimal128(28, 9);
+        let numbers = cast_texts(&["19.99", "-.5", "7", "1234567890123456789.123456789"], &exact).unwrap();
+        let numbers = numbers.as_primitive::<Decimal128Type>();
+        assert_eq!(numbers.value_as_string(0), "19.990000000");
+        assert_eq!(numbers.value_as_string(1), "-0.500000000");
+        assert_eq!(numbers.value_as_string(3), "1234567890123456789.123456789");
+        for bent in ["0.1234567891", "1e3", "12345678901234567890", "", "-", "1.2.3", "05.1"] {
+            assert_eq!(cast_texts(&["1", bent], &exact).unwrap_err(), Some(1), "{bent}");
         }
     }
 
