@@ -138,7 +138,7 @@ fn open(file: &Path) -> Result<File> {
 }
 
 fn unreadable(file: &Path, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Source, format!("cannot read `{}`", file.display())).source(error)
+    Error::new(ErrorKind::Source, format!("cannot read `{}`", file.display())).hint(super::DAMAGED).source(error)
 }
 
 /// The delimiter that splits the header line most often, outside quotes.
