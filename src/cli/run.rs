@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::World;
 use super::flags::SettingFlags;
-use super::output::{self, Format};
+use super::output::Format;
 use super::progress::Display;
 use super::render::{self, Heading};
 use super::signals::Signals;
@@ -98,9 +98,14 @@ async fn run_file(path: &Path, arguments: &Arguments, world: &World, signals: &S
     let account = {
         let _display = Display::of(&progress, world.quiet);
         let start = Instant::now();
-        let preflight = match arguments.no_preflight {
-            true => None,
-            false => Some(run::preflight(&checked, &job, &store, &progress).await?),
+        let preflight = if arguments.no_preflight {
+            None
+        } else {
+            // Nothing is sent yet, so a signal need not wait for the last row.
+            tokio::select! {
+                preflight = run::preflight(&checked, &job, &store, &progress) => Some(preflight?),
+                () = signals.first() => None,
+            }
         };
         let refusal =
             preflight.as_ref().and_then(|preflight| job.judge(&preflight.tally).err()).or_else(|| signals.caught());
@@ -114,7 +119,7 @@ async fn run_file(path: &Path, arguments: &Arguments, world: &World, signals: &S
                 }
                 Account { tally, report: None, plan, elapsed: start.elapsed() }
             }
-            (None, None, _) | (Some(_), None, Some(_)) => {
+            (_, None, _) => {
                 return Err(signals
                     .caught()
                     .unwrap_or_else(|| Error::new(ErrorKind::Internal, "a dry run is a preflight")));
@@ -125,7 +130,8 @@ async fn run_file(path: &Path, arguments: &Arguments, world: &World, signals: &S
     let heading = Heading { query: &query, destination: &description };
     render::account(&heading, &account, checked.derives_value(), arguments.format)?;
     if arguments.explain {
-        output::write(|stdout| stdout.write_all(account.plan.as_bytes()))?;
+        // Beside the account, so that its JSON stays JSON.
+        render::note(account.plan.trim_end());
     }
     if let Some(sandbox) = sandbox {
         if arguments.keep_open && signals.caught().is_none() {
