@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it is")]
 
+mod bad_input;
+mod cli;
 mod delivery;
 mod documents;
 mod edges;
@@ -11,3 +13,4 @@ mod queries;
 mod sandbox;
 mod server;
 mod volume;
+mod wire;
