@@ -338,7 +338,6 @@ impl Settings {
         let setting = find(name)?;
         if !setting.form.allows(value) {
             return Err(Error::new(ErrorKind::Usage, format!("`{value}` is no value for postback.{name}"))
-                .context("origin", origin)
                 .hint(format!("expected: {}", setting.form.expected())));
         }
         match self.values.get(setting.name) {
@@ -489,6 +488,15 @@ impl Share {
         match self {
             Self::Count(limit) => part > limit,
             Self::Percent(limit) => part as f64 * 100.0 > limit * whole as f64,
+        }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
         }
     }
 }

@@ -14,7 +14,11 @@ pub(super) struct SettingFlags {
 impl SettingFlags {
     /// Gives the values to `settings`.
     pub(super) fn apply(&self, settings: &mut Settings) -> Result<()> {
-        self.values.iter().try_for_each(|(name, value)| settings.set(name, value, Origin::Flag))
+        self.values.iter().try_for_each(|(name, value)| {
+            settings
+                .set(name, value, Origin::Flag)
+                .map_err(|error| error.context("flag", format!("--{}", name.replace('_', "-"))))
+        })
     }
 }
 

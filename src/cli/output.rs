@@ -38,6 +38,9 @@ pub(super) fn write(content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> R
 /// Writes `batches`, all of `schema`, to stdout.
 pub(super) fn write_batches(schema: &Schema, batches: &[RecordBatch], format: Format) -> Result<()> {
     let printed = match format {
+        Format::Table if batches.iter().all(|batch| batch.num_rows() == 0) => {
+            table(&[RecordBatch::new_empty(schema.clone().into())])
+        }
         Format::Table => table(batches),
         Format::Markdown => markdown(schema, batches),
         Format::Csv => csv(schema, batches),

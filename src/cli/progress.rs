@@ -1,9 +1,10 @@
 //! Progress on stderr: a bar with rate and ETA on a terminal, a line every ten seconds elsewhere.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use super::{is_terminal, render};
@@ -62,16 +63,34 @@ async fn show(progress: Arc<Progress>, bar: Option<ProgressBar>, quiet: bool) {
 
 fn restyle(bar: &ProgressBar, reading: &Reading) {
     let template = match (reading.phase, reading.total > 0) {
-        (Phase::Preflight, _) => "{spinner} preflight  {human_pos} rows  {per_sec}  {elapsed}",
+        (Phase::Preflight, _) => "{spinner} preflight  {human_pos} rows  {rate}  {elapsed}",
         (Phase::Delivery, true) => {
-            "{spinner} delivery   [{wide_bar:.green}] {human_pos}/{human_len} events  {per_sec}  ETA {eta}"
+            "{spinner} delivery   [{wide_bar:.green}] {human_pos}/{human_len} events  {rate}  ETA {eta}"
         }
-        (Phase::Delivery, false) => "{spinner} delivery   {human_pos} events  {per_sec}  {elapsed}",
+        (Phase::Delivery, false) => "{spinner} delivery   {human_pos} events  {rate}  {elapsed}",
     };
     bar.reset();
     bar.set_length(reading.total);
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("━╸─"));
+        let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
+            // A bar that cannot be drawn is not worth failing for.
+            let _ = text.write_str(&rate(state.per_sec()));
+        };
+        bar.set_style(style.with_key("rate", rate).progress_chars("━╸─"));
+    }
+}
+
+/// `0.5/s`, `12/s`, `1,234/s`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate for people to read, never negative"
+)]
+fn rate(per_second: f64) -> String {
+    if per_second < 9.95 {
+        format!("{per_second:.1}/s")
+    } else {
+        format!("{}/s", render::grouped(per_second.round() as u64))
     }
 }
 
@@ -85,5 +104,23 @@ fn line(reading: &Reading, elapsed: Duration) -> String {
             render::grouped(reading.total)
         ),
         Phase::Delivery => format!("delivery: {} events after {seconds} s", render::grouped(reading.settled)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_as_many_digits_as_people_read() {
+        assert_eq!([0.0, 0.52, 9.96, 4_999.6].map(rate), ["0.0/s", "0.5/s", "10/s", "5,000/s"]);
+    }
+
+    #[test]
+    fn lines_say_the_stage_and_what_is_done() {
+        let reading = Reading { phase: Phase::Delivery, rows: 0, settled: 1_200, total: 45_000 };
+        assert_eq!(line(&reading, Duration::from_secs(20)), "delivery: 1,200 of 45,000 events after 20 s");
+        let reading = Reading { phase: Phase::Preflight, rows: 1_000_000, ..reading };
+        assert_eq!(line(&reading, Duration::from_secs(10)), "preflight: 1,000,000 rows judged after 10 s");
     }
 }

@@ -10,8 +10,8 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use crate::contract::responses;
-use crate::error::{Error, Location, Result};
-use crate::query::Diagnosis;
+use crate::error::{Error, ErrorKind, Location, Result};
+use crate::query::{self, Diagnosis};
 use crate::run::{Account, Tally};
 use crate::sandbox::Snapshot;
 use crate::validate::Severity;
@@ -41,12 +41,17 @@ pub(super) fn error(error: &Error) {
     let mut notes: Vec<(&str, String)> =
         error.contexts().iter().map(|(name, value)| (*name, format!("{name}: {value}"))).collect();
     let mut source = error.source();
+    let mut told = error.message().to_lowercase();
     for _ in 0..MAX_CAUSES {
         let Some(cause) = source else { break };
         let text: String = cause.to_string().chars().take(MAX_CAUSE).collect();
-        // A cause that the message already tells adds nothing.
-        if !text.eq_ignore_ascii_case(error.message()) && error.location().is_none() {
-            notes.push(("cause", format!("cause: {}", text.lines().next().unwrap_or_default())));
+        let text = text.lines().next().unwrap_or_default();
+        // What a reader says of a file may quote it.
+        let text = if error.kind() == ErrorKind::Source { query::masked(text) } else { text.to_owned() };
+        // A cause that the message or the cause above it tells adds nothing.
+        if error.location().is_none() && !told.contains(&text.to_lowercase()) {
+            notes.push(("cause", format!("cause: {text}")));
+            told = text.to_lowercase();
         }
         source = cause.source();
     }
@@ -205,8 +210,8 @@ fn faults(tally: &Tally, text: &mut String) {
         let request = refused.request_id.as_ref().map_or_else(String::new, |id| format!(", request_id {id}"));
         let _ = writeln!(
             text,
-            "\n  refused by the API[{code}]{field}: {meaning}, {} events{request}",
-            grouped(refused.count)
+            "\n  refused by the API[{code}]{field}: {meaning}, {}{request}",
+            counted(refused.count, "event")
         );
     }
 }

@@ -95,6 +95,7 @@ impl StopReason {
         let trouble = self.transport.map_or_else(
             || match (self.code, self.status) {
                 (Some(code), _) => format!("code {code}"),
+                (None, Some(200)) => "HTTP status 200, and no integer `code` in the body".to_owned(),
                 (None, Some(status)) => format!("HTTP status {status}"),
                 (None, None) => "no answer".to_owned(),
             },

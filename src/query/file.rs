@@ -1,13 +1,17 @@
 //! A query file: several statements of plain SQL, of which exactly one, the last, yields the events.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, Spanned, Value};
-use datafusion::sql::sqlparser::tokenizer::Span;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, Tokenizer};
 
 use super::policy::{self, Allowed};
+use super::refusal;
 use crate::error::{Error, ErrorKind, Location, Result};
 
 /// The largest query file that is read; a longer one is not SQL written by people.
@@ -30,6 +34,8 @@ pub struct QueryFile {
     pub query: Box<Query>,
     /// Column names of `INSERT INTO postback.events (…)`, empty where none are given.
     pub insert_columns: Vec<Ident>,
+    /// The first word of the query, for problems of the query as a whole.
+    pub query_start: Span,
 }
 
 /// One `SET name = value`.
@@ -49,14 +55,26 @@ impl QueryFile {
     /// # Errors
     /// [`ErrorKind::Usage`] if the file cannot be read, otherwise as [`QueryFile::parse`].
     pub fn read(path: &Path) -> Result<Self> {
-        let unreadable = |error: std::io::Error| {
-            Error::new(ErrorKind::Usage, format!("cannot read the query file `{}`", path.display())).source(error)
+        let shown = path.display();
+        let refuse = |message: String| Error::new(ErrorKind::Usage, message);
+        let unreadable = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => refuse(format!("no query file `{shown}`")).hint(working_folder()),
+            io::ErrorKind::IsADirectory => {
+                refuse(format!("`{shown}` is a folder, not a query file")).hint("name the .sql file in it")
+            }
+            _ => refuse(format!("cannot read the query file `{shown}`")).source(error),
         };
-        let size = std::fs::metadata(path).map_err(unreadable)?.len();
+        let size = fs::metadata(path).map_err(unreadable)?.len();
         if size > MAX_QUERY_BYTES {
-            return Err(Error::new(ErrorKind::Usage, format!("`{}` is no query file: {size} bytes", path.display())));
+            return Err(refuse(format!("`{shown}` is no query file: {size} bytes")));
         }
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let text = String::from_utf8(fs::read(path).map_err(unreadable)?).map_err(|error| {
+            let read = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = read.split(|byte| *byte == b'\n').count();
+            refuse(format!("`{shown}` is not UTF-8 text: line {line} holds another encoding"))
+                .hint("save the file as UTF-8")
+                .source(error.utf8_error())
+        })?;
         Self::parse(path, text)
     }
 
@@ -66,17 +84,14 @@ impl QueryFile {
     /// [`ErrorKind::Sql`] with a location for SQL that does not parse, for a statement that is not allowed, and for
     /// any number of queries but one.
     pub fn parse(path: &Path, text: String) -> Result<Self> {
-        let statements = DFParserBuilder::new(text.as_str())
-            .build()
-            .and_then(|mut parser| parser.parse_statements())
-            .map_err(|error| syntax_error(path, &text, error))?;
+        let statements = statements(&text).map_err(|error| refusal::syntax_error(path, &text, error))?;
         let mut settings = Vec::new();
         let mut engine_settings = Vec::new();
         let mut definitions = Vec::new();
-        let mut queries: Vec<(Box<Query>, Vec<Ident>)> = Vec::new();
-        for statement in statements {
+        let mut queries: Vec<(Box<Query>, Vec<Ident>, Span)> = Vec::new();
+        for (statement, start) in statements {
             let span = policy::span(&statement);
-            let refuse = |message: String| Error::new(ErrorKind::Sql, message).at(locate(path, &text, span));
+            let refuse = |message: String| Error::new(ErrorKind::Sql, message).at(locate(path, &text, start));
             match policy::judge(statement).map_err(refuse)? {
                 Allowed::Set(name, value) => {
                     let assignment = |name: &str| -> Result<Assignment> {
@@ -90,18 +105,28 @@ impl QueryFile {
                     }
                 }
                 Allowed::Definition(statement) => definitions.push(statement),
-                Allowed::Query { query, columns } if queries.is_empty() => queries.push((query, columns)),
+                Allowed::Query { query, columns } if queries.is_empty() => queries.push((query, columns, start)),
                 Allowed::Query { .. } => {
                     return Err(refuse("a query file has exactly one query, and this is the second".into())
                         .hint("put each query into a file of its own"));
                 }
             }
         }
-        let Some((query, insert_columns)) = queries.pop() else {
-            return Err(Error::new(ErrorKind::Sql, format!("`{}` has no query", path.display()))
+        let Some((query, insert_columns, query_start)) = queries.pop() else {
+            let what = if text.trim().is_empty() { "is empty" } else { "has no query" };
+            return Err(Error::new(ErrorKind::Sql, format!("`{}` {what}", path.display()))
                 .hint("end the file with the SELECT whose rows become events"));
         };
-        Ok(Self { path: path.to_owned(), text, settings, engine_settings, definitions, query, insert_columns })
+        Ok(Self {
+            path: path.to_owned(),
+            text,
+            settings,
+            engine_settings,
+            definitions,
+            query,
+            insert_columns,
+            query_start,
+        })
     }
 
     /// The folder that relative paths in the file start from.
@@ -134,40 +159,44 @@ impl QueryFile {
         select.projection.get(index).map(Spanned::span)
     }
 
-    /// Turns an error of DataFusion's planner into one that points into the file.
+    /// Where the token is that is written `text`: a placeholder with its `$`, or a name without regard to case.
     #[must_use]
-    pub fn plan_error(&self, error: DataFusionError) -> Error {
-        let span = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| {
-            let location = |location: datafusion::common::Location| datafusion::sql::sqlparser::tokenizer::Location {
-                line: location.line,
-                column: location.column,
-            };
-            Span { start: location(span.start), end: location(span.end) }
+    pub(super) fn token_span(&self, text: &str) -> Option<Span> {
+        let tokens = Tokenizer::new(&GenericDialect {}, &self.text).tokenize_with_location().ok()?;
+        let found = tokens.into_iter().find(|token| match &token.token {
+            Token::Word(word) => word.value.eq_ignore_ascii_case(text),
+            Token::Placeholder(placeholder) => placeholder == text,
+            _ => false,
         });
-        let mut mapped = Error::new(ErrorKind::Sql, first_line(&error));
-        if let Some(diagnostic) = error.diagnostic()
-            && let Some(help) = diagnostic.helps.first()
-        {
-            mapped = mapped.hint(help.message.clone());
-        }
-        mapped.at(span.and_then(|span| self.locate(span))).source(error)
+        found.map(|token| token.span)
     }
 }
 
-/// The first line of what DataFusion says, without its prefixes.
-pub(crate) fn first_line(error: &DataFusionError) -> String {
-    let text = error.strip_backtrace();
-    let line = text.lines().next().unwrap_or_default();
-    let mut line = line;
-    for prefix in ["Error during planning: ", "SQL error: ", "Schema error: ", "Execution error: ", "External error: "]
-    {
-        line = line.strip_prefix(prefix).unwrap_or(line);
+/// The statements with the first word of each.
+fn statements(text: &str) -> Result<Vec<(Statement, Span)>, DataFusionError> {
+    let mut parser = DFParserBuilder::new(text).build()?;
+    let mut statements = Vec::new();
+    loop {
+        let mut is_separate = statements.is_empty();
+        while parser.parser.consume_token(&Token::SemiColon) {
+            is_separate = true;
+        }
+        let next = parser.parser.peek_token();
+        if next.token == Token::EOF {
+            return Ok(statements);
+        }
+        if !is_separate {
+            return Err(parser.parser.expected::<()>("end of statement", next).expect_err("only fails").into());
+        }
+        statements.push((parser.parse_statement()?, next.span));
     }
-    let mut message = line.trim_end_matches('.').to_owned();
-    if let Some(first) = message.get(..1).filter(|_| message.chars().nth(1).is_some_and(char::is_lowercase)) {
-        message = first.to_ascii_lowercase() + &message[1..];
-    }
-    message
+}
+
+fn working_folder() -> String {
+    std::env::current_dir().map_or_else(
+        |_| "the working folder is gone".to_owned(),
+        |folder| format!("relative paths start from the working folder, {}", folder.display()),
+    )
 }
 
 fn literal(value: &Expr) -> Option<String> {
@@ -183,7 +212,7 @@ fn literal(value: &Expr) -> Option<String> {
     }
 }
 
-fn locate(path: &Path, text: &str, span: Span) -> Option<Location> {
+pub(super) fn locate(path: &Path, text: &str, span: Span) -> Option<Location> {
     let start = span.start;
     let line = text.lines().nth(usize::try_from(start.line.checked_sub(1)?).ok()?)?;
     let width = if span.end.line == start.line { span.end.column.saturating_sub(start.column) } else { 0 };
@@ -196,27 +225,4 @@ fn locate(path: &Path, text: &str, span: Span) -> Option<Location> {
         width: width.max(1),
         text: line.to_owned(),
     })
-}
-
-/// sqlparser says where it stumbled only in words: `… at Line: 3, Column: 9`.
-fn syntax_error(path: &Path, text: &str, error: DataFusionError) -> Error {
-    let message = error.strip_backtrace();
-    let number = |marker: &str| -> Option<u64> {
-        let rest = &message[message.rfind(marker)? + marker.len()..];
-        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-    };
-    let location = number("Line: ").zip(number("Column: ")).and_then(|(line, column)| {
-        let start = datafusion::sql::sqlparser::tokenizer::Location { line, column };
-        let end = datafusion::sql::sqlparser::tokenizer::Location { line, column: column + 1 };
-        locate(path, text, Span { start, end })
-    });
-    let words = message.split(" at Line:").next().unwrap_or(&message);
-    let words = words.rsplit_once("ParserError(\"").map_or(words, |(_, words)| words);
-    let words = words.trim_start_matches("SQL error: ").trim_end_matches("\")").replace("\\\"", "\"");
-    Error::new(ErrorKind::Sql, format!("the SQL does not parse: {}", lower_first(&words))).at(location).source(error)
-}
-
-fn lower_first(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::arrow::error::ArrowError;
 use datafusion::common::{ScalarValue, TableReference};
-use datafusion::error::DataFusionError;
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan, LogicalPlanBuilder};
@@ -24,6 +22,7 @@ use datafusion::sql::sqlparser::ast;
 pub use self::conform::{DIFFERING, Narrowing, PROPERTY_PREFIX, ROWS};
 pub use self::file::QueryFile;
 pub use self::parameters::Parameters;
+pub use self::refusal::{masked, run_error};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::functions::{self, Defaults};
 use crate::settings::{Origin, Settings};
@@ -35,6 +34,7 @@ mod file;
 mod fold;
 mod parameters;
 mod policy;
+mod refusal;
 mod sources;
 
 /// What the machine lends to the query engine.
@@ -139,7 +139,7 @@ pub async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parame
     for assignment in &file.engine_settings {
         let set = context.state_ref().write().config_mut().options_mut().set(&assignment.name, &assignment.value);
         set.map_err(|error| {
-            Error::new(ErrorKind::Usage, file::first_line(&error)).at(file.locate(assignment.span)).source(error)
+            Error::new(ErrorKind::Usage, refusal::first_line(&error)).at(file.locate(assignment.span)).source(error)
         })?;
     }
     for definition in &file.definitions {
@@ -148,7 +148,7 @@ pub async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parame
     let query = Statement::Statement(Box::new(ast::Statement::Query(file.query.clone())));
     let plan = plan_statement(&context, file, query).await?;
     let plan = insert_names(plan, file)?;
-    Ok(Planned { context, plan: parameters.bind(plan)? })
+    Ok(Planned { context, plan: parameters.bind(plan, file)? })
 }
 
 /// Runs the query of `file` in `context` and returns its rows, without any judgement of the contract.
@@ -187,7 +187,7 @@ pub fn check(planned: Planned, file: &QueryFile, settings: &Settings) -> Result<
         .map(|finding| Diagnosis {
             is_error: finding.is_error(),
             rule: finding.rule,
-            location: finding.column.and_then(|index| file.column_span(index)).and_then(|span| file.locate(span)),
+            location: file.locate(finding.column.and_then(|index| file.column_span(index)).unwrap_or(file.query_start)),
             message: finding.message,
             help: finding.help,
         })
@@ -306,7 +306,7 @@ fn insert_names(plan: LogicalPlan, file: &QueryFile) -> Result<LogicalPlan> {
     let count = plan.schema().fields().len();
     if count != file.insert_columns.len() {
         let message = format!("INSERT names {} columns, but the SELECT returns {count}", file.insert_columns.len());
-        return Err(Error::new(ErrorKind::Sql, message));
+        return Err(Error::new(ErrorKind::Sql, message).at(file.locate(file.query_start)));
     }
     let columns = plan.schema().columns();
     let renamed =
@@ -340,44 +340,4 @@ fn columns(plan: &LogicalPlan) -> Vec<Column> {
             literal: literal(index),
         })
         .collect()
-}
-
-/// Turns an error from running a query into one with the kind it deserves: our own pass through, the rest is a source.
-#[must_use]
-pub fn run_error(error: DataFusionError) -> Error {
-    match error {
-        DataFusionError::External(inner) => match inner.downcast::<Error>() {
-            Ok(ours) => *ours,
-            Err(other) => Error::new(ErrorKind::Source, other.to_string()).source(other),
-        },
-        DataFusionError::Context(_, inner) => run_error(*inner),
-        DataFusionError::Shared(shared) => match Arc::try_unwrap(shared) {
-            Ok(inner) => run_error(inner),
-            Err(shared) => match shared.find_root() {
-                DataFusionError::External(inner) if inner.is::<Error>() => {
-                    inner.downcast_ref::<Error>().map_or_else(|| unreadable(&shared), Error::restated)
-                }
-                _ => unreadable(&shared),
-            },
-        },
-        DataFusionError::ResourcesExhausted(message) => {
-            Error::new(ErrorKind::Internal, message).hint("raise postback.memory_limit, or read less at once")
-        }
-        DataFusionError::Execution(message) => Error::new(ErrorKind::Sql, message),
-        other => unreadable(&other),
-    }
-}
-
-/// Parsers quote the values they stumble over, and values may be personal: of their errors only the kind is said.
-fn unreadable(error: &DataFusionError) -> Error {
-    let what = match error.find_root() {
-        DataFusionError::ArrowError(error, _) => match error.as_ref() {
-            ArrowError::ParseError(_) | ArrowError::CastError(_) => "a value does not fit its column".to_owned(),
-            ArrowError::CsvError(_) => "delimited text is not well-formed".to_owned(),
-            ArrowError::JsonError(_) => "JSON is not well-formed".to_owned(),
-            other => other.to_string(),
-        },
-        root => file::first_line(root),
-    };
-    Error::new(ErrorKind::Source, format!("reading failed: {what}"))
 }

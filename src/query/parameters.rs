@@ -6,6 +6,7 @@ use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::logical_expr::LogicalPlan;
 
+use super::QueryFile;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The parameter that is always there: the start of the last successful run of the query.
@@ -45,17 +46,21 @@ impl Parameters {
         Ok(())
     }
 
-    /// Binds every placeholder of `plan`, each to the type its place in the query asks for.
+    /// Binds every placeholder of `plan`, the plan of `file`, each to the type its place in the query asks for.
     ///
     /// # Errors
     /// A placeholder without a value, a value without a placeholder, and text that is no value of the type.
-    pub fn bind(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+    pub fn bind(&self, plan: LogicalPlan, file: &QueryFile) -> Result<LogicalPlan> {
         let types = plan
             .get_parameter_types()
             .map_err(|error| Error::new(ErrorKind::Sql, "the parameters cannot be typed").source(error))?;
         let named = |name: &str| types.contains_key(&format!("${name}"));
         if let Some(unused) = self.values.keys().find(|name| !named(name)) {
-            return Err(Error::new(ErrorKind::Usage, format!("the query has no parameter `${unused}`")));
+            let error = Error::new(ErrorKind::Usage, format!("the query has no parameter `${unused}`"));
+            return Err(error.hint(match types.keys().map(String::as_str).collect::<Vec<_>>().join(", ") {
+                all if all.is_empty() => "it has none at all".to_owned(),
+                all => format!("its parameters are {all}"),
+            }));
         }
         if types.is_empty() {
             return Ok(plan);
@@ -63,7 +68,9 @@ impl Parameters {
         let mut values = Vec::with_capacity(types.len());
         for (placeholder, data_type) in &types {
             let name = placeholder.trim_start_matches('$');
-            values.push((name.to_owned(), self.value(name, data_type.as_ref())?));
+            let place = || file.token_span(placeholder).and_then(|span| file.locate(span));
+            let value = self.value(name, data_type.as_ref()).map_err(|error| error.at(place()))?;
+            values.push((name.to_owned(), value));
         }
         let values: Vec<(&str, ScalarValue)> =
             values.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
@@ -94,8 +101,20 @@ impl Parameters {
             Some(data_type) => data_type.clone(),
         };
         ScalarValue::try_from_string(text.clone(), &data_type).map_err(|error| {
-            Error::new(ErrorKind::Usage, format!("`{text}` is no {data_type} for the parameter `${name}`"))
+            Error::new(ErrorKind::Usage, format!("`{text}` is no {} for the parameter `${name}`", asked(&data_type)))
                 .source(error)
         })
+    }
+}
+
+/// What a parameter's place asks for, in words.
+fn asked(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Timestamp(..) => "timestamp such as 2026-11-01T00:00:00".to_owned(),
+        DataType::Date32 | DataType::Date64 => "date such as 2026-11-01".to_owned(),
+        DataType::Boolean => "boolean".to_owned(),
+        other if other.is_integer() => "whole number".to_owned(),
+        other if other.is_numeric() => "number".to_owned(),
+        other => other.to_string(),
     }
 }

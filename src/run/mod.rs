@@ -116,10 +116,11 @@ impl Job {
         }
         if self.max_rejects.is_exceeded(tally.rejected, tally.events) {
             let message = format!(
-                "{} of {} events are rejected, more than postback.max_rejects allows",
-                tally.rejected, tally.events
+                "{} of {} events are rejected, more than postback.max_rejects = {} allows",
+                tally.rejected, tally.events, self.max_rejects
             );
-            return Err(Error::new(ErrorKind::Rejects, message).hint("mend the rows above, or raise --max-rejects"));
+            return Err(Error::new(ErrorKind::Rejects, message)
+                .hint("the account says which rows and why: mend them, or raise --max-rejects"));
         }
         Ok(())
     }

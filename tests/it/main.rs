@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it is")]
 
+mod bad_input;
+mod cli;
 mod delivery;
 mod documents;
 mod edges;
@@ -12,3 +14,4 @@ mod sandbox;
 mod server;
 mod sources;
 mod volume;
+mod wire;

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -35,6 +36,8 @@ impl Answer {
     }
 }
 
+type Judge = dyn FnMut(&Request) -> Answer + Send;
+
 /// A server on a free loopback port. It gives its answers in order and repeats the last one.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -44,16 +47,34 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let mut answers = answers.into_iter().collect::<VecDeque<_>>();
+        Self::judging(move |_| {
+            let next = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+            next.unwrap()
+        })
+    }
+
+    /// A server whose answers depend on what was asked.
+    pub(crate) fn judging(judge: impl FnMut(&Request) -> Answer + Send + 'static) -> Self {
+        Self::start(Duration::ZERO, judge)
+    }
+
+    /// A server that accepts everything, `wait` after it was asked.
+    pub(crate) fn accepting_after(wait: Duration) -> Self {
+        Self::start(wait, |_| Answer::ok(OK))
+    }
+
+    fn start(wait: Duration, judge: impl FnMut(&Request) -> Answer + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let answers = Arc::new(Mutex::new(answers.into_iter().collect::<VecDeque<_>>()));
+        let judge: Arc<Mutex<Judge>> = Arc::new(Mutex::new(judge));
         let kept = Arc::clone(&requests);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (kept, answers) = (Arc::clone(&kept), Arc::clone(&answers));
+                let (kept, judge) = (Arc::clone(&kept), Arc::clone(&judge));
                 // A client that goes away ends its connection, not the test.
-                std::thread::spawn(move || drop(serve(&stream.unwrap(), &kept, &answers)));
+                std::thread::spawn(move || drop(serve(&stream.unwrap(), &kept, wait, &judge)));
             }
         });
         Self { url, requests }
@@ -64,7 +85,7 @@ impl Server {
     }
 }
 
-fn serve(stream: &TcpStream, kept: &Mutex<Vec<Request>>, answers: &Mutex<VecDeque<Answer>>) -> std::io::Result<()> {
+fn serve(stream: &TcpStream, kept: &Mutex<Vec<Request>>, wait: Duration, judge: &Mutex<Judge>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut head = Vec::new();
@@ -82,16 +103,10 @@ fn serve(stream: &TcpStream, kept: &Mutex<Vec<Request>>, answers: &Mutex<VecDequ
             head.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(str::to_owned));
         let mut body = vec![0; length.map_or(0, |length| length.trim().parse().unwrap())];
         reader.read_exact(&mut body)?;
-        kept.lock().unwrap().push(Request {
-            line: head.remove(0),
-            headers: head,
-            body: String::from_utf8(body).unwrap(),
-        });
-        let answer = {
-            let mut answers = answers.lock().unwrap();
-            if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
-        };
-        let Answer { status, headers, body } = answer.unwrap();
+        let request = Request { line: head.remove(0), headers: head, body: String::from_utf8(body).unwrap() };
+        kept.lock().unwrap().push(request.clone());
+        std::thread::sleep(wait);
+        let Answer { status, headers, body } = judge.lock().unwrap()(&request);
         let mut writer = stream;
         write!(writer, "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())?;
     }

@@ -25,6 +25,7 @@ pub(super) use self::declared::Declared;
 use self::sniff::{Format, Recognised};
 use self::text::TextFiles;
 use crate::error::{Error, ErrorKind, Result};
+use crate::settings::nearest;
 
 mod csv;
 mod declared;
@@ -36,6 +37,8 @@ mod whole;
 
 /// Files behind one location; more are refused before memory goes.
 const MAX_FILES: usize = 100_000;
+/// What to do about a file that begins well and cannot be read.
+pub(super) const DAMAGED: &str = "the file may be damaged or cut off: check the export, or copy it again";
 
 /// Opens the files behind `locations` as one table. Relative locations start from `folder`.
 ///
@@ -119,7 +122,7 @@ pub(super) fn is_location(name: &str) -> bool {
 }
 
 fn unreadable(shown: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(ErrorKind::Source, format!("cannot read `{shown}`")).source(error)
+    Error::new(ErrorKind::Source, format!("cannot read `{shown}`")).hint(DAMAGED).source(error)
 }
 
 fn list(folder: &Path, location: &str) -> Result<Vec<PathBuf>> {
@@ -142,15 +145,7 @@ fn list(folder: &Path, location: &str) -> Result<Vec<PathBuf>> {
     if path.exists() {
         return Ok(vec![path]);
     }
-    let missing = || {
-        let error = Error::new(ErrorKind::Source, format!("no such file: `{location}`"));
-        match folder.canonicalize() {
-            Ok(folder) if Path::new(location).is_relative() => {
-                error.hint(format!("paths start from the query file's folder, {}", folder.display()))
-            }
-            _ => error,
-        }
-    };
+    let missing = || Error::new(ErrorKind::Source, format!("no such file: `{location}`")).hint(where_to_look(&path));
     if !location.contains(['*', '?', '[']) {
         return Err(missing());
     }
@@ -162,12 +157,36 @@ fn list(folder: &Path, location: &str) -> Result<Vec<PathBuf>> {
         .map_err(|error| unreadable(location, error))?;
     let files: Vec<PathBuf> = found.into_iter().filter(|file| file.is_file() && !is_hidden(file)).collect();
     match files.len() {
-        0 => Err(Error::new(ErrorKind::Source, format!("no file matches `{location}`"))),
+        0 => Err(Error::new(ErrorKind::Source, format!("no file matches `{location}`")).hint(where_to_look(&path))),
         count if count > MAX_FILES => {
             Err(Error::new(ErrorKind::Source, format!("`{location}` matches over {MAX_FILES} files")))
         }
         _ => Ok(files),
     }
+}
+
+/// The nearest file beside `path`, or the folder that was searched, or the first folder on the way that is missing.
+fn where_to_look(path: &Path) -> String {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let absolute =
+        |folder: &Path| if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.canonicalize().ok();
+    let Some(folder) = parent.ancestors().find_map(absolute) else {
+        return "the folder does not exist".to_owned();
+    };
+    if !parent.is_dir() {
+        let missing = parent.ancestors().take_while(|folder| !folder.is_dir()).last().and_then(Path::file_name);
+        let missing = missing.map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        return format!(
+            "looked in {}, which has no folder `{missing}`; relative paths start from the query file's folder",
+            folder.display()
+        );
+    }
+    let names = fs::read_dir(parent).into_iter().flatten().take(MAX_FILES).filter_map(Result::ok);
+    let names: Vec<String> = names.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let wanted = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let near = nearest(wanted, names.iter().map(String::as_str)).filter(|_| !wanted.contains(['*', '?', '[']));
+    let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+    format!("{near}looked in {}; relative paths start from the query file's folder", folder.display())
 }
 
 fn list_folder(path: &Path, location: &str) -> Result<Vec<PathBuf>> {

@@ -151,7 +151,7 @@ fn open(file: &Path) -> Result<File> {
 }
 
 pub(super) fn unreadable(file: &Path, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Source, format!("cannot read `{}`", file.display())).source(error)
+    Error::new(ErrorKind::Source, format!("cannot read `{}`", file.display())).hint(super::DAMAGED).source(error)
 }
 
 /// The delimiter that splits the header line most often, outside quotes.

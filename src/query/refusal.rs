@@ -1,0 +1,380 @@
+//! What the parser, the planner and a running plan refuse, in words of ours, with the place in the file.
+//!
+//! An engine's message about a *plan* names columns, tables and types. One about a *row* may hold the row's values, which
+//! are personal data: [`run_error`] keeps neither such a text nor the error it came from.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::{Column, DataFusionError, SchemaError};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::{Location as Place, Span};
+
+use super::QueryFile;
+use super::file::locate;
+use super::sources::DAMAGED;
+use crate::error::{Error, ErrorKind};
+use crate::settings::nearest;
+
+/// Names that a hint lists before it stops.
+const MAX_NAMES: usize = 20;
+
+/// SQL that does not parse. sqlparser says where it stumbled only in words: `… at Line: 3, Column: 9`.
+pub(super) fn syntax_error(path: &Path, text: &str, error: DataFusionError) -> Error {
+    let message = match error.find_root() {
+        DataFusionError::SQL(error, _) => match error.as_ref() {
+            ParserError::TokenizerError(words) | ParserError::ParserError(words) => words.clone(),
+            ParserError::RecursionLimitExceeded => "the nesting is too deep".to_owned(),
+        },
+        other => other.strip_backtrace(),
+    };
+    let number = |marker: &str| -> Option<u64> {
+        let rest = &message[message.rfind(marker)? + marker.len()..];
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    let (words, hint) = in_our_words(message.split(" at Line:").next().unwrap_or(&message));
+    let found = words.rsplit_once("found `").map_or(1, |(_, found)| found.chars().count().saturating_sub(1) as u64);
+    let location = number("Line: ").zip(number("Column: ")).and_then(|(line, column)| {
+        let end = Place { line, column: column + found.max(1) };
+        locate(path, text, Span { start: Place { line, column }, end })
+    });
+    let location = location.or_else(|| locate(path, text, end_of(text)));
+    let mut refused = Error::new(ErrorKind::Sql, format!("the SQL does not parse: {words}"));
+    if let Some(hint) = hint {
+        refused = refused.hint(hint);
+    }
+    refused.at(location).source(error)
+}
+
+/// The last character that is not white space: where a file ends too early.
+fn end_of(text: &str) -> Span {
+    let text = text.trim_end();
+    let last = text.lines().last().unwrap_or_default();
+    let (line, column) = (text.lines().count().max(1) as u64, last.chars().count().max(1) as u64);
+    Span { start: Place { line, column }, end: Place { line, column: column + 1 } }
+}
+
+/// The parser's words without its punctuation, and what to look for.
+fn in_our_words(message: &str) -> (String, Option<&'static str>) {
+    if let Some((expected, found)) = message.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) {
+        let is_sign = expected.chars().all(|letter| letter.is_ascii_punctuation());
+        let expected = if is_sign { format!("`{expected}`") } else { expected.to_owned() };
+        return match (expected.as_str(), found) {
+            (_, "EOF") => {
+                (format!("expected {expected}, but the statement ends"), Some("a bracket or a clause is not finished"))
+            }
+            ("end of statement", _) => (
+                format!("expected the end of the statement, found `{found}`"),
+                Some("a comma may be missing before it"),
+            ),
+            ("an SQL statement", _) => (
+                format!("`{found}` begins no statement"),
+                Some("a query file holds SET, CREATE and one SELECT or WITH"),
+            ),
+            _ => (
+                format!("expected {expected}, found `{found}`"),
+                Some("look just before the mark: a comma, a bracket or a quote may be missing or too many"),
+            ),
+        };
+    }
+    let hint = message.starts_with("Unterminated string literal").then_some(
+        "the quote here, or one above it, has no partner; an apostrophe inside text is written twice: 'O''Neil'",
+    );
+    (lower_first(message), hint)
+}
+
+/// SQL that parses and does not plan.
+pub(super) fn plan_error(file: &QueryFile, error: DataFusionError) -> Error {
+    if let DataFusionError::External(inner) = error.find_root()
+        && inner.is::<Error>()
+    {
+        return run_error(error);
+    }
+    let diagnostic = error.diagnostic();
+    let place = |place: datafusion::common::Location| Place { line: place.line, column: place.column };
+    let span = diagnostic
+        .and_then(|diagnostic| diagnostic.span)
+        .map(|span| Span { start: place(span.start), end: place(span.end) });
+    let Explained { message, hint, name } = explained(file, &error);
+    let help = || diagnostic.and_then(|diagnostic| diagnostic.helps.first()).map(|help| lower_first(&help.message));
+    let hint = hint.or_else(help);
+    let span = span.or_else(|| file.token_span(&name?)).unwrap_or(file.query_start);
+    let mut refused = Error::new(ErrorKind::Sql, message).at(file.locate(span));
+    if let Some(hint) = hint {
+        refused = refused.hint(hint);
+    }
+    refused.source(error)
+}
+
+struct Explained {
+    message: String,
+    hint: Option<String>,
+    /// The name that is wrong, to look for where the planner does not say where it stands.
+    name: Option<String>,
+}
+
+fn explained(file: &QueryFile, error: &DataFusionError) -> Explained {
+    let root = error.find_root();
+    match root {
+        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
+            SchemaError::FieldNotFound { field, valid_fields } => return no_column(field, valid_fields),
+            SchemaError::AmbiguousReference { field } => {
+                let name = &field.name;
+                return Explained {
+                    message: format!("`{name}` can mean several columns"),
+                    hint: Some(format!(
+                        "name its table too, such as t.{name}; two columns of the result need two names"
+                    )),
+                    name: Some(name.clone()),
+                };
+            }
+            _ => {}
+        },
+        DataFusionError::Plan(message) => {
+            let quoted = message.split('\'').nth(1).unwrap_or_default();
+            if message.starts_with("table '") && message.ends_with("not found") {
+                return no_table(file, quoted);
+            }
+            if message.starts_with("Invalid function '") {
+                let suggestion = message.split('\'').nth(3);
+                return Explained {
+                    message: format!("no function `{quoted}`"),
+                    hint: suggestion.map(|suggestion| format!("did you mean `{suggestion}`?")),
+                    name: Some(quoted.to_owned()),
+                };
+            }
+            if message.starts_with("Projections require unique expression names") {
+                return Explained {
+                    message: "two columns of the result have the same name".to_owned(),
+                    hint: Some("give one of them another name with AS".to_owned()),
+                    name: None,
+                };
+            }
+        }
+        _ => {}
+    }
+    let message = first_line(root);
+    wrong_arguments(&message).unwrap_or_else(|| {
+        // What follows the first sentence repeats it at length.
+        let first = message.split(": While expanding").next().unwrap_or(&message);
+        let first = first.split(". No function matches").next().unwrap_or(first);
+        Explained { message: first.to_owned(), hint: None, name: None }
+    })
+}
+
+/// `… Function 'sum' requires Decimal, but received String (DataType: Utf8) …`, once for every type it would take.
+fn wrong_arguments(message: &str) -> Option<Explained> {
+    let (before, received) = message.split_once(", but received ")?;
+    let name = before.split('\'').nth(1)?;
+    let received = received.split([' ', '.', ',', '(']).next()?;
+    Some(Explained {
+        message: format!("the function `{name}` does not take {received}"),
+        hint: Some("convert the argument first, such as TRY_CAST(x AS DOUBLE)".to_owned()),
+        name: Some(name.to_owned()),
+    })
+}
+
+fn no_column(field: &Column, valid: &[Column]) -> Explained {
+    let written = |column: &Column| {
+        let is_quoted = column.name.chars().any(|letter| letter.is_uppercase() || letter.is_whitespace());
+        if is_quoted { format!("\"{}\"", column.name) } else { column.name.clone() }
+    };
+    let within = field.relation.as_ref().map_or_else(String::new, |table| format!(" in `{table}`"));
+    let of_table =
+        |column: &&Column| field.relation.as_ref().is_none_or(|table| column.relation.as_ref() == Some(table));
+    let candidates: Vec<&Column> = valid.iter().filter(of_table).collect();
+    let same = candidates.iter().find(|column| column.name.eq_ignore_ascii_case(&field.name));
+    let hint = if let Some(same) = same {
+        Some(format!("write {}: names without double quotes are read in lower case", written(same)))
+    } else if let Some(near) = nearest(&field.name, candidates.iter().map(|column| column.name.as_str())) {
+        let near = candidates.iter().find(|column| column.name == near).map(|column| written(column));
+        near.map(|near| format!("did you mean `{near}`?"))
+    } else if candidates.is_empty() {
+        None
+    } else {
+        let mut names: Vec<String> = candidates.iter().take(MAX_NAMES).map(|column| written(column)).collect();
+        if candidates.len() > MAX_NAMES {
+            names.push("…".to_owned());
+        }
+        Some(format!("the columns are {}", names.join(", ")))
+    };
+    Explained { message: format!("no column `{}`{within}", field.name), hint, name: Some(field.name.clone()) }
+}
+
+fn no_table(file: &QueryFile, full_name: &str) -> Explained {
+    let name = full_name.strip_prefix("datafusion.public.").unwrap_or(full_name);
+    let defined: Vec<String> = file.definitions.iter().filter_map(defined_name).collect();
+    let hint = match nearest(name, defined.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "a file is read by its path in quotes, such as FROM 'exports/orders.parquet'".to_owned(),
+    };
+    Explained { message: format!("no table `{name}`"), hint: Some(hint), name: Some(name.to_owned()) }
+}
+
+fn defined_name(definition: &Statement) -> Option<String> {
+    match definition {
+        Statement::CreateExternalTable(table) => Some(table.name.to_string()),
+        Statement::Statement(inner) => match inner.as_ref() {
+            ast::Statement::CreateView(view) => Some(view.name.to_string()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Turns an error from running a query into one with the kind it deserves: our own pass through, what an expression
+/// refuses of a row is SQL, the rest is a source.
+#[must_use]
+pub fn run_error(error: DataFusionError) -> Error {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast::<Error>() {
+            Ok(ours) => *ours,
+            Err(other) => Error::new(ErrorKind::Source, masked(&other.to_string())),
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => run_error(*inner),
+        DataFusionError::Shared(shared) => match Arc::try_unwrap(shared) {
+            Ok(inner) => run_error(inner),
+            Err(shared) => told(shared.find_root()),
+        },
+        other => told(other.find_root()),
+    }
+}
+
+/// An error that others hold too: told again in our words.
+fn told(error: &DataFusionError) -> Error {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
+            Some(ours) => ours.restated(),
+            None => Error::new(ErrorKind::Source, masked(&inner.to_string())),
+        },
+        DataFusionError::ResourcesExhausted(message) => {
+            Error::new(ErrorKind::Internal, message.as_str()).hint("raise postback.memory_limit, or read less at once")
+        }
+        DataFusionError::Execution(message) => Error::new(ErrorKind::Sql, masked(&lower_first(message))),
+        DataFusionError::ArrowError(inner, _) => arrow_error(inner),
+        other => Error::new(ErrorKind::Source, format!("reading failed: {}", masked(&first_line(other)))),
+    }
+}
+
+fn arrow_error(error: &ArrowError) -> Error {
+    let of_row = |words: &str| Error::new(ErrorKind::Sql, format!("the query fails on a row: {}", lower_first(words)));
+    match error {
+        ArrowError::CastError(words) => {
+            of_row(&masked(words)).hint("TRY_CAST gives NULL for values that do not convert")
+        }
+        ArrowError::ParseError(words) => match place_in_csv(words) {
+            Some(place) => {
+                Error::new(ErrorKind::Source, format!("a value does not fit the type of its column, {place}")).hint(
+                    "types are inferred from the first rows: state them in CREATE EXTERNAL TABLE, TEXT takes any value",
+                )
+            }
+            None => of_row(&masked(words)).hint("TRY_CAST gives NULL for values that do not convert"),
+        },
+        ArrowError::DivideByZero => of_row("division by zero").hint("nullif(x, 0) gives NULL instead"),
+        ArrowError::ArithmeticOverflow(_) => of_row("a number is too large for its type"),
+        ArrowError::ComputeError(words) => of_row(masked(words).lines().next().unwrap_or_default()),
+        other => {
+            let text = masked(&other.to_string());
+            let words = text.split_once(" error: ").map_or(text.as_str(), |(_, words)| words);
+            Error::new(ErrorKind::Source, format!("reading failed: {}", lower_first(words))).hint(DAMAGED)
+        }
+    }
+}
+
+/// `column 3 at line 5` of what Arrow's CSV reader says, which goes on with the whole row.
+fn place_in_csv(words: &str) -> Option<&str> {
+    let words = words.strip_prefix("Error while parsing value ")?.split(". Row data").next()?;
+    Some(&words[words.rfind("column ")?..])
+}
+
+/// `text` without what stands in quotes, which may be a value of a row.
+#[must_use]
+pub fn masked(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(['\'', '"']) {
+        let quote = &rest[start..=start];
+        let inside = &rest[start + 1..];
+        // The last partner, where the value holds quotes itself: rather too much is hidden than too little.
+        let Some(end) = inside.rfind(quote) else {
+            kept += &rest[..start];
+            kept += "<value>";
+            return kept;
+        };
+        kept += &rest[..start];
+        kept += "<value>";
+        rest = &inside[end + 1..];
+    }
+    kept + rest
+}
+
+/// The first line of what DataFusion says, without its prefixes.
+pub(super) fn first_line(error: &DataFusionError) -> String {
+    let text = error.strip_backtrace();
+    let mut line = text.lines().next().unwrap_or_default();
+    for prefix in ["Error during planning: ", "SQL error: ", "Schema error: ", "Execution error: ", "External error: "]
+    {
+        line = line.strip_prefix(prefix).unwrap_or(line);
+    }
+    lower_first(line.trim_end_matches('.'))
+}
+
+/// `text` with a small first letter, unless its first word is written in capitals.
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if !letters.clone().next().is_some_and(char::is_uppercase) => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+impl QueryFile {
+    /// Turns an error of DataFusion's planner into one that points into the file.
+    #[must_use]
+    pub fn plan_error(&self, error: DataFusionError) -> Error {
+        plan_error(self, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_expression_refuses_is_told_without_the_value() {
+        let cast = ArrowError::CastError("Cannot cast string 'pat.o'neil@example.com' to value of Int32 type".into());
+        let error = run_error(DataFusionError::ArrowError(Box::new(cast), None));
+        assert_eq!(error.to_string(), "the query fails on a row: cannot cast string <value> to value of Int32 type");
+        assert_eq!(error.kind(), ErrorKind::Sql);
+        assert!(!format!("{error:?}").contains("example.com"), "{error:?}");
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_told_by_column_and_line() {
+        let words =
+            "Error while parsing value 'pat@example.com' as type 'Int64' for column 1 at line 7. Row data: '[a,b]'";
+        let error = run_error(DataFusionError::ArrowError(Box::new(ArrowError::ParseError(words.into())), None));
+        assert_eq!(error.to_string(), "a value does not fit the type of its column, column 1 at line 7");
+        assert_eq!(error.kind(), ErrorKind::Source);
+        assert!(!format!("{error:?}").contains("example.com"), "{error:?}");
+    }
+
+    #[test]
+    fn text_in_quotes_is_hidden_even_where_a_quote_has_no_partner() {
+        assert_eq!(masked("no 'a' here"), "no <value> here");
+        assert_eq!(masked("no 'a b"), "no <value>");
+        assert_eq!(masked("nothing"), "nothing");
+    }
+
+    #[test]
+    fn words_in_capitals_keep_them() {
+        assert_eq!(lower_first("INSERT fails"), "INSERT fails");
+        assert_eq!(lower_first("Cannot cast"), "cannot cast");
+        assert_eq!(lower_first(""), "");
+    }
+}

@@ -1,0 +1,439 @@
+//! Mistakes people make: each is refused with the right exit code and a message to act on, and nothing is sent.
+
+use insta::assert_snapshot;
+
+use crate::server::{Answer, OK, Said, Server, file, postback, root, said};
+
+/// Runs `query` against a server that must not be asked.
+fn refused(query: &str) -> Said {
+    let server = Server::answering([Answer::ok(OK)]);
+    let said = said(&mut postback(&["run", query, "--base-url", &server.url]));
+    assert!(server.requests().is_empty(), "{query}: something was sent");
+    assert!(!said.stderr.trim().is_empty(), "{query} fails in silence");
+    assert!(!said.stderr.contains("panicked"), "{query}: {}", said.stderr);
+    said
+}
+
+/// What a case of `tests/data/bad` says, with the repository's folder as `[root]`.
+fn message(case: &str) -> String {
+    refused(&format!("tests/data/bad/{case}")).stderr.replace(root().to_str().unwrap(), "[root]")
+}
+
+/// What the query `sql` says, beside a file `orders.csv`.
+fn message_of(sql: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    file(folder.path(), "orders.csv", "OrderID,email,total\n1,a@b.example,5\n");
+    let settings = "SET postback.event_source = 'offline';\nSET postback.event_source_id = '7654321098765432109';\n";
+    let query = file(folder.path(), "query.sql", format!("{settings}{sql}"));
+    refused(&query).stderr.replace(folder.path().to_str().unwrap(), "[folder]")
+}
+
+#[test]
+fn every_mistake_has_its_exit_code_and_nothing_is_sent() {
+    let cases = std::fs::read_to_string(root().join("tests/data/bad/cases.csv")).unwrap();
+    let mut wrong = Vec::new();
+    for case in cases.lines().skip(1) {
+        let [file, exit, mistake] = case.splitn(3, ',').collect::<Vec<_>>()[..] else { panic!("{case}") };
+        let said = refused(&format!("tests/data/bad/{file}"));
+        if said.code.to_string() != exit {
+            wrong.push(format!("{file} ({mistake}) exits {} instead of {exit}: {}", said.code, said.stderr));
+        }
+        if matches!(said.code, 2 | 5) && !said.stdout.is_empty() {
+            wrong.push(format!("{file} ({mistake}) prints to stdout: {}", said.stdout));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_bad_query_is_a_case() {
+    let folder = root().join("tests/data/bad");
+    let cases = std::fs::read_to_string(folder.join("cases.csv")).unwrap();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            name.strip_suffix(".sql").is_none() || cases.contains(&format!("\n{name},")),
+            "{name} is in no line of cases.csv"
+        );
+    }
+}
+
+/// A missing currency costs revenue reporting and no event: TikTok accepts it, so it is said and not refused.
+#[test]
+fn a_value_without_a_currency_is_warned_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let query = file(
+        folder.path(),
+        "query.sql",
+        "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
+         SET postback.as_of = '2026-08-20T14:10:00Z';
+         SELECT 'Purchase' AS event, 1787234709 AS timestamp, 'a@b.example' || n AS email, n AS order_id, 5 AS value
+         FROM (VALUES ('1')) AS t (n)",
+    );
+    let said = said(&mut postback(&["run", &query, "--dry-run"]));
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(said.stderr.starts_with("warning[PB2014]: `value` comes without a currency\n"), "{}", said.stderr);
+}
+
+/// Values of rows are personal data, also where an expression fails on one.
+#[test]
+fn no_message_holds_a_value_of_a_row() {
+    for expression in ["CAST(email AS INT)", "email::timestamp", "to_timestamp(email)", "arrow_cast(email, 'Int32')"] {
+        let message = message_of(&format!(
+            "SELECT 'Purchase' AS event, 1787234709 AS timestamp, email FROM 'orders.csv' WHERE {expression} IS NULL"
+        ));
+        assert!(!message.contains("a@b"), "{expression}: {message}");
+        assert!(message.contains("the query fails on a row"), "{expression}: {message}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    file(folder.path(), "odd.ndjson", "{\"email\":\"a@b.example\"}\n\"secret@person.example\"\n");
+    let query = file(folder.path(), "odd.sql", "SELECT 'Purchase' AS event, email FROM 'odd.ndjson'");
+    let odd = refused(&query);
+    assert_eq!(odd.code, 5, "{}", odd.stderr);
+    assert!(!odd.stderr.contains("person"), "{}", odd.stderr);
+    let rows: String = (0..25_000).map(|row| format!("{row},a@b.example,5\n")).collect();
+    file(folder.path(), "late.csv", format!("order_id,email,total\n{rows}25001,a@b.example,secret@person.example\n"));
+    let query = file(
+        folder.path(),
+        "query.sql",
+        "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
+         SELECT 'Purchase' AS event, order_id, 1787234709 AS timestamp, email, total AS value FROM 'late.csv'",
+    );
+    let late = refused(&query);
+    assert_eq!(late.code, 5, "{}", late.stderr);
+    assert!(!late.stderr.contains("@"), "{}", late.stderr);
+    assert!(late.stderr.contains("`total`") && late.stderr.contains("row: 25001"), "{}", late.stderr);
+}
+
+#[test]
+fn a_missing_comma_is_pointed_at() {
+    assert_snapshot!(message("syntax_error.sql"), @r"
+    error: the SQL does not parse: expected the end of the statement, found `AS`
+     --> tests/data/bad/syntax_error.sql:6:49
+      |
+    6 | SELECT 'Purchase' AS event, order_id ordered_at AS timestamp, email
+      |                                                 ^^
+      |
+      = help: a comma may be missing before it
+    ");
+}
+
+#[test]
+fn a_quote_without_a_partner_is_pointed_at() {
+    assert_snapshot!(message("unclosed_quote.sql"), @r"
+    error: the SQL does not parse: unterminated string literal
+     --> tests/data/bad/unclosed_quote.sql:7:17
+      |
+    7 | FROM 'orders.csv'
+      |                 ^
+      |
+      = help: the quote here, or one above it, has no partner; an apostrophe inside text is written twice: 'O''Neil'
+    ");
+}
+
+#[test]
+fn a_second_query_is_pointed_at() {
+    assert_snapshot!(message("two_selects.sql"), @r"
+    error: a query file has exactly one query, and this is the second
+     --> tests/data/bad/two_selects.sql:7:1
+      |
+    7 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, phone, total AS value, 'GBP' AS currency FROM 'orders.csv' WHER...
+      | ^^^^^^
+      |
+      = help: put each query into a file of its own
+    ");
+}
+
+#[test]
+fn copy_is_refused() {
+    assert_snapshot!(message("copy.sql"), @r"
+    error: `COPY` is not allowed in a query file: only SET, CREATE EXTERNAL TABLE, CREATE VIEW and one query are
+     --> tests/data/bad/copy.sql:6:1
+      |
+    6 | COPY (SELECT * FROM 'orders.csv') TO 'stolen.csv' STORED AS CSV
+      | ^^^^
+    ");
+}
+
+#[test]
+fn a_misspelt_setting_gets_a_suggestion() {
+    assert_snapshot!(message("unknown_setting.sql"), @r"
+    error: unknown setting `postback.event_sorce`
+     --> tests/data/bad/unknown_setting.sql:1:5
+      |
+    1 | SET postback.event_sorce = 'offline';
+      |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: did you mean postback.event_source?
+    ");
+}
+
+#[test]
+fn a_setting_out_of_its_set_lists_the_set() {
+    assert_snapshot!(message("bad_event_source.sql"), @r"
+    error: `store` is no value for postback.event_source
+     --> tests/data/bad/bad_event_source.sql:1:5
+      |
+    1 | SET postback.event_source = 'store';
+      |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: expected: offline | web | app | crm
+    ");
+}
+
+#[test]
+fn a_misspelt_result_column_gets_a_suggestion() {
+    assert_snapshot!(message("unknown_column.sql"), @r"
+    error[PB2001]: `emial` is no column of the contract
+     --> tests/data/bad/unknown_column.sql:6:64
+      |
+    6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email AS emial, phone
+      |                                                                ^^^^^^^^^^^^^^
+      |
+      = note: a column that the contract does not know would be lost in silence
+      = help: did you mean `email`? A name that starts with `_` is carried along and not sent
+    error: `tests/data/bad/unknown_column.sql` has 1 problem; nothing was read or sent
+    ");
+}
+
+#[test]
+fn a_misspelt_source_column_gets_a_suggestion() {
+    assert_snapshot!(message("unknown_source_column.sql"), @r"
+    error: no column `emial`
+     --> tests/data/bad/unknown_source_column.sql:6:64
+      |
+    6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, emial AS email
+      |                                                                ^^^^^
+      |
+      = help: did you mean `email`?
+    ");
+}
+
+#[test]
+fn a_misspelt_function_gets_a_suggestion() {
+    assert_snapshot!(message("unknown_function.sql"), @r"
+    error: no function `e146`
+     --> tests/data/bad/unknown_function.sql:6:71
+      |
+    6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, e146(phone, 'GB') AS phone
+      |                                                                       ^^^^
+      |
+      = help: did you mean `e164`?
+    ");
+}
+
+#[test]
+fn a_parameter_without_a_value_is_pointed_at() {
+    assert_snapshot!(message("missing_parameter.sql"), @r"
+    error: the parameter `$since` has no value
+     --> tests/data/bad/missing_parameter.sql:7:21
+      |
+    7 | WHERE ordered_at >= $since
+      |                     ^^^^^^
+      |
+      = help: add --param since=…
+    ");
+}
+
+#[test]
+fn a_quoted_column_is_pointed_at() {
+    assert_snapshot!(message("quoted_column.sql"), @r"
+    error[PB2007]: `email` is the same constant for every row
+     --> tests/data/bad/quoted_column.sql:6:64
+      |
+    6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, 'o.email' AS email
+      |                                                                ^^^^^^^^^^^^^^^^^^
+      |
+      = note: one identity on every row attributes all events to one person; usually a column name in quotes
+      = help: remove the quotes if you mean the column o.email
+    error: `tests/data/bad/quoted_column.sql` has 1 problem; nothing was read or sent
+    ");
+}
+
+#[test]
+fn a_zoneless_timestamp_is_explained() {
+    assert_snapshot!(message("no_timezone.sql"), @r"
+    error[PB2011]: `timestamp` has no time zone, and postback.timezone is not set
+     --> tests/data/bad/no_timezone.sql:6:49
+      |
+    6 | SELECT 'Purchase' AS event, order_id, TIMESTAMP '2025-12-05T10:15:00' AS timestamp, email
+      |                                                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = note: a time without a zone is hours off unless the zone is known
+      = help: `SET postback.timezone = 'Area/City'`, or return a timestamp with a time zone
+    error: `tests/data/bad/no_timezone.sql` has 1 problem; nothing was read or sent
+    ");
+}
+
+#[test]
+fn a_missing_destination_is_explained() {
+    assert_snapshot!(message("no_event_source_id.sql"), @r"
+    error[PB2003]: nothing says `event_source_id`
+     --> tests/data/bad/no_event_source_id.sql:5:1
+      |
+    5 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, phone, total AS value, 'GBP' AS currency FROM 'orders.csv'
+      | ^^^^^^
+      |
+      = note: the event source refuses events without this field
+      = help: add `SET postback.event_source_id = '7654321098765432109';` or a column `event_source_id`
+    error: `tests/data/bad/no_event_source_id.sql` has 1 problem; nothing was read or sent
+    ");
+}
+
+#[test]
+fn a_missing_identity_is_explained() {
+    assert_snapshot!(message("no_identity.sql"), @r"
+    error[PB2004]: no column identifies a person: offline events need `email` or `phone`
+     --> tests/data/bad/no_identity.sql:6:1
+      |
+    6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, total AS value, 'GBP' AS currency
+      | ^^^^^^
+      |
+      = note: without a person's identity TikTok cannot match an event to an ad
+      = help: return `email` or `phone`; web events may also carry `external_id`, `tiktok_click_id`, `cookie_id`, or `ip` with `agent`
+    error: `tests/data/bad/no_identity.sql` has 1 problem; nothing was read or sent
+    ");
+}
+
+#[test]
+fn a_misspelt_file_gets_a_suggestion() {
+    assert_snapshot!(message("missing_file.sql"), @r"
+    error: no such file: `ordres.csv`
+     |
+     = help: did you mean `orders.csv`? looked in [root]/tests/data/bad; relative paths start from the query file's folder
+    ");
+}
+
+#[test]
+fn a_pattern_without_files_says_where_it_looked() {
+    assert_snapshot!(message("missing_glob.sql"), @r"
+    error: no file matches `exports/*.parquet`
+     |
+     = help: looked in [root]/tests/data/bad, which has no folder `exports`; relative paths start from the query file's folder
+    ");
+}
+
+#[test]
+fn a_source_without_rows_is_no_success() {
+    assert_snapshot!(message("header_only.sql"), @r"
+    error: `header_only.csv` has no rows
+     |
+     = help: an export without a row is not zero events: check the export, or take the source out of the query
+    ");
+}
+
+#[test]
+fn a_file_cut_off_is_told() {
+    assert_snapshot!(message("truncated_gzip.sql"), @r"
+    error: cannot read `tests/data/bad/truncated.csv.gz`
+     |
+     = note: cause: incomplete deflate stream
+     = help: the file may be damaged or cut off: check the export, or copy it again
+    ");
+}
+
+#[test]
+fn a_line_cut_off_is_told() {
+    assert_snapshot!(message("truncated_ndjson.sql"), @r"
+    error: `tests/data/bad/truncated.ndjson` is no well-formed JSON
+     |
+     = note: cause: EOF while parsing a value at line 5 column 181
+    ");
+}
+
+#[test]
+fn another_encoding_is_told() {
+    assert_snapshot!(message("latin1.sql"), @r"
+    error: `tests/data/bad/latin1.sql` is not UTF-8 text: line 1 holds another encoding
+     |
+     = note: cause: invalid utf-8 sequence of 1 bytes from index 5
+     = help: save the file as UTF-8
+    ");
+}
+
+#[test]
+fn rows_over_the_threshold_are_told() {
+    assert_snapshot!(message("every_row_rejected.sql"), @r"
+    error: 5 of 5 events are rejected, more than postback.max_rejects = 5% allows
+     |
+     = help: the account says which rows and why: mend them, or raise --max-rejects
+    ");
+}
+
+#[test]
+fn a_column_in_capitals_asks_for_quotes() {
+    assert_snapshot!(message_of("SELECT 'Purchase' AS event, orderid AS order_id FROM 'orders.csv'"), @r#"
+    error: no column `orderid`
+     --> [folder]/query.sql:3:29
+      |
+    3 | SELECT 'Purchase' AS event, orderid AS order_id FROM 'orders.csv'
+      |                             ^^^^^^^
+      |
+      = help: write "OrderID": names without double quotes are read in lower case
+    "#);
+}
+
+#[test]
+fn a_sum_over_text_is_told() {
+    assert_snapshot!(message_of("SELECT email, SUM(email) AS value FROM 'orders.csv' GROUP BY email"), @r"
+    error: the function `sum` does not take String
+     --> [folder]/query.sql:3:15
+      |
+    3 | SELECT email, SUM(email) AS value FROM 'orders.csv' GROUP BY email
+      |               ^^^
+      |
+      = help: convert the argument first, such as TRY_CAST(x AS DOUBLE)
+    ");
+}
+
+#[test]
+fn an_unknown_table_says_how_files_are_read() {
+    assert_snapshot!(message_of("SELECT email, total FROM ordrs"), @r"
+    error: no table `ordrs`
+     --> [folder]/query.sql:3:26
+      |
+    3 | SELECT email, total FROM ordrs
+      |                          ^^^^^
+      |
+      = help: a file is read by its path in quotes, such as FROM 'exports/orders.parquet'
+    ");
+}
+
+#[test]
+fn two_columns_of_one_name_are_told() {
+    assert_snapshot!(message_of("SELECT email, total AS email FROM 'orders.csv'"), @r"
+    error: `email` can mean several columns
+     --> [folder]/query.sql:3:8
+      |
+    3 | SELECT email, total AS email FROM 'orders.csv'
+      |        ^^^^^
+      |
+      = help: name its table too, such as t.email; two columns of the result need two names
+    ");
+}
+
+#[test]
+fn a_name_of_two_tables_is_told() {
+    assert_snapshot!(message_of("SELECT o.email FROM 'orders.csv' o JOIN 'orders.csv' p ON o.email = p.email WHERE total > 5"), @r"
+    error: `total` can mean several columns
+     --> [folder]/query.sql:3:83
+      |
+    3 | SELECT o.email FROM 'orders.csv' o JOIN 'orders.csv' p ON o.email = p.email WHERE total > 5
+      |                                                                                   ^^^^^
+      |
+      = help: name its table too, such as t.total; two columns of the result need two names
+    ");
+}
+
+#[test]
+fn an_open_bracket_is_told() {
+    assert_snapshot!(message_of("SELECT email, total FROM 'orders.csv' WHERE (total > 5"), @r"
+    error: the SQL does not parse: expected `)`, but the statement ends
+     --> [folder]/query.sql:3:54
+      |
+    3 | SELECT email, total FROM 'orders.csv' WHERE (total > 5
+      |                                                      ^
+      |
+      = help: a bracket or a clause is not finished
+    ");
+}
