@@ -356,7 +356,9 @@ impl Settings {
     pub fn set_environment(&mut self, variables: impl Iterator<Item = (String, String)>) -> Result<()> {
         for (variable, value) in variables {
             let Some(name) = variable.strip_prefix("POSTBACK_") else { continue };
-            if variable != TOKEN_VARIABLE {
+            // Kubernetes describes a service called `postback` in variables of these names.
+            let is_of_service = name.starts_with("SERVICE_") || name.starts_with("PORT");
+            if variable != TOKEN_VARIABLE && !is_of_service {
                 self.set(&name.to_ascii_lowercase(), &value, Origin::Environment)
                     .map_err(|error| error.context("variable", &variable))?;
             }
@@ -640,7 +642,13 @@ mod tests {
     #[test]
     fn environment_names_settings_and_ignores_the_token() {
         let mut settings = Settings::default();
-        let variables = [("POSTBACK_EVENT_SOURCE", "web"), (TOKEN_VARIABLE, "secret"), ("HOME", "/")];
+        let variables = [
+            ("POSTBACK_EVENT_SOURCE", "web"),
+            (TOKEN_VARIABLE, "secret"),
+            ("HOME", "/"),
+            ("POSTBACK_SERVICE_HOST", "10.0.0.1"),
+            ("POSTBACK_PORT_80_TCP", "tcp"),
+        ];
         settings.set_environment(variables.map(|(name, value)| (name.into(), value.into())).into_iter()).unwrap();
         assert_eq!(settings.event_source(), Some(EventSource::Web));
     }

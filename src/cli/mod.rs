@@ -27,6 +27,7 @@ mod run;
 mod sandbox;
 mod schema;
 mod signals;
+mod spill;
 mod sql;
 
 /// The settings file that is looked for in the working folder, then beside the query file.
@@ -104,6 +105,7 @@ impl World {
             resources: Resources {
                 memory_limit: half_of_memory(),
                 partitions: std::thread::available_parallelism().map_or(1, usize::from),
+                spill_folder: spill::folder(),
             },
             quiet: global.quiet,
             config: global.config.clone(),
@@ -136,10 +138,12 @@ impl World {
         Ok([Some(PathBuf::from(SETTINGS_FILE)), beside].into_iter().flatten().find(|path| path.is_file()))
     }
 
-    /// `memory_limit` of the settings, else half of the machine.
-    fn resources(&self, settings: &Settings) -> Resources {
+    /// What the query engine may use: `memory_limit` of the settings, else half of the machine; a folder to spill to.
+    fn resources(&self, settings: &Settings) -> Result<Resources> {
+        spill::create(&self.resources.spill_folder)?;
         let limit = settings.bytes("memory_limit").and_then(|bytes| usize::try_from(bytes).ok());
-        Resources { memory_limit: limit.unwrap_or(self.resources.memory_limit), ..self.resources }
+        let memory_limit = limit.unwrap_or(self.resources.memory_limit);
+        Ok(Resources { memory_limit, ..self.resources.clone() })
     }
 
     fn variable(&self, name: &str) -> Option<&str> {
@@ -164,7 +168,9 @@ pub fn main() -> ExitCode {
     };
     log(&cli.global);
     let world = World::read(&cli.global);
+    spill::remove_leftovers();
     let outcome = runtime().and_then(|runtime| runtime.block_on(dispatch(cli.verb, &world)));
+    spill::remove(&world.resources.spill_folder);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -228,7 +234,10 @@ fn unix_nanos() -> u128 {
 /// Half of the machine's memory, or 2 GiB where the machine does not say.
 fn half_of_memory() -> usize {
     const FALLBACK: usize = 2 << 30;
-    kernel_bytes("/proc/meminfo", "MemTotal:").map_or(FALLBACK, |total| total / 2)
+    let machine = kernel_bytes("/proc/meminfo", "MemTotal:");
+    // A container may use less than the machine has.
+    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    machine.into_iter().chain(container).min().map_or(FALLBACK, |total| total / 2)
 }
 
 /// Most bytes that this process had in memory, where the machine says.

@@ -68,7 +68,8 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
 
 /// Replaces personal values below `path` by their length.
 fn mask(value: &mut Value, path: &str) {
-    let is_personal = || fields::FIELDS.iter().any(|field| field.path == path && field.privacy != Privacy::Public);
+    // What a custom property holds nobody knows but its author.
+    let is_public = || fields::FIELDS.iter().any(|field| field.path == path && field.privacy == Privacy::Public);
     match value {
         Value::Object(members) => {
             for (name, member) in members {
@@ -76,8 +77,11 @@ fn mask(value: &mut Value, path: &str) {
                 mask(member, &below);
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, path)),
-        Value::String(text) if is_personal() => *text = masked(text),
+        Value::Array(items) => {
+            let of_items = if items.iter().any(Value::is_object) { format!("{path}[]") } else { path.to_owned() };
+            items.iter_mut().for_each(|item| mask(item, &of_items));
+        }
+        Value::String(text) if !is_public() => *text = masked(text),
         _ => {}
     }
 }
@@ -134,13 +138,13 @@ mod tests {
         let mut event = json!({
             "event": "Lead",
             "user": { "email": ["f8be1589dee5ca3ca1c3af1e2eae4d3b3f310698c516313533ecf034c3e0ec26"], "ip": "203.0.113.24" },
-            "properties": { "value": 1.5, "order_id": "4711" },
+            "properties": { "value": 1.5, "order_id": "4711", "contents": [{ "content_name": "Tea" }], "mail_copy": "a@b" },
         });
         mask(&mut event, "");
         let expected = json!({
             "event": "Lead",
             "user": { "email": ["<sha256>"], "ip": "<12 characters>" },
-            "properties": { "value": 1.5, "order_id": "4711" },
+            "properties": { "value": 1.5, "order_id": "4711", "contents": [{ "content_name": "Tea" }], "mail_copy": "<3 characters>" },
         });
         assert_eq!(event, expected);
     }

@@ -192,7 +192,7 @@ pub(super) async fn check(
 ) -> Result<Checked> {
     let mut parameters = Parameters::new(0);
     assignments.iter().try_for_each(|assignment| parameters.add(assignment))?;
-    let context = query::session(settings, world.resources(settings))?;
+    let context = query::session(settings, world.resources(settings)?)?;
     let planned = query::plan(context, file, &parameters).await?;
     let (diagnoses, checked) = query::check(planned, file, settings)?;
     if !world.quiet || checked.is_none() {

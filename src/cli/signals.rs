@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::render;
+use super::{render, spill};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Watches for signals until dropped.
@@ -34,6 +34,7 @@ impl Signals {
                 };
                 let code = kind.exit_code();
                 if seen.swap(code, Ordering::SeqCst) != 0 {
+                    spill::remove(&spill::folder());
                     std::process::exit(code.into());
                 }
                 sender.send_replace(true);

@@ -1,7 +1,7 @@
 //! Brings a query's result into the contract's shape: names and order in the plan, physical types batch by batch.
 //!
 //! The conformed plan returns canonical column names in contract order, custom properties as `properties.NAME` behind
-//! them, and, where rows were folded, [`ROWS`] and [`DIFFERING`]. [`Narrowing`] then casts each batch to the few Arrow
+//! them, and, where rows were folded, [`FOLDED_ROWS`](crate::validate::FOLDED_ROWS) and [`DIFFERING`](crate::validate::DIFFERING). [`Narrowing`] then casts each batch to the few Arrow
 //! types the row judge knows: text to `Utf8View`, lists of text to `List<Utf8View>`, whole numbers to `Int64`, floats to
 //! `Float64` (`Float32` to text, whose shortest form is what was meant), everything exact left exact.
 
@@ -16,15 +16,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::fold;
 use crate::contract::{Kind, fields};
-use crate::validate::FoldValue;
 use crate::validate::plan::Role;
-
-/// Rows that were folded into the event.
-pub const ROWS: &str = "__rows";
-/// Names of the event-level columns that differ within the folded rows, NULL where none does.
-pub const DIFFERING: &str = "__differing";
-/// Prefix of columns that are sent as custom properties.
-pub const PROPERTY_PREFIX: &str = "properties.";
+use crate::validate::{FoldValue, PROPERTY};
 
 /// The plan that returns `plan`'s rows, or one row per folded group, in the contract's shape.
 ///
@@ -40,12 +33,12 @@ pub(super) fn conform(plan: LogicalPlan, roles: &[Role], folding: Option<FoldVal
                     fields::FIELDS.iter().position(|field| std::ptr::eq(field, *of_contract)).unwrap_or(usize::MAX);
                 columns.push((order, of_contract.column.to_owned(), expression));
             }
-            Role::Property => columns.push((usize::MAX, format!("{PROPERTY_PREFIX}{}", field.name()), expression)),
+            Role::Property => columns.push((usize::MAX, format!("{PROPERTY}{}", field.name()), expression)),
             Role::Unsent => {}
         }
     }
     columns.sort_by_key(|(order, ..)| *order);
-    let columns = columns.into_iter().map(|(_, name, expression)| expression.alias(unqualified(&name)));
+    let columns = columns.into_iter().map(|(_, name, expression)| expression.alias(name));
     let conformed = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
     match folding {
         Some(value) => fold::fold(conformed, value),
@@ -56,10 +49,6 @@ pub(super) fn conform(plan: LogicalPlan, roles: &[Role], folding: Option<FoldVal
 /// The column `name` of a conformed plan; names with dots are not split into parts.
 pub(super) fn named(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
-}
-
-fn unqualified(name: &str) -> String {
-    name.to_owned()
 }
 
 /// Casts the batches of a conformed plan to the types that the row judge knows.
@@ -102,6 +91,8 @@ fn narrow(name: &str, data_type: &DataType) -> DataType {
     match data_type {
         DataType::Dictionary(_, value) => narrow(name, value),
         DataType::RunEndEncoded(_, value) => narrow(name, value.data_type()),
+        // A custom property stays a number; where the contract takes text for a number, it is the number's own.
+        DataType::Float16 | DataType::Float32 if kind.is_none() => DataType::Float64,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Float16 | DataType::Float32 => {
             DataType::Utf8View
         }
@@ -167,6 +158,16 @@ fn cast(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
         return Ok(Arc::clone(array));
     }
     match (array.data_type(), target) {
+        // By way of the shortest text, which is the number that was meant.
+        (DataType::Float16 | DataType::Float32, DataType::Float64) => {
+            let text = cast_with_options(array, &DataType::Utf8, &STRICT)?;
+            Ok(cast_with_options(&text, target, &STRICT)?)
+        }
+        // An epoch beyond 64 bits is no time: its row lacks one.
+        (whole, DataType::Int64) if !whole.is_integer() || *whole == DataType::UInt64 => {
+            let lenient = CastOptions { safe: true, ..STRICT };
+            Ok(cast_with_options(array, target, &lenient)?)
+        }
         (
             DataType::List(_)
             | DataType::LargeList(_)
@@ -212,7 +213,7 @@ fn cast(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::{Decimal128Array, Float32Array, Int64Array, ListArray, StringArray, UInt64Array};
-    use datafusion::arrow::datatypes::Int64Type;
+    use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 
     use super::*;
 
@@ -238,6 +239,17 @@ mod tests {
     #[test]
     fn single_precision_keeps_the_number_that_was_meant() {
         assert_eq!(narrowed("value", Arc::new(Float32Array::from(vec![0.1]))).as_string_view().value(0), "0.1");
+    }
+
+    #[test]
+    fn custom_properties_of_single_precision_stay_numbers() {
+        let property = narrowed("properties.loyalty", Arc::new(Float32Array::from(vec![0.1])));
+        assert_eq!(property.as_primitive::<Float64Type>().value(0).to_string(), "0.1");
+    }
+
+    #[test]
+    fn an_epoch_beyond_64_bits_is_no_time() {
+        assert!(narrowed("timestamp", Arc::new(UInt64Array::from(vec![u64::MAX]))).is_null(0));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Rows belong together when event source, event source id, event and event id agree; without an event id, when what
 //! it is derived from does. Event-level columns must agree too: where they do not, the group says so in
-//! [`DIFFERING`](super::conform::DIFFERING) and is refused later, never silently picked from. Items come in no
+//! [`DIFFERING`] and is refused later, never silently picked from. Items come in no
 //! particular order; whoever writes them sorts them.
 
 use datafusion::arrow::datatypes::DataType;
@@ -14,9 +14,9 @@ use datafusion::functions_aggregate::expr_fn::{array_agg, count, max, min, sum};
 use datafusion::functions_nested::expr_fn::{array_to_string, string_to_array};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, cast, lit, when};
 
-use super::conform::{DIFFERING, ROWS, named};
+use super::conform::named;
 use crate::contract::{Kind, fields};
-use crate::validate::FoldValue;
+use crate::validate::{DIFFERING, FOLDED_ROWS, FoldValue};
 
 /// Joins list elements so that lists can be compared; the unit separator occurs in no address, number or id.
 const SEPARATOR: &str = "\u{1f}";
@@ -48,7 +48,7 @@ pub(super) fn fold(plan: LogicalPlan, value: FoldValue) -> Result<LogicalPlan> {
             event_columns.push(EventColumn { name: name.to_owned(), is_list: field.data_type().is_list() });
         }
     }
-    let mut aggregates = vec![count(lit(1)).alias(ROWS)];
+    let mut aggregates = vec![count(lit(1)).alias(FOLDED_ROWS)];
     if !members.is_empty() {
         aggregates.push(array_agg(named_struct(members)).alias("contents"));
     }
@@ -86,7 +86,7 @@ pub(super) fn fold(plan: LogicalPlan, value: FoldValue) -> Result<LogicalPlan> {
     if has_items(&schema) {
         projected.push(named("contents"));
     }
-    projected.push(named(ROWS));
+    projected.push(named(FOLDED_ROWS));
     projected.push(differing(&event_columns)?.alias(DIFFERING));
     folded.project(projected)?.build()
 }
@@ -138,7 +138,7 @@ fn differing(columns: &[EventColumn]) -> Result<Expr> {
         let present = named(&present(&column.name));
         let unequal =
             binary_expr(named(&least(&column.name)), Operator::IsDistinctFrom, named(&greatest(&column.name)));
-        let partly_null = present.clone().not_eq(lit(0_i64)).and(present.not_eq(named(ROWS)));
+        let partly_null = present.clone().not_eq(lit(0_i64)).and(present.not_eq(named(FOLDED_ROWS)));
         names.push(when(unequal.or(partly_null), lit(column.name.as_str())).end()?);
     }
     if names.is_empty() {

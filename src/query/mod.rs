@@ -6,20 +6,23 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ScalarValue, TableReference};
 use datafusion::execution::context::{SQLOptions, SessionContext};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{CreateExternalTable, Statement};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast;
 
-pub use self::conform::{DIFFERING, Narrowing, PROPERTY_PREFIX, ROWS};
+pub use self::conform::Narrowing;
 pub use self::file::QueryFile;
 pub use self::parameters::Parameters;
 pub use self::refusal::{masked, run_error};
@@ -38,12 +41,14 @@ mod refusal;
 mod sources;
 
 /// What the machine lends to the query engine.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Resources {
     /// Bytes before operators spill to disk.
     pub memory_limit: usize,
     /// Partitions that are read and joined at the same time.
     pub partitions: usize,
+    /// Where operators spill to: rows in plain form, so a private folder that goes with the process.
+    pub spill_folder: PathBuf,
 }
 
 /// A query that DataFusion has planned and nobody has judged.
@@ -100,9 +105,15 @@ pub struct Diagnosis {
 /// As [`Settings::set`], with the place in the file.
 pub fn apply_settings(file: &QueryFile, settings: &mut Settings) -> Result<()> {
     for assignment in &file.settings {
-        settings
-            .set(&assignment.name, &assignment.value, Origin::Set)
-            .map_err(|error| error.at(file.locate(assignment.span)))?;
+        let is_secret = ["token", "secret", "password"].iter().any(|word| assignment.name.contains(word));
+        settings.set(&assignment.name, &assignment.value, Origin::Set).map_err(|error| {
+            // The line holds the secret: it is named and not shown.
+            if is_secret {
+                error.context("line", assignment.span.start.line)
+            } else {
+                error.at(file.locate(assignment.span))
+            }
+        })?;
     }
     Ok(())
 }
@@ -115,13 +126,18 @@ pub fn session(settings: &Settings, resources: Resources) -> Result<SessionConte
     let mut config = SessionConfig::new().with_information_schema(true).with_target_partitions(resources.partitions);
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
+    // `now()` is an instant, not a local time that would be read in postback.timezone.
+    options.execution.time_zone = Some("+00:00".into());
     // Spark and those after it write instants as INT96, counted in UTC.
     options.execution.parquet.coerce_int96 = Some("us".into());
     options.execution.parquet.coerce_int96_tz = Some("UTC".into());
     options.execution.parquet.binary_as_string = true;
     options.extensions.insert(settings.clone());
+    let spill =
+        DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![resources.spill_folder.clone()]));
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_limit(resources.memory_limit, 1.0)
+        .with_disk_manager_builder(spill)
         .build_arc()
         .map_err(|error| Error::new(ErrorKind::Internal, "the query engine does not start").source(error))?;
     let mut context = SessionContext::new_with_config_rt(config, runtime);
@@ -181,7 +197,8 @@ pub fn check(planned: Planned, file: &QueryFile, settings: &Settings) -> Result<
         extra_properties: settings.text("extra_columns") == Some("properties"),
         fold: folds,
     };
-    let (roles, findings) = plan::judge(&columns(&planned.plan), given);
+    let (roles, mut findings) = plan::judge(&columns(&planned.plan), given);
+    findings.extend(volatile(&planned.plan).map(|name| plan::volatile(&name)));
     let diagnoses: Vec<Diagnosis> = findings
         .into_iter()
         .map(|finding| Diagnosis {
@@ -319,25 +336,61 @@ fn insert_names(plan: LogicalPlan, file: &QueryFile) -> Result<LogicalPlan> {
 }
 
 fn columns(plan: &LogicalPlan) -> Vec<Column> {
-    let mut top = plan;
-    while let LogicalPlan::Sort(_) | LogicalPlan::Limit(_) = top {
-        top = top.inputs()[0];
-    }
-    let literal = |index: usize| -> Option<String> {
-        let LogicalPlan::Projection(projection) = top else { return None };
-        match projection.expr.get(index)?.clone().unalias_nested().data {
-            Expr::Literal(ScalarValue::Utf8(text) | ScalarValue::Utf8View(text) | ScalarValue::LargeUtf8(text), _) => {
-                text
-            }
+    let column = |(index, field): (usize, &FieldRef)| {
+        let origin = origin(plan, index);
+        let literal = match origin.as_ref() {
+            Some(Expr::Literal(
+                ScalarValue::Utf8(text) | ScalarValue::Utf8View(text) | ScalarValue::LargeUtf8(text),
+                _,
+            )) => text.clone(),
             _ => None,
-        }
+        };
+        let unstable = origin.and_then(|origin| function(&origin, Volatility::Stable));
+        Column { name: field.name().clone(), data_type: field.data_type().clone(), literal, unstable }
     };
-    let fields = plan.schema().fields().iter().enumerate();
-    fields
-        .map(|(index, field)| Column {
-            name: field.name().clone(),
-            data_type: field.data_type().clone(),
-            literal: literal(index),
-        })
-        .collect()
+    plan.schema().fields().iter().enumerate().map(column).collect()
+}
+
+/// The expression that yields a column of `plan`, behind names and views, where it is one expression.
+fn origin(plan: &LogicalPlan, index: usize) -> Option<Expr> {
+    match plan {
+        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
+            origin(plan.inputs().first()?, index)
+        }
+        LogicalPlan::Projection(projection) => match projection.expr.get(index)?.clone().unalias_nested().data {
+            Expr::Column(column) => {
+                origin(&projection.input, projection.input.schema().maybe_index_of_column(&column)?)
+            }
+            other => Some(other),
+        },
+        _ => None,
+    }
+}
+
+/// The name of a function in `expression` that is at least as unstable as `volatility`.
+fn function(expression: &Expr, volatility: Volatility) -> Option<String> {
+    let mut found = None;
+    // The visitor cannot fail, since its closure does not.
+    let _ = expression.apply(|part| {
+        if let Expr::ScalarFunction(call) = part
+            && call.func.signature().volatility >= volatility
+        {
+            found = Some(call.func.name().to_owned());
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found
+}
+
+/// The name of a function anywhere in `plan` that gives another value each time it is asked.
+fn volatile(plan: &LogicalPlan) -> Option<String> {
+    let mut found = None;
+    let _ = plan.apply_with_subqueries(|node| {
+        found = found
+            .take()
+            .or_else(|| node.expressions().iter().find_map(|expression| function(expression, Volatility::Volatile)));
+        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    found
 }

@@ -37,7 +37,7 @@ mod shape;
 mod sources;
 mod texts;
 
-pub use rows::{FoldValue, Judge, Judged, Policy};
+pub use rows::{DIFFERING, FOLDED_ROWS, FoldValue, Judge, Judged, PROPERTY, Policy};
 pub use rules::RULES;
 pub use shape::shape;
 

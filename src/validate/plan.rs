@@ -15,6 +15,8 @@ pub struct Column {
     pub data_type: DataType,
     /// Its text, if it is the same literal in every row.
     pub literal: Option<String>,
+    /// The function that makes it differ from run to run, if one does.
+    pub unstable: Option<String>,
 }
 
 /// What is known of a query besides its columns: the settings that stand in for them.
@@ -107,8 +109,18 @@ pub fn judge(columns: &[Column], given: Given) -> (Vec<Role>, Vec<Finding>) {
     (roles, findings)
 }
 
+/// The finding that a query uses `function`, which gives another value each time it is asked.
+#[must_use]
+pub fn volatile(function: &str) -> Finding {
+    Finding::new(
+        "PB2012",
+        None,
+        format!("the query uses `{function}`, so that no two passes over it see the same rows"),
+    )
+}
+
 fn role(index: usize, column: &Column, given: Given, findings: &mut Vec<Finding>) -> Role {
-    let Column { name, data_type, literal } = column;
+    let Column { name, data_type, literal, unstable } = column;
     if name.starts_with('_') {
         return Role::Unsent;
     }
@@ -151,6 +163,12 @@ fn role(index: usize, column: &Column, given: Given, findings: &mut Vec<Finding>
             Finding::new("PB2005", Some(index), message)
                 .help("take out `SET postback.fold`, or return one row an item"),
         );
+    }
+    if let Some(function) = unstable
+        && matches!(field.kind, Kind::Time | Kind::EventId)
+    {
+        let message = format!("`{name}` comes from `{function}`, which is another value in each run");
+        findings.push(Finding::new("PB2012", Some(index), message));
     }
     if let Some(text) = literal {
         constant(index, name, text, field, given.event_source, findings);
@@ -298,7 +316,12 @@ mod tests {
     }
 
     fn column(name: &str, data_type: &DataType, literal: Option<&str>) -> Column {
-        Column { name: name.to_owned(), data_type: data_type.clone(), literal: literal.map(str::to_owned) }
+        Column {
+            name: name.to_owned(),
+            data_type: data_type.clone(),
+            literal: literal.map(str::to_owned),
+            unstable: None,
+        }
     }
 
     fn codes(columns: &[(&str, DataType)], given: Given) -> Vec<&'static str> {

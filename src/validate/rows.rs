@@ -38,11 +38,11 @@ use crate::contract::{EventSource, Field, Kind, Presence};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Prefix of columns that are sent as custom properties.
-const PROPERTY: &str = "properties.";
+pub const PROPERTY: &str = "properties.";
 /// Number of rows that were folded into one.
-const FOLDED_ROWS: &str = "__rows";
+pub const FOLDED_ROWS: &str = "__rows";
 /// Names of columns in which folded rows differ.
-const DIFFERING: &str = "__differing";
+pub const DIFFERING: &str = "__differing";
 
 /// How the value of a folded event comes from its rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
