@@ -129,10 +129,10 @@ impl World {
 
     fn settings_file(&self, query: Option<&Path>) -> Result<Option<PathBuf>> {
         if let Some(path) = &self.config {
-            return match path.exists() {
-                true => Ok(Some(path.clone())),
-                false => Err(Error::new(ErrorKind::Usage, format!("no settings file `{}`", path.display()))),
-            };
+            if !path.exists() {
+                return Err(Error::new(ErrorKind::Usage, format!("no settings file `{}`", path.display())));
+            }
+            return Ok(Some(path.clone()));
         }
         let beside = query.and_then(Path::parent).map(|folder| folder.join(SETTINGS_FILE));
         Ok([Some(PathBuf::from(SETTINGS_FILE)), beside].into_iter().flatten().find(|path| path.is_file()))

@@ -60,7 +60,9 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     }
     let text = match arguments.format {
         Form::Text => samples.iter().map(shown).collect(),
-        Form::Ndjson => samples.iter().map(|sample| format!("{}\n", as_json(sample))).collect(),
+        Form::Ndjson => {
+            samples.iter().map(|sample| as_json(sample).to_string()).flat_map(|line| [line, "\n".into()]).collect()
+        }
         Form::Json => format!("{:#}\n", Value::from(samples.iter().map(as_json).collect::<Vec<_>>())),
     };
     output::write(|stdout| stdout.write_all(text.as_bytes()))
@@ -79,7 +81,9 @@ fn mask(value: &mut Value, path: &str) {
         }
         Value::Array(items) => {
             let of_items = if items.iter().any(Value::is_object) { format!("{path}[]") } else { path.to_owned() };
-            items.iter_mut().for_each(|item| mask(item, &of_items));
+            for item in items {
+                mask(item, &of_items);
+            }
         }
         Value::String(text) if !is_public() => *text = masked(text),
         _ => {}

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{is_terminal, render};
+use crate::delivery::{Activity, Because};
 use crate::run::{Phase, Progress, Reading};
 
 const REDRAW: Duration = Duration::from_millis(100);
@@ -20,10 +22,10 @@ pub(super) struct Display {
 }
 
 impl Display {
-    pub(super) fn of(progress: &Arc<Progress>, quiet: bool) -> Self {
+    pub(super) fn of(progress: &Arc<Progress>, activity: watch::Receiver<Activity>, quiet: bool) -> Self {
         let bar = (is_terminal() && !quiet).then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()));
         let progress = Arc::clone(progress);
-        let shown = tokio::spawn(show(progress, bar.clone(), quiet));
+        let shown = tokio::spawn(show(progress, activity, bar.clone(), quiet));
         Self { shown, bar }
     }
 }
@@ -37,7 +39,7 @@ impl Drop for Display {
     }
 }
 
-async fn show(progress: Arc<Progress>, bar: Option<ProgressBar>, quiet: bool) {
+async fn show(progress: Arc<Progress>, activity: watch::Receiver<Activity>, bar: Option<ProgressBar>, quiet: bool) {
     let start = Instant::now();
     let mut ticks = tokio::time::interval(if bar.is_some() { REDRAW } else { LINE });
     // The first tick is immediate, and there is nothing to show yet.
@@ -46,6 +48,7 @@ async fn show(progress: Arc<Progress>, bar: Option<ProgressBar>, quiet: bool) {
     loop {
         ticks.tick().await;
         let reading = progress.read();
+        let pause = pause(*activity.borrow());
         match &bar {
             Some(bar) => {
                 let form = (reading.phase, reading.total > 0);
@@ -53,9 +56,10 @@ async fn show(progress: Arc<Progress>, bar: Option<ProgressBar>, quiet: bool) {
                     restyle(bar, &reading);
                     styled = Some(form);
                 }
+                bar.set_message(pause);
                 bar.set_position(if reading.phase == Phase::Preflight { reading.rows } else { reading.settled });
             }
-            None if !quiet => render::note(&line(&reading, start.elapsed())),
+            None if !quiet => render::note(&format!("{}{pause}", line(&reading, start.elapsed()))),
             None => {}
         }
     }
@@ -65,9 +69,9 @@ fn restyle(bar: &ProgressBar, reading: &Reading) {
     let template = match (reading.phase, reading.total > 0) {
         (Phase::Preflight, _) => "{spinner} preflight  {human_pos} rows  {rate}  {elapsed}",
         (Phase::Delivery, true) => {
-            "{spinner} delivery   [{wide_bar:.green}] {human_pos}/{human_len} events  {rate}  ETA {eta}"
+            "{spinner} delivery   [{wide_bar:.green}] {human_pos}/{human_len} events  {rate}  ETA {eta}{msg}"
         }
-        (Phase::Delivery, false) => "{spinner} delivery   {human_pos} events  {rate}  {elapsed}",
+        (Phase::Delivery, false) => "{spinner} delivery   {human_pos} events  {rate}  {elapsed}{msg}",
     };
     bar.reset();
     bar.set_length(reading.total);
@@ -78,6 +82,21 @@ fn restyle(bar: &ProgressBar, reading: &Reading) {
         };
         bar.set_style(style.with_key("rate", rate).progress_chars("━╸─"));
     }
+}
+
+/// Why nothing is sent, and for how long, where that is so.
+fn pause(activity: Activity) -> String {
+    let Activity::Waiting { until, because } = activity else { return String::new() };
+    let seconds = until.saturating_duration_since(tokio::time::Instant::now()).as_secs();
+    let because = match because {
+        Because::Throttled => "the API asks for fewer requests",
+        Because::Maintenance => "the API is down for maintenance",
+        Because::Outage => "the API does not answer",
+        Because::Failure => "a request failed and is repeated",
+        Because::Credentials => "the token was refused, one more request makes sure",
+    };
+    // Short waits come and go unread.
+    if seconds == 0 { String::new() } else { format!("  waiting {seconds} s: {because}") }
 }
 
 /// `0.5/s`, `12/s`, `1,234/s`.

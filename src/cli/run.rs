@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use secrecy::SecretString;
+use tokio::sync::watch;
 
 use super::World;
 use super::flags::SettingFlags;
@@ -13,17 +14,19 @@ use super::progress::Display;
 use super::render::{self, Heading};
 use super::signals::Signals;
 use crate::api::{BaseUrl, Client, credentials};
+use crate::delivery::Activity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Model, Store};
 use crate::query::{self, Checked, Parameters, QueryFile};
 use crate::run::{self, Account, Job, Preflight, Progress};
 use crate::sandbox::{Options, Sandbox};
-use crate::settings::{Settings, TOKEN_VARIABLE};
+use crate::settings::{Origin, Settings, TOKEN_VARIABLE};
 
 /// What a loopback server gets where nobody gave a token.
 const LOOPBACK_TOKEN: &str = "sandbox";
 
 #[derive(clap::Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent flag")]
 pub(super) struct Arguments {
     /// Query files, run one after the other
     #[arg(required = true, value_name = "FILE")]
@@ -133,11 +136,13 @@ async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World) -> Re
 }
 
 async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals: &Signals) -> Result<()> {
-    let Ready { path, checked, target: Target { mut description, client, sandbox }, job } = ready;
+    let Ready { path, checked, target: Target { mut description, client, sandbox }, mut job } = ready;
     let store: Arc<dyn Store> = Arc::new(Model::new(secret()));
     let progress = Arc::new(Progress::default());
+    let (activity, doing) = watch::channel(Activity::default());
+    job.delivery.activity = Some(activity);
     let account = {
-        let _display = Display::of(&progress, world.quiet);
+        let _display = Display::of(&progress, doing, world.quiet);
         let start = Instant::now();
         let interrupted =
             || signals.caught().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the rows ended early"));
@@ -192,7 +197,7 @@ pub(super) async fn check(
 ) -> Result<Checked> {
     let mut parameters = Parameters::new(0);
     assignments.iter().try_for_each(|assignment| parameters.add(assignment))?;
-    let context = query::session(settings, world.resources(settings)?)?;
+    let context = query::session(settings, &world.resources(settings)?)?;
     let planned = query::plan(context, file, &parameters).await?;
     let (diagnoses, checked) = query::check(planned, file, settings)?;
     if !world.quiet || checked.is_none() {
@@ -232,6 +237,13 @@ async fn target(arguments: &Arguments, settings: &Settings, world: &World) -> Re
             "postback.as_of is for examples and tests, and this destination is live",
         )
         .hint("take out `SET postback.as_of`, or add --sandbox or --dry-run"));
+    }
+    let is_foreign = !base.is_production() && !base.is_loopback();
+    if is_foreign && matches!(settings.origin("base_url"), Origin::Set | Origin::File) {
+        let message = format!("{} may get the access token only if you name it yourself", base.origin());
+        return Err(
+            Error::new(ErrorKind::Usage, message).hint("give it as --base-url or POSTBACK_BASE_URL, not in a file")
+        );
     }
     let token = token(settings, world, base.is_loopback())?;
     Ok(Target { description: base.to_string(), client: Some(Client::new(&base, &token)?), sandbox: None })

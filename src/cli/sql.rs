@@ -25,15 +25,13 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     let path = PathBuf::from(&arguments.query);
-    let file = match path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) || path.is_file() {
-        true => QueryFile::read(&path)?,
-        false => QueryFile::parse(Path::new("query"), arguments.query)?,
-    };
+    let is_file = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) || path.is_file();
+    let file = if is_file { QueryFile::read(&path)? } else { QueryFile::parse(Path::new("query"), arguments.query)? };
     let mut settings = world.settings(&arguments.settings, Some(&file.path))?;
     query::apply_settings(&file, &mut settings)?;
     let mut parameters = Parameters::new(0);
     arguments.parameters.iter().try_for_each(|assignment| parameters.add(assignment))?;
-    let context = query::session(&settings, world.resources(&settings)?)?;
+    let context = query::session(&settings, &world.resources(&settings)?)?;
     let (schema, batches) = query::collect(context, &file, &parameters).await?;
     output::write_batches(&schema, &batches, arguments.format)
 }

@@ -29,7 +29,8 @@ pub(super) struct Driver<T> {
     tickets: HashMap<u64, Ticket>,
     destinations: HashMap<Destination, u32>,
     entered: u64,
-    requests: JoinSet<Answer>,
+    /// Each gives its answer and the bytes of the body that may have left.
+    requests: JoinSet<(Answer, u64)>,
     /// The protocol's number of each request task.
     request_ids: HashMap<Id, u64>,
     records: JoinSet<Entry>,
@@ -37,6 +38,8 @@ pub(super) struct Driver<T> {
     record_ids: HashMap<Id, Written>,
     outbox: VecDeque<Settled>,
     bytes_sent: u64,
+    /// Requests of which no byte left.
+    unwritten: u64,
     codes: BTreeMap<i64, u64>,
     failure: Option<Error>,
 }
@@ -56,7 +59,7 @@ enum Written {
 /// What woke the driver.
 enum Event {
     Batch(Option<Batch>),
-    Request(Result<(Id, Answer), JoinError>),
+    Request(Result<(Id, (Answer, u64)), JoinError>),
     Record(Result<(Id, Entry), JoinError>),
     Delivered,
     ReceiverGone,
@@ -83,6 +86,7 @@ impl<T: Transport> Driver<T> {
             record_ids: HashMap::new(),
             outbox: VecDeque::new(),
             bytes_sent: 0,
+            unwritten: 0,
             codes: BTreeMap::new(),
             failure: None,
         }
@@ -198,9 +202,13 @@ impl<T: Transport> Driver<T> {
         let Some(ticket) = self.tickets.get(&batch) else { return };
         let count = events.len();
         let body = ticket.record(events);
-        self.bytes_sent += body.len() as u64;
+        let bytes = body.len() as u64;
         let transport = Arc::clone(&self.transport);
-        let task = self.requests.spawn(async move { classify(&transport.send(body).await, count) });
+        let task = self.requests.spawn(async move {
+            let sent = transport.send(body).await;
+            let is_unwritten = sent.as_ref().is_err_and(|error| error.before_first_byte);
+            (classify(&sent, count), if is_unwritten { 0 } else { bytes })
+        });
         self.request_ids.insert(task.id(), request);
     }
 
@@ -220,9 +228,13 @@ impl<T: Transport> Driver<T> {
         self.record_ids.insert(task.id(), Written::Outcomes(settled));
     }
 
-    fn request_ended(&mut self, ended: Result<(Id, Answer), JoinError>) {
+    fn request_ended(&mut self, ended: Result<(Id, (Answer, u64)), JoinError>) {
         let (id, answer) = match ended {
-            Ok((id, answer)) => (id, answer),
+            Ok((id, (answer, bytes))) => {
+                self.bytes_sent += bytes;
+                self.unwritten += u64::from(bytes == 0);
+                (id, answer)
+            }
             // A panic says nothing about what was written.
             Err(error) => {
                 let id = error.id();
@@ -297,8 +309,8 @@ impl<T: Transport> Driver<T> {
             self.transport.endpoint().clone_into(&mut stop.endpoint);
         }
         Ok(Report {
-            requests: counts.requests,
-            retries: counts.retries,
+            requests: counts.requests.saturating_sub(self.unwritten),
+            retries: counts.retries.min(counts.requests.saturating_sub(self.unwritten)),
             throttles: counts.throttles,
             bytes_sent: self.bytes_sent,
             throttled: counts.throttled,

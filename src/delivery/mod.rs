@@ -132,7 +132,7 @@ pub struct Settled {
 /// What a delivery did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Requests sent.
+    /// Requests of which a byte may have left.
     pub requests: u64,
     /// Requests that repeated events sent before.
     pub retries: u64,

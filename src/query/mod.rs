@@ -122,7 +122,7 @@ pub fn apply_settings(file: &QueryFile, settings: &mut Settings) -> Result<()> {
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] if DataFusion cannot be started.
-pub fn session(settings: &Settings, resources: Resources) -> Result<SessionContext> {
+pub fn session(settings: &Settings, resources: &Resources) -> Result<SessionContext> {
     let mut config = SessionConfig::new().with_information_schema(true).with_target_partitions(resources.partitions);
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;

@@ -241,11 +241,11 @@ pub async fn deliver<T: Transport>(
     let intake = Intake::delivering(Arc::clone(store), Arc::clone(progress), conflicts, onward);
     let inserted = insert(checked, job, store.as_ref(), intake, stop).await;
     // The intake is gone, so the driver runs out of batches and both tasks end.
-    let driven = driver.await.map_err(crashed).flatten();
+    let outcome = driver.await.map_err(crashed).flatten();
     let settled = counter.await.map_err(crashed)?;
     let (pass, plan) = inserted?;
     let (plan, unread) = plan.map_or_else(|error| (String::new(), Some(error)), |plan| (plan, None));
-    let (report, undelivered) = driven.map_or_else(|error| (None, Some(error)), |report| (Some(report), None));
+    let (report, undelivered) = outcome.map_or_else(|error| (None, Some(error)), |report| (Some(report), None));
     let mut failure = undelivered.or(unread);
     let tally = match expected {
         // Rows that were not read again are known from the preflight.

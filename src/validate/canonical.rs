@@ -171,8 +171,12 @@ impl Judge {
                     faults.refuse(row, Some(&output.name), "PB3105", "has more than 38 digits", None);
                     builder.append_null();
                 }
-                Cost::Unknown => {
+                Cost::Unknown | Cost::Partial => {
                     let given = given.as_ref().map(AsArray::as_string::<i32>).filter(|given| given.is_valid(row));
+                    if given.is_none() && matches!(cost, Cost::Partial) {
+                        let detail = "cannot be computed: an item lacks its price or its quantity";
+                        faults.refuse(row, Some(&output.name), "PB3111", detail, None);
+                    }
                     builder.append_option(given.map(|given| given.value(row)));
                 }
             }

@@ -80,8 +80,10 @@ impl ItemsPlan {
 /// What the items of an event cost.
 #[derive(Clone, Copy)]
 pub(super) enum Cost {
-    /// No item, or one without price or quantity.
+    /// No item with price and quantity.
     Unknown,
+    /// Some items have price and quantity, and others lack one.
+    Partial,
     /// The exact sum of price × quantity.
     Known(Decimal),
     /// A sum beyond 38 digits.
@@ -210,9 +212,11 @@ fn costs(
 
 fn cost(prices: &StringArray, quantities: &Int64Array, items: impl Iterator<Item = usize>) -> Cost {
     let mut sum = None;
+    let mut lacks_one = false;
     for item in items {
         if prices.is_null(item) || quantities.is_null(item) {
-            return Cost::Unknown;
+            lacks_one = true;
+            continue;
         }
         let line = Decimal::parse(prices.value(item)).and_then(|price| price.times(quantities.value(item)));
         sum = match line.and_then(|line| line.plus(sum.unwrap_or(Decimal::ZERO))) {
@@ -220,7 +224,11 @@ fn cost(prices: &StringArray, quantities: &Int64Array, items: impl Iterator<Item
             None => return Cost::TooLarge,
         };
     }
-    sum.map_or(Cost::Unknown, Cost::Known)
+    match sum {
+        Some(_) if lacks_one => Cost::Partial,
+        Some(sum) => Cost::Known(sum),
+        None => Cost::Unknown,
+    }
 }
 
 /// Orders the items of each row by their cells in field order, so that the scan's order leaves no trace.

@@ -223,6 +223,9 @@ pub static RULES: &[Rule] = &[
     rule("PB3110", "boolean-malformed", REJECT, Citation::certain("D1"),
         "the field takes true or false",
         "return a boolean"),
+    rule("PB3111", "value-incomplete", REJECT, OURS,
+        "a sum over some of an order's items reports too little revenue",
+        "return price and quantity of every item, or a `value` column with `SET postback.fold_value`"),
 ];
 
 #[cfg(test)]

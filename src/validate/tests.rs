@@ -141,12 +141,25 @@ fn good_rows_have_no_faults() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, a row for each rule")]
 fn every_rule_finds_its_fault() {
     use Severity::{Reject, Warn};
     let agent = || ("agent", text("Mozilla/5.0"));
     let valid_phone = || ("phone", text("(+1)2133734253"));
     let digest = "AB".repeat(32);
     let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let half_priced = vec![
+        (
+            "contents",
+            contents(vec![
+                ("price", texts([Some("1.5"), Some("2")])),
+                ("quantity", Arc::new(Int64Array::from(vec![Some(1), None]))),
+            ]),
+        ),
+        ("value", null()),
+        ("__rows", integer(2)),
+        ("__differing", null()),
+    ];
     let cases: Vec<(&str, Severity, EventSource, Columns)> = vec![
         ("PB3007", Reject, Offline, vec![("event_source", text("Offline"))]),
         ("PB3009", Reject, Offline, vec![("event_source_id", text("CABCDEFGHIJ0123456K0"))]),
@@ -219,6 +232,7 @@ fn every_rule_finds_its_fault() {
         ("PB3107", Warn, Web, vec![("locale", text("English (US)"))]),
         ("PB3108", Warn, App, vec![("att_status", text("authorized"))]),
         ("PB3110", Warn, App, vec![("is_retargeting", text("yes"))]),
+        ("PB3111", Reject, Offline, half_priced),
     ];
     for (code, severity, source, changes) in &cases {
         let judged = judge(with(good(*source), changes.clone()), policy(*source));
