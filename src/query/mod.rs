@@ -363,6 +363,10 @@ fn origin(plan: &LogicalPlan, index: usize) -> Option<Expr> {
             }
             other => Some(other),
         },
+        LogicalPlan::Join(join) => match index.checked_sub(join.left.schema().fields().len()) {
+            None => origin(&join.left, index),
+            Some(index) => origin(&join.right, index),
+        },
         _ => None,
     }
 }

@@ -5,6 +5,7 @@ use datafusion::arrow::datatypes::DataType;
 use super::{Rule, Severity, rule};
 use crate::contract::events::{self, Verdict};
 use crate::contract::{EventSource, Field, Kind, Presence, currencies, fields, schema};
+use crate::settings::nearest;
 
 /// A column of a query's result.
 #[derive(Clone, Debug)]
@@ -129,7 +130,7 @@ fn role(index: usize, column: &Column, given: Given, findings: &mut Vec<Finding>
             return property(index, name, data_type, findings);
         }
         let finding = Finding::new("PB2001", Some(index), format!("`{name}` is no column of the contract"));
-        findings.push(match nearest(name) {
+        findings.push(match meant(name) {
             Some(near) => finding
                 .help(format!("did you mean `{near}`? A name that starts with `_` is carried along and not sent")),
             None => finding,
@@ -291,14 +292,11 @@ fn presence(fields: &[&'static Field], given: Given, findings: &mut Vec<Finding>
     }
 }
 
-fn nearest(name: &str) -> Option<&'static str> {
+/// The column that was probably meant.
+fn meant(name: &str) -> Option<&'static str> {
     let names =
         fields::FIELDS.iter().flat_map(|field| std::iter::once(field.column).chain(field.aliases.iter().copied()));
-    names
-        .map(|candidate| (strsim::jaro_winkler(&name.to_ascii_lowercase(), candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.85)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, candidate)| candidate)
+    nearest(name, names)
 }
 
 #[cfg(test)]

@@ -437,3 +437,57 @@ fn an_open_bracket_is_told() {
       = help: a bracket or a clause is not finished
     ");
 }
+
+/// What differs from run to run would be sent again as something new.
+#[test]
+fn queries_that_give_other_events_each_time_are_refused() {
+    for (columns, rest) in [
+        ("email, uuid() AS event_id, 1787234709 AS timestamp", ""),
+        ("email, \"OrderID\" AS order_id, now() AS timestamp", ""),
+        ("email, \"OrderID\" AS order_id, t AS timestamp", "CROSS JOIN (SELECT current_timestamp AS t)"),
+        ("email, \"OrderID\" AS order_id, 1787234709 AS timestamp, random() * 5 AS value, 'USD' AS currency", ""),
+        ("email, \"OrderID\" AS order_id, 1787234709 AS timestamp", "WHERE random() < 0.5"),
+    ] {
+        let message = message_of(&format!("SELECT 'Purchase' AS event, {columns} FROM 'orders.csv' {rest}"));
+        assert!(message.contains("error[PB2012]"), "{columns} {rest}: {message}");
+    }
+}
+
+/// A constant stays one behind a view, a common table expression and an INSERT.
+#[test]
+fn constants_are_found_behind_names() {
+    let inner = "SELECT 'mc.email' AS address, \"OrderID\" AS order_id, 1787234709 AS t FROM 'orders.csv'";
+    for query in [
+        format!("WITH o AS ({inner}) SELECT 'Purchase' AS event, address AS email, order_id, t AS timestamp FROM o"),
+        format!(
+            "CREATE VIEW o AS {inner}; SELECT 'Purchase' AS event, o.address AS email, t AS timestamp FROM o LIMIT 5"
+        ),
+        format!(
+            "INSERT INTO postback.events (email, order_id, timestamp, event) SELECT address, order_id, t, 'Purchase' FROM ({inner})"
+        ),
+    ] {
+        let message = message_of(&query);
+        assert!(message.contains("error[PB2007]") && message.contains("mc.email"), "{query}: {message}");
+    }
+}
+
+#[test]
+fn a_token_in_sql_is_refused_and_not_echoed() {
+    let message = message_of("SET postback.access_token = 'canary5e7d'; SELECT 1 AS event FROM 'orders.csv'");
+    assert!(message.contains("unknown setting `postback.access_token`"), "{message}");
+    assert!(!message.contains("canary"), "{message}");
+}
+
+/// A query file comes from anywhere; it cannot say who gets the token.
+#[test]
+fn a_query_file_cannot_send_the_token_to_another_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
+        SET postback.base_url = 'https://api.example';
+        SELECT 'Purchase' AS event, 1787234709 AS timestamp, order_id, email FROM (VALUES ('1', 'a@b.example')) AS t (order_id, email)";
+    let path = file(folder.path(), "query.sql", sql);
+    let said = said(postback(&["run", &path]).env("POSTBACK_ACCESS_TOKEN", "canary5e7d"));
+    assert_eq!(said.code, 2, "{}", said.stderr);
+    assert!(said.stderr.contains("https://api.example may get the access token only if"), "{}", said.stderr);
+    assert!(!said.stderr.contains("canary"), "{}", said.stderr);
+}

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json as value};
 
 use super::{taken, values};
 use crate::contract::events::{self, NameRule};
+use crate::contract::responses::{self, Response};
 use crate::contract::{Citation, EventSource, Field, Kind, LIMITS, MAX_CUSTOM_NAME, SOURCES, currencies, fields};
 
 /// The contract of `source`, or of all of them: `columns`, `any_of`, `limits`, `event_names`, `currencies`, `sources`.
@@ -23,6 +24,7 @@ pub fn json(source: Option<EventSource>) -> Value {
         "limits": limits.collect::<Vec<_>>(),
         "event_names": event_names(source),
         "currencies": cited(value!({"codes": currencies::CONTRACT.as_slice()}), currencies::CITATION),
+        "response_codes": responses::RESPONSES.iter().map(response_code).collect::<Vec<_>>(),
         "sources": sources,
     })
 }
@@ -45,6 +47,11 @@ fn column(field: &Field) -> Value {
         "meaning": field.meaning,
     });
     cited(column, field.citation)
+}
+
+fn response_code(response: &Response) -> Value {
+    let Response { code, meaning, action, met, citation } = response;
+    cited(value!({"code": code, "meaning": meaning, "action": action.as_str(), "met": met}), *citation)
 }
 
 fn event_names(source: Option<EventSource>) -> Value {
@@ -92,6 +99,8 @@ mod tests {
         assert_eq!(channel["set"][2], "phone_call");
         assert_eq!(channel["presence"]["offline"], "optional");
         assert_eq!(channel["path"], "properties.event_channel");
+        let codes = contract["response_codes"].as_array().expect("an array");
+        assert_eq!(codes.len(), 73, "72 codes and 0");
     }
 
     #[test]

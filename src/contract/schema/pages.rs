@@ -3,6 +3,7 @@
 use super::section::Section;
 use super::{Row, rows, taken, values};
 use crate::contract::events::{self, NameRule};
+use crate::contract::responses::{self, Response};
 use crate::contract::{EventSource, Field, LIMITS, MAX_CUSTOM_NAME, Presence, Vertical, currencies, fields};
 
 /// Width of a text table when the terminal's is not known.
@@ -118,7 +119,7 @@ fn needs(source: Option<EventSource>) -> String {
 
 /// What holds beside the columns.
 fn rules(source: Option<EventSource>) -> Vec<Section> {
-    vec![limits(), event_names(source), contract_currencies()]
+    vec![limits(), event_names(source), contract_currencies(), response_codes()]
 }
 
 fn limits() -> Section {
@@ -137,6 +138,22 @@ fn limits() -> Section {
 fn contract_currencies() -> Section {
     let intro = format!("{}: {}.", currencies::CONTRACT.join(" "), currencies::CITATION);
     Section { title: "Currencies", intro, ..Section::default() }
+}
+
+/// The codes that a client which posts events can meet; the others are in [`super::json`].
+fn response_codes() -> Section {
+    let met = responses::RESPONSES.iter().filter(|response| response.met);
+    let row = |response: &Response| {
+        let Response { code, meaning, action, citation, .. } = response;
+        vec![code.to_string(), action.as_str().to_owned(), citation.to_string(), (*meaning).to_owned()]
+    };
+    Section {
+        title: "Response codes",
+        headings: &["code", "action", "citation", "meaning"],
+        rows: met.map(row).collect(),
+        names: &[0],
+        ..Section::default()
+    }
 }
 
 fn event_names(source: Option<EventSource>) -> Section {
