@@ -20,15 +20,10 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AF
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
+use crate::contract::{PRODUCTION, TRACK_PATH};
 use crate::error::{Error, ErrorKind, Result};
 
 pub mod credentials;
-
-/// Origin of TikTok's production API.
-pub const PRODUCTION: &str = "https://business-api.tiktok.com";
-
-/// Path of the Events API 2.0. The slash at the end is part of it: without it the gateway answers 404.
-const TRACK: &str = "open_api/v1.3/event/track/";
 
 /// Until the connection stands, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,7 +95,7 @@ impl BaseUrl {
     }
 
     fn track(&self) -> Url {
-        self.0.join(TRACK).expect("a relative path joins an absolute URL")
+        self.0.join(TRACK_PATH.trim_start_matches('/')).expect("a relative path joins an absolute URL")
     }
 }
 

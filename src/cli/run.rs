@@ -74,6 +74,10 @@ struct Ready<'a> {
 }
 
 pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
+    if arguments.keep_open && arguments.files.len() > 1 {
+        return Err(Error::new(ErrorKind::Usage, "--keep-open shows the sandbox of one file")
+            .hint("start `postback sandbox`, and run the files with its --base-url"));
+    }
     let signals = Signals::watch()?;
     let mut failures = Failures::default();
     let mut ready = Vec::with_capacity(arguments.files.len());
@@ -88,8 +92,9 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
         for prepared in ready {
             let path = prepared.path;
             let outcome = run_one(prepared, &arguments, world, &signals).await;
-            if let Err(error) = outcome {
-                failures.add(path, error);
+            match outcome {
+                Ok(()) => failures.others_ran = !arguments.dry_run,
+                Err(error) => failures.add(path, error),
             }
             if let Some(stopped) = signals.caught() {
                 return Err(stopped);
@@ -101,26 +106,37 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
 
 /// What went wrong with the files of one command.
 #[derive(Default)]
-struct Failures<'a>(Vec<(&'a Path, Error)>);
+struct Failures<'a> {
+    errors: Vec<(&'a Path, Error)>,
+    /// Whether another file has sent its events.
+    others_ran: bool,
+}
 
 impl<'a> Failures<'a> {
     fn add(&mut self, path: &'a Path, error: Error) {
-        self.0.push((path, error));
+        self.errors.push((path, error));
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.errors.is_empty()
     }
 
     /// The only failure of the only file; of several, each is shown, and the first decides the exit code.
     fn into_result(mut self, files: usize) -> Result<()> {
         if files == 1 {
-            return self.0.pop().map_or(Ok(()), |(_, error)| Err(error));
+            return self.errors.pop().map_or(Ok(()), |(_, error)| Err(error));
         }
-        self.0.iter().for_each(|(_, error)| render::error(error));
-        let Some((path, first)) = self.0.first() else { return Ok(()) };
-        let message = format!("{} of {files} files failed, `{}` first", self.0.len(), path.display());
-        Err(Error::new(first.kind(), message))
+        self.errors.iter().for_each(|(_, error)| render::error(error));
+        let Some((path, first)) = self.errors.first() else { return Ok(()) };
+        let message = format!("{} of {files} files failed, `{}` first", self.errors.len(), path.display());
+        let kind = match first.kind() {
+            // Their exit codes say that nothing was sent.
+            ErrorKind::Usage | ErrorKind::Sql | ErrorKind::Contract | ErrorKind::Source if self.others_ran => {
+                ErrorKind::Incomplete
+            }
+            kind => kind,
+        };
+        Err(Error::new(kind, message))
     }
 }
 

@@ -327,6 +327,10 @@ pub struct Limit {
     pub citation: Citation,
 }
 
+/// Origin of the production API (D1, D3, D4: certain).
+pub const PRODUCTION: &str = "https://business-api.tiktok.com";
+/// Path that events are posted to. The trailing slash belongs to it: without it the gateway answers 404 (D1, D5: certain).
+pub const TRACK_PATH: &str = "/open_api/v1.3/event/track/";
 /// Events in one request; one more and the whole request is refused.
 pub const MAX_BATCH_EVENTS: u64 = 1_000;
 /// Bytes of one request body, by default.

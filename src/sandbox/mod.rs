@@ -49,7 +49,6 @@ mod snapshot;
 mod throttle;
 
 pub use rules::Profile;
-pub use server::TRACK_PATH;
 pub use snapshot::{Amount, Duplicate, EventCount, RefusalCount, RequestLine, Snapshot, WarningCount};
 
 /// How long open connections may take to finish when the sandbox stops.

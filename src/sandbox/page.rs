@@ -3,8 +3,8 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::TRACK_PATH;
 use super::snapshot::{Amount, Duplicate, EventCount, RefusalCount, RequestLine, Snapshot, WarningCount};
+use crate::contract::TRACK_PATH;
 
 pub(crate) const STYLE: &str = include_str!("page.css");
 pub(crate) const SCRIPT: &str = include_str!("page.js");

@@ -22,11 +22,9 @@ use super::rules::{code, message};
 use super::snapshot::{RequestLine, Snapshot};
 use super::throttle::Throttle;
 use super::{Options, page};
-use crate::contract::EventSource;
+use crate::contract::{EventSource, TRACK_PATH};
 use crate::event::{Destination, EventKey};
 
-/// Path of the event endpoint; the last slash belongs to it.
-pub const TRACK_PATH: &str = "/open_api/v1.3/event/track/";
 /// Bytes of a request body; more is answered with HTTP 413.
 const MAX_BODY_BYTES: usize = 10 << 20;
 /// How long a client may take to send a body.

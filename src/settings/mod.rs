@@ -12,7 +12,7 @@ use datafusion::error::DataFusionError;
 
 pub use self::form::{Form, Share};
 use self::form::{bytes, seconds, share};
-pub use self::table::{LIVE_BASE_URL, SETTINGS, Setting};
+pub use self::table::{SETTINGS, Setting};
 use crate::contract::EventSource;
 use crate::contract::phone::Region;
 use crate::contract::time::{self, TimeZone};

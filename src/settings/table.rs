@@ -18,9 +18,6 @@ pub struct Setting {
     pub meaning: &'static str,
 }
 
-/// Production host of the Events API.
-pub const LIVE_BASE_URL: &str = "https://business-api.tiktok.com";
-
 /// The table of options.
 #[rustfmt::skip]
 pub static SETTINGS: &[Setting] = &[
@@ -39,7 +36,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting { name: "on_bad_optional", flag: "on-bad-optional", form: Form::OneOf(&["drop", "reject"]), default: Some("drop"), meaning: "an unusable optional value is dropped with a warning, or rejects its row" },
     Setting { name: "limited_data_use", flag: "limited-data-use", form: Form::Boolean, default: None, meaning: "limited data use of web and app events without a column of that name" },
     Setting { name: "partner_name", flag: "partner-name", form: Form::Text, default: None, meaning: "`partner_name` of the request, as agreed with TikTok" },
-    Setting { name: "base_url", flag: "base-url", form: Form::Text, default: Some(LIVE_BASE_URL), meaning: "host of the Events API; plain http on loopback only" },
+    Setting { name: "base_url", flag: "base-url", form: Form::Text, default: Some(contract::PRODUCTION), meaning: "host of the Events API; plain http on loopback only" },
     Setting { name: "token_file", flag: "token-file", form: Form::Text, default: None, meaning: "file with the access token, mode 0600; the alternative is the environment's POSTBACK_ACCESS_TOKEN" },
     Setting { name: "requests_per_second", flag: "requests-per-second", form: Form::Count(1, 900), default: Some("100"), meaning: "upper bound of the request rate" },
     Setting { name: "concurrency", flag: "concurrency", form: Form::Count(1, 32), default: Some("32"), meaning: "most requests in flight; starts at 4 and adapts to how the API answers" },

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use postback::contract::TRACK_PATH;
 use postback::error::ErrorKind;
-use postback::sandbox::{Options, Profile, Sandbox, TRACK_PATH};
+use postback::sandbox::{Options, Profile, Sandbox};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
