@@ -69,7 +69,7 @@ fn restyle(bar: &ProgressBar, reading: &Reading) {
     let template = match (reading.phase, reading.total > 0) {
         (Phase::Preflight, _) => "{spinner} preflight  {human_pos} rows  {rate}  {elapsed}",
         (Phase::Delivery, true) => {
-            "{spinner} delivery   [{wide_bar:.green}] {human_pos}/{human_len} events  {rate}  ETA {eta}{msg}"
+            "{spinner} delivery   [{wide_bar:.green}] {human_pos}/{human_len} events  {rate}  ETA {left}{msg}"
         }
         (Phase::Delivery, false) => "{spinner} delivery   {human_pos} events  {rate}  {elapsed}{msg}",
     };
@@ -80,7 +80,10 @@ fn restyle(bar: &ProgressBar, reading: &Reading) {
             // A bar that cannot be drawn is not worth failing for.
             let _ = text.write_str(&rate(state.per_sec()));
         };
-        bar.set_style(style.with_key("rate", rate).progress_chars("━╸─"));
+        let left = |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let _ = text.write_str(&left(state.per_sec(), state.eta()));
+        };
+        bar.set_style(style.with_key("rate", rate).with_key("left", left).progress_chars("━╸─"));
     }
 }
 
@@ -97,6 +100,15 @@ fn pause(activity: Activity) -> String {
     };
     // Short waits come and go unread.
     if seconds == 0 { String::new() } else { format!("  waiting {seconds} s: {because}") }
+}
+
+/// `45 s`, `12 min`, or a dash while nothing moves.
+fn left(per_second: f64, eta: Duration) -> String {
+    match eta.as_secs() {
+        _ if per_second < 0.05 => "–".to_owned(),
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds.div_ceil(60)),
+    }
 }
 
 /// `0.5/s`, `12/s`, `1,234/s`.
@@ -133,6 +145,13 @@ mod tests {
     #[test]
     fn rates_have_as_many_digits_as_people_read() {
         assert_eq!([0.0, 0.52, 9.96, 4_999.6].map(rate), ["0.0/s", "0.5/s", "10/s", "5,000/s"]);
+    }
+
+    #[test]
+    fn the_time_left_is_unknown_while_nothing_moves() {
+        assert_eq!(left(0.0, Duration::ZERO), "–");
+        assert_eq!(left(5.0, Duration::from_secs(119)), "119 s");
+        assert_eq!(left(5.0, Duration::from_secs(121)), "3 min");
     }
 
     #[test]
