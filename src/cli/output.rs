@@ -1,11 +1,12 @@
 //! Data on stdout. A reader that goes away, as `head` does, ends the output and nothing else.
 
 use std::io::{self, BufWriter, ErrorKind as IoErrorKind, Write};
+use std::sync::Arc;
 
 use clap::ValueEnum;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use datafusion::arrow::csv::WriterBuilder;
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::writer::{JsonArray, LineDelimited};
 use datafusion::arrow::json::{Writer, WriterBuilder as JsonWriterBuilder};
@@ -82,10 +83,35 @@ fn escaped(cell: &str) -> String {
 fn csv(schema: &Schema, batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
     let mut bytes = Vec::new();
     let mut writer = WriterBuilder::new().with_header(true).build(&mut bytes);
-    writer.write(&RecordBatch::new_empty(schema.clone().into()))?;
-    batches.iter().try_for_each(|batch| writer.write(batch))?;
+    writer.write(&flat(&RecordBatch::new_empty(schema.clone().into()))?)?;
+    batches.iter().try_for_each(|batch| writer.write(&flat(batch)?))?;
     drop(writer);
     Ok(bytes)
+}
+
+/// `batch` with lists and structs as JSON text, since CSV has neither.
+fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| -> Result<_, ArrowError> {
+        if !field.data_type().is_nested() {
+            return Ok((field.name(), ArrayRef::clone(column)));
+        }
+        let only = RecordBatch::try_from_iter_with_nullable([("c", ArrayRef::clone(column), true)])?;
+        let lines = ndjson(&[only])?;
+        let texts = std::str::from_utf8(&lines).unwrap_or_default().lines();
+        let texts = texts.map(|line| line.strip_prefix("{\"c\":").and_then(|text| text.strip_suffix('}')));
+        let texts: StringArray = texts.map(|text| text.filter(|text| *text != "null")).collect();
+        Ok((field.name(), Arc::new(texts) as ArrayRef))
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let fields = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true));
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    RecordBatch::try_new_with_options(
+        Arc::new(schema),
+        columns.into_iter().map(|(_, column)| column).collect(),
+        &options,
+    )
 }
 
 fn json(batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {

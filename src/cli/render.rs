@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::contract::responses;
 use crate::error::{Error, ErrorKind, Location, Result};
-use crate::query::{self, Diagnosis};
+use crate::query::{self, Checked, Diagnosis};
 use crate::run::{Account, Tally};
 use crate::sandbox::Snapshot;
 use crate::validate::Severity;
@@ -122,10 +122,12 @@ pub(super) struct Heading<'a> {
     pub(super) query: &'a str,
     /// Where its events went, or that nothing was sent.
     pub(super) destination: &'a str,
+    /// The query.
+    pub(super) checked: &'a Checked,
 }
 
 /// Prints the account of a run: to stdout, since it is what the command was asked for.
-pub(super) fn account(heading: &Heading<'_>, account: &Account, derives_value: bool, format: Format) -> Result<()> {
+pub(super) fn account(heading: &Heading<'_>, account: &Account, format: Format) -> Result<()> {
     let text = match format {
         Format::Json => format!("{:#}\n", account_json(heading, account)),
         Format::Ndjson => format!("{}\n", account_json(heading, account)),
@@ -135,9 +137,20 @@ pub(super) fn account(heading: &Heading<'_>, account: &Account, derives_value: b
         Format::Markdown => std::iter::once("| place | events |\n| --- | ---: |\n".to_owned())
             .chain(lines(&account.tally).map(|(name, count)| format!("| {name} | {count} |\n")))
             .collect(),
-        Format::Table => account_text(heading, account, derives_value),
+        Format::Table => account_text(heading, account),
     };
     output::write(|stdout| stdout.write_all(text.as_bytes()))
+}
+
+/// Says what was wrong with rows, where the account's form is a table of counts and has no place for it.
+pub(super) fn faults_beside(heading: &Heading<'_>, account: &Account, format: Format) {
+    let mut text = String::new();
+    if matches!(format, Format::Csv | Format::Markdown) {
+        faults(&account.tally, heading.checked.folds(), &mut text);
+    }
+    if !text.is_empty() {
+        note(text.trim_matches('\n'));
+    }
 }
 
 /// The places of the account: rows, what became of them, and then every place an event can be in.
@@ -155,7 +168,7 @@ fn lines(tally: &Tally) -> [(&'static str, u64); 9] {
     ]
 }
 
-fn account_text(heading: &Heading<'_>, account: &Account, derives_value: bool) -> String {
+fn account_text(heading: &Heading<'_>, account: &Account) -> String {
     let mut text = format!("{} → {}\n\n", heading.query, heading.destination);
     for (name, count) in lines(&account.tally) {
         let indent = if matches!(name, "rows" | "folded" | "events") { "" } else { "  " };
@@ -164,7 +177,7 @@ fn account_text(heading: &Heading<'_>, account: &Account, derives_value: bool) -
         let _ = writeln!(text, "  {label:<20}{:>14}", grouped(count));
     }
     text.push('\n');
-    if derives_value {
+    if heading.checked.derives_value() {
         text += "  value is the sum of price × quantity\n";
     }
     if let Some(report) = &account.report {
@@ -185,11 +198,11 @@ fn account_text(heading: &Heading<'_>, account: &Account, derives_value: bool) -
             seconds(account.elapsed)
         );
     }
-    faults(&account.tally, &mut text);
+    faults(&account.tally, heading.checked.folds(), &mut text);
     text
 }
 
-fn faults(tally: &Tally, text: &mut String) {
+fn faults(tally: &Tally, folds: bool, text: &mut String) {
     let by_weight = tally.faults_by_weight();
     for (column, fault) in by_weight.iter().take(MAX_FAULTS) {
         let level = if fault.severity == Severity::Reject { "rejected" } else { "warning" };
@@ -198,7 +211,8 @@ fn faults(tally: &Tally, text: &mut String) {
         let more = if fault.count > fault.examples.len() as u64 { ", …" } else { "" };
         let (events, row) = (counted(fault.count, "event"), if rows.len() == 1 { "row" } else { "rows" });
         let (code, detail, rows) = (fault.rule.code, &fault.detail, rows.join(", "));
-        let _ = writeln!(text, "\n  {level}[{code}]: {subject}{detail}, {events} ({row} {rows}{more})");
+        let place = if folds { String::new() } else { format!(" ({row} {rows}{more})") };
+        let _ = writeln!(text, "\n  {level}[{code}]: {subject}{detail}, {events}{place}");
         let _ = writeln!(text, "    {}", fault.rule.fix);
     }
     if by_weight.len() > MAX_FAULTS {

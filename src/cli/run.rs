@@ -79,7 +79,7 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
             .hint("start `postback sandbox`, and run the files with its --base-url"));
     }
     let signals = Signals::watch()?;
-    let mut failures = Failures::default();
+    let mut failures = Failures { files: arguments.files.len(), ..Failures::default() };
     let mut ready = Vec::with_capacity(arguments.files.len());
     // Exit 2 says that nothing was sent: every file is checked before the first one sends.
     for path in &arguments.files {
@@ -97,16 +97,19 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
                 Err(error) => failures.add(path, error),
             }
             if let Some(stopped) = signals.caught() {
+                failures.errors.iter().for_each(|(_, error)| render::error(error));
                 return Err(stopped);
             }
         }
     }
-    failures.into_result(arguments.files.len())
+    failures.into_result()
 }
 
 /// What went wrong with the files of one command.
 #[derive(Default)]
 struct Failures<'a> {
+    /// Files of the command.
+    files: usize,
     errors: Vec<(&'a Path, Error)>,
     /// Whether another file has sent its events.
     others_ran: bool,
@@ -114,6 +117,9 @@ struct Failures<'a> {
 
 impl<'a> Failures<'a> {
     fn add(&mut self, path: &'a Path, error: Error) {
+        // With one file it is clear which one is meant.
+        let is_clear = self.files == 1 || error.location().is_some();
+        let error = if is_clear { error } else { error.context("query", path.display()) };
         self.errors.push((path, error));
     }
 
@@ -122,13 +128,13 @@ impl<'a> Failures<'a> {
     }
 
     /// The only failure of the only file; of several, each is shown, and the first decides the exit code.
-    fn into_result(mut self, files: usize) -> Result<()> {
-        if files == 1 {
+    fn into_result(mut self) -> Result<()> {
+        if self.files == 1 {
             return self.errors.pop().map_or(Ok(()), |(_, error)| Err(error));
         }
         self.errors.iter().for_each(|(_, error)| render::error(error));
         let Some((path, first)) = self.errors.first() else { return Ok(()) };
-        let message = format!("{} of {files} files failed, `{}` first", self.errors.len(), path.display());
+        let message = format!("{} of {} files failed, `{}` first", self.errors.len(), self.files, path.display());
         let kind = match first.kind() {
             // Their exit codes say that nothing was sent.
             ErrorKind::Usage | ErrorKind::Sql | ErrorKind::Contract | ErrorKind::Source if self.others_ran => {
@@ -182,8 +188,11 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
         }
     };
     let query = path.display().to_string();
-    let heading = Heading { query: &query, destination: &description };
-    render::account(&heading, &account, checked.derives_value(), arguments.format)?;
+    let heading = Heading { query: &query, destination: &description, checked: &checked };
+    if !world.quiet {
+        render::faults_beside(&heading, &account, arguments.format);
+    }
+    render::account(&heading, &account, arguments.format)?;
     if arguments.explain {
         // Beside the account, so that its JSON stays JSON.
         render::note(account.plan.trim_end());
@@ -211,7 +220,7 @@ pub(super) async fn check(
     assignments: &[String],
     world: &World,
 ) -> Result<Checked> {
-    let mut parameters = Parameters::new(0);
+    let mut parameters = Parameters::default();
     assignments.iter().try_for_each(|assignment| parameters.add(assignment))?;
     let context = query::session(settings, &world.resources(settings)?)?;
     let planned = query::plan(context, file, &parameters).await?;
@@ -254,14 +263,19 @@ async fn target(arguments: &Arguments, settings: &Settings, world: &World) -> Re
         )
         .hint("take out `SET postback.as_of`, or add --sandbox or --dry-run"));
     }
-    let is_foreign = !base.is_production() && !base.is_loopback();
-    if is_foreign && matches!(settings.origin("base_url"), Origin::Set | Origin::File) {
+    let is_from_file = matches!(settings.origin("base_url"), Origin::Set | Origin::File);
+    if is_from_file && !base.is_production() && !base.is_loopback() {
         let message = format!("{} may get the access token only if you name it yourself", base.origin());
         return Err(
             Error::new(ErrorKind::Usage, message).hint("give it as --base-url or POSTBACK_BASE_URL, not in a file")
         );
     }
-    let token = token(settings, world, base.is_loopback())?;
+    let token = if is_from_file && base.is_loopback() {
+        // Whatever listens there was not named by whoever owns the token.
+        SecretString::from(LOOPBACK_TOKEN)
+    } else {
+        token(settings, world, base.is_loopback())?
+    };
     Ok(Target { description: base.to_string(), client: Some(Client::new(&base, &token)?), sandbox: None })
 }
 

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::signals::Signals;
 use super::{World, render};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::sandbox::{Options, Profile, Sandbox};
 use crate::settings::TOKEN_VARIABLE;
 
@@ -50,7 +50,14 @@ impl From<Strictness> for Profile {
 
 pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     let bind = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), arguments.port);
-    let token = world.variable(TOKEN_VARIABLE).filter(|_| arguments.check_token).map(SecretString::from);
+    let token = match world.variable(TOKEN_VARIABLE).filter(|token| !token.trim().is_empty()) {
+        Some(token) if arguments.check_token => Some(SecretString::from(token)),
+        None if arguments.check_token => {
+            return Err(Error::new(ErrorKind::Credentials, "--check-token has no token to check against")
+                .hint(format!("set {TOKEN_VARIABLE}")));
+        }
+        _ => None,
+    };
     let signals = Signals::watch()?;
     let sandbox = Sandbox::start(Options {
         bind,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::World;
 use super::flags::SettingFlags;
 use super::output::{self, Format};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, Parameters, QueryFile};
 
 #[derive(clap::Args, Debug)]
@@ -27,9 +27,13 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     let path = PathBuf::from(&arguments.query);
     let is_file = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) || path.is_file();
     let file = if is_file { QueryFile::read(&path)? } else { QueryFile::parse(Path::new("query"), arguments.query)? };
+    if file.insert.is_some() {
+        return Err(Error::new(ErrorKind::Usage, "`postback sql` sends nothing, so it takes no INSERT")
+            .hint("`postback run` sends the rows of a query file"));
+    }
     let mut settings = world.settings(&arguments.settings, Some(&file.path))?;
     query::apply_settings(&file, &mut settings)?;
-    let mut parameters = Parameters::new(0);
+    let mut parameters = Parameters::default();
     arguments.parameters.iter().try_for_each(|assignment| parameters.add(assignment))?;
     let context = query::session(&settings, &world.resources(&settings)?)?;
     let (schema, batches) = query::collect(context, &file, &parameters).await?;

@@ -32,8 +32,8 @@ pub struct QueryFile {
     pub definitions: Vec<Statement>,
     /// The query whose rows become events.
     pub query: Box<Query>,
-    /// Column names of `INSERT INTO postback.events (…)`, empty where none are given.
-    pub insert_columns: Vec<Ident>,
+    /// The column names of `INSERT INTO postback.events (…)`, empty where it gives none; `None` for a bare SELECT.
+    pub insert: Option<Vec<Ident>>,
     /// The first word of the query, for problems of the query as a whole.
     pub query_start: Span,
 }
@@ -88,7 +88,7 @@ impl QueryFile {
         let mut settings = Vec::new();
         let mut engine_settings = Vec::new();
         let mut definitions = Vec::new();
-        let mut queries: Vec<(Box<Query>, Vec<Ident>, Span)> = Vec::new();
+        let mut queries: Vec<(Box<Query>, Option<Vec<Ident>>, Span)> = Vec::new();
         for (statement, start) in statements {
             let span = policy::span(&statement);
             let refuse = |message: String| Error::new(ErrorKind::Sql, message).at(locate(path, &text, start));
@@ -105,28 +105,19 @@ impl QueryFile {
                     }
                 }
                 Allowed::Definition(statement) => definitions.push(statement),
-                Allowed::Query { query, columns } if queries.is_empty() => queries.push((query, columns, start)),
+                Allowed::Query { query, insert } if queries.is_empty() => queries.push((query, insert, start)),
                 Allowed::Query { .. } => {
                     return Err(refuse("a query file has exactly one query, and this is the second".into())
                         .hint("put each query into a file of its own"));
                 }
             }
         }
-        let Some((query, insert_columns, query_start)) = queries.pop() else {
+        let Some((query, insert, query_start)) = queries.pop() else {
             let what = if text.trim().is_empty() { "is empty" } else { "has no query" };
             return Err(Error::new(ErrorKind::Sql, format!("`{}` {what}", path.display()))
                 .hint("end the file with the SELECT whose rows become events"));
         };
-        Ok(Self {
-            path: path.to_owned(),
-            text,
-            settings,
-            engine_settings,
-            definitions,
-            query,
-            insert_columns,
-            query_start,
-        })
+        Ok(Self { path: path.to_owned(), text, settings, engine_settings, definitions, query, insert, query_start })
     }
 
     /// The folder that relative paths in the file start from.

@@ -10,13 +10,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{ScalarValue, TableReference};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::TableReference;
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
+use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{CreateExternalTable, Statement};
 use datafusion::sql::resolve::resolve_table_references;
@@ -29,12 +28,13 @@ pub use self::refusal::{masked, run_error};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::functions::{self, Defaults};
 use crate::settings::{Origin, Settings};
-use crate::validate::plan::{self, Column, Given, Role};
+use crate::validate::plan::{self, Given, Role};
 use crate::validate::{FoldValue, Rule};
 
 mod conform;
 mod file;
 mod fold;
+mod lineage;
 mod parameters;
 mod policy;
 mod refusal;
@@ -62,6 +62,7 @@ pub struct Checked {
     context: SessionContext,
     plan: LogicalPlan,
     derives_value: bool,
+    folds: bool,
 }
 
 impl Checked {
@@ -75,6 +76,12 @@ impl Checked {
     #[must_use]
     pub fn plan(&self) -> &LogicalPlan {
         &self.plan
+    }
+
+    /// Whether rows are folded, so that an event has no row number of its own.
+    #[must_use]
+    pub fn folds(&self) -> bool {
+        self.folds
     }
 
     /// Whether the value of an event is computed as price × quantity.
@@ -197,8 +204,8 @@ pub fn check(planned: Planned, file: &QueryFile, settings: &Settings) -> Result<
         extra_properties: settings.text("extra_columns") == Some("properties"),
         fold: folds,
     };
-    let (roles, mut findings) = plan::judge(&columns(&planned.plan), given);
-    findings.extend(volatile(&planned.plan).map(|name| plan::volatile(&name)));
+    let (roles, mut findings) = plan::judge(&lineage::columns(&planned.plan), given);
+    findings.extend(lineage::volatile(&planned.plan).map(|name| plan::volatile(&name)));
     let diagnoses: Vec<Diagnosis> = findings
         .into_iter()
         .map(|finding| Diagnosis {
@@ -218,7 +225,7 @@ pub fn check(planned: Planned, file: &QueryFile, settings: &Settings) -> Result<
         has("price") && has("quantity") && (!has("value") || folds && fold_value == FoldValue::PriceQuantity);
     let plan =
         conform::conform(planned.plan, &roles, folds.then_some(fold_value)).map_err(|error| file.plan_error(error))?;
-    Ok((diagnoses, Some(Checked { context: planned.context, plan, derives_value })))
+    Ok((diagnoses, Some(Checked { context: planned.context, plan, derives_value, folds })))
 }
 
 /// `postback.fold_value`.
@@ -317,84 +324,17 @@ fn quoted_as_text(statement: &Statement) -> HashSet<String> {
 
 /// The columns of the result under the names of `INSERT INTO postback.events (…)`, where it gives any.
 fn insert_names(plan: LogicalPlan, file: &QueryFile) -> Result<LogicalPlan> {
-    if file.insert_columns.is_empty() {
-        return Ok(plan);
-    }
+    let Some(names) = file.insert.as_ref().filter(|names| !names.is_empty()) else { return Ok(plan) };
     let count = plan.schema().fields().len();
-    if count != file.insert_columns.len() {
-        let message = format!("INSERT names {} columns, but the SELECT returns {count}", file.insert_columns.len());
+    if count != names.len() {
+        let message = format!("INSERT names {} columns, but the SELECT returns {count}", names.len());
         return Err(Error::new(ErrorKind::Sql, message).at(file.locate(file.query_start)));
     }
     let columns = plan.schema().columns();
-    let renamed =
-        columns.into_iter().zip(&file.insert_columns).map(|(column, name)| Expr::Column(column).alias(&name.value));
+    let renamed = columns.into_iter().zip(names).map(|(column, name)| Expr::Column(column).alias(&name.value));
     let renamed = renamed.collect::<Vec<_>>();
     LogicalPlanBuilder::from(plan)
         .project(renamed)
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| file.plan_error(error))
-}
-
-fn columns(plan: &LogicalPlan) -> Vec<Column> {
-    let column = |(index, field): (usize, &FieldRef)| {
-        let origin = origin(plan, index);
-        let literal = match origin.as_ref() {
-            Some(Expr::Literal(
-                ScalarValue::Utf8(text) | ScalarValue::Utf8View(text) | ScalarValue::LargeUtf8(text),
-                _,
-            )) => text.clone(),
-            _ => None,
-        };
-        let unstable = origin.and_then(|origin| function(&origin, Volatility::Stable));
-        Column { name: field.name().clone(), data_type: field.data_type().clone(), literal, unstable }
-    };
-    plan.schema().fields().iter().enumerate().map(column).collect()
-}
-
-/// The expression that yields a column of `plan`, behind names and views, where it is one expression.
-fn origin(plan: &LogicalPlan, index: usize) -> Option<Expr> {
-    match plan {
-        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
-            origin(plan.inputs().first()?, index)
-        }
-        LogicalPlan::Projection(projection) => match projection.expr.get(index)?.clone().unalias_nested().data {
-            Expr::Column(column) => {
-                origin(&projection.input, projection.input.schema().maybe_index_of_column(&column)?)
-            }
-            other => Some(other),
-        },
-        LogicalPlan::Join(join) => match index.checked_sub(join.left.schema().fields().len()) {
-            None => origin(&join.left, index),
-            Some(index) => origin(&join.right, index),
-        },
-        _ => None,
-    }
-}
-
-/// The name of a function in `expression` that is at least as unstable as `volatility`.
-fn function(expression: &Expr, volatility: Volatility) -> Option<String> {
-    let mut found = None;
-    // The visitor cannot fail, since its closure does not.
-    let _ = expression.apply(|part| {
-        if let Expr::ScalarFunction(call) = part
-            && call.func.signature().volatility >= volatility
-        {
-            found = Some(call.func.name().to_owned());
-            return Ok(TreeNodeRecursion::Stop);
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
-    found
-}
-
-/// The name of a function anywhere in `plan` that gives another value each time it is asked.
-fn volatile(plan: &LogicalPlan) -> Option<String> {
-    let mut found = None;
-    let _ = plan.apply_with_subqueries(|node| {
-        found = found
-            .take()
-            .or_else(|| node.expressions().iter().find_map(|expression| function(expression, Volatility::Volatile)));
-        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    found
 }

@@ -9,35 +9,24 @@ use datafusion::logical_expr::LogicalPlan;
 use super::QueryFile;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The parameter that is always there: the start of the last successful run of the query.
-const LAST_SUCCESS: &str = "last_success";
-
 /// Values for `$name`, as given on the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
     values: BTreeMap<String, String>,
-    last_success: i64,
 }
 
 impl Parameters {
-    /// Parameters with `$last_success` at `last_success` Unix seconds; 0 when the query never succeeded, so that an
-    /// incremental window takes everything the first time.
-    #[must_use]
-    pub fn new(last_success: i64) -> Self {
-        Self { values: BTreeMap::new(), last_success }
-    }
-
     /// Takes one `name=value`.
     ///
     /// # Errors
-    /// Text without `=`, a name given twice, and `$last_success`, which nobody can give.
+    /// Text without `=`, and a name given twice.
     pub fn add(&mut self, assignment: &str) -> Result<()> {
         let usage =
             |message: String| Error::new(ErrorKind::Usage, message).hint("for example --param since=2026-11-01");
         let (name, value) =
             assignment.split_once('=').ok_or_else(|| usage(format!("`--param {assignment}` has no `=`")))?;
         let name = name.trim_start_matches('$');
-        if name.is_empty() || name == LAST_SUCCESS {
+        if name.is_empty() {
             return Err(usage(format!("`{name}` is no name for a parameter")));
         }
         if self.values.insert(name.to_owned(), value.to_owned()).is_some() {
@@ -79,20 +68,13 @@ impl Parameters {
     }
 
     fn value(&self, name: &str, data_type: Option<&DataType>) -> Result<ScalarValue> {
-        if name == LAST_SUCCESS {
-            let start = ScalarValue::TimestampSecond(Some(self.last_success), Some("UTC".into()));
-            return match data_type {
-                Some(data_type) => start.cast_to(data_type).map_err(|error| {
-                    Error::new(ErrorKind::Sql, format!("`$last_success` is a timestamp, not {data_type}")).source(error)
-                }),
-                None => Ok(start),
-            };
-        }
         let Some(text) = self.values.get(name) else {
             return Err(Error::new(ErrorKind::Usage, format!("the parameter `${name}` has no value"))
                 .hint(format!("add --param {name}=…")));
         };
         let data_type = match data_type {
+            // Where the place asks for no type, as LIMIT does, a whole number is one.
+            None if text.parse::<i64>().is_ok() => DataType::Int64,
             None => DataType::Utf8,
             // `date + interval` questions are asked of timestamps of any unit; text carries microseconds.
             Some(DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, zone)) => {

@@ -16,7 +16,7 @@ pub(super) enum Allowed {
     /// `CREATE EXTERNAL TABLE` or `CREATE VIEW`.
     Definition(Statement),
     /// The query, and the columns of its `INSERT INTO postback.events (…)` where it is written that way.
-    Query { query: Box<Query>, columns: Vec<Ident> },
+    Query { query: Box<Query>, insert: Option<Vec<Ident>> },
 }
 
 /// Sorts a statement, or says why it is refused.
@@ -25,7 +25,7 @@ pub(super) fn judge(statement: Statement) -> Result<Allowed, String> {
         Statement::CreateExternalTable(table) if table.unbounded => Err("an unbounded table never ends".into()),
         Statement::CreateExternalTable(_) => Ok(Allowed::Definition(statement)),
         Statement::Statement(inner) => match *inner {
-            ast::Statement::Query(query) => Ok(Allowed::Query { query, columns: Vec::new() }),
+            ast::Statement::Query(query) => Ok(Allowed::Query { query, insert: None }),
             ast::Statement::CreateView(_) => Ok(Allowed::Definition(Statement::Statement(inner))),
             ast::Statement::Set(Set::SingleAssignment { variable, values, .. }) => set(&variable, values),
             ast::Statement::Insert(insert) => self::insert(insert),
@@ -80,7 +80,7 @@ fn insert(insert: ast::Insert) -> Result<Allowed, String> {
     };
     let columns = insert.columns.iter().map(plain).collect::<Result<_, _>>()?;
     match insert.source {
-        Some(query) => Ok(Allowed::Query { query, columns }),
+        Some(query) => Ok(Allowed::Query { query, insert: Some(columns) }),
         None => Err(refusal("INSERT without SELECT")),
     }
 }

@@ -86,12 +86,16 @@ impl Intake {
     /// Takes up one batch; false when the rest of the rows is not wanted.
     pub(super) async fn take(&mut self, mut staged: Staged) -> bool {
         let tally = &mut self.tally;
-        tally.rows += staged.rows + staged.folded;
+        let apart: u64 = staged.unidentified.values().sum();
+        tally.rows += staged.rows + staged.folded + apart;
         tally.folded += staged.folded;
-        tally.events += staged.rows;
+        tally.events += staged.rows + apart;
         tally.rejected += staged.rejected;
         tally.out_of_window += staged.out_of_window.len() as u64;
-        staged.violations.iter().for_each(|violation| tally.record(violation, 1));
+        for violation in &staged.violations {
+            let others = staged.unidentified.get(&violation.row).copied().unwrap_or(0);
+            tally.record(violation, 1 + others);
+        }
         let mut events = std::mem::take(&mut staged.events.events);
         for (_, event) in &events {
             self.fingerprint = self.fingerprint.wrapping_add(fingerprint(event));

@@ -16,6 +16,8 @@ use crate::validate::{Severity, Violation, rule};
 
 /// Rule of rows that share an event's key and differ.
 const CONFLICT: &str = "PB3073";
+/// The column that the rule is about.
+const COLUMN: &str = "event_id";
 
 /// The keys of a pass over the rows.
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl Repeats {
             Self::Knowing { conflicts, .. } | Self::Finding { conflicts, takes_back: true, .. }
                 if conflicts.contains(&event.key) =>
             {
-                refuse(event, 1, tally);
+                refuse(event, tally);
                 return false;
             }
             Self::Knowing { seen, .. } => {
@@ -93,7 +95,7 @@ impl Repeats {
                     return false;
                 }
                 Entry::Occupied(_) => {
-                    refuse(event, 1, tally);
+                    refuse(event, tally);
                     if *takes_back {
                         // Nothing has been sent: the rows before this one are refused with it.
                         let collapsed = repeats.remove(&event.key).unwrap_or(0);
@@ -101,7 +103,7 @@ impl Repeats {
                         tally.folded -= collapsed;
                         *(if store.contains(&event.key) { &mut tally.already_accepted } else { &mut tally.unsent }) -=
                             1;
-                        refuse(event, collapsed + 1, tally);
+                        refuse_earlier(collapsed + 1, tally);
                         conflicts.insert(&event.key);
                     }
                     return false;
@@ -141,19 +143,25 @@ fn collapse(tally: &mut Tally) {
     tally.folded += 1;
 }
 
-/// Refuses `rows` rows that share the key of `event`.
-fn refuse(event: &EncodedEvent, rows: u64, tally: &mut Tally) {
-    tally.rejected += rows;
+/// Refuses a row.
+fn refuse(event: &EncodedEvent, tally: &mut Tally) {
+    tally.rejected += 1;
     let rule = rule(CONFLICT).expect("the rule is a row of RULES");
     let violation = Violation {
         row: event.row,
-        column: Some("event_id".into()),
+        column: Some(COLUMN.into()),
         rule,
         severity: Severity::Reject,
         detail: "is shared with a row of different content".into(),
         shape: String::new(),
     };
-    tally.record(&violation, rows);
+    tally.record(&violation, 1);
+}
+
+/// Refuses rows that came before the one that conflicts with them. Which ones they were is not kept.
+fn refuse_earlier(rows: u64, tally: &mut Tally) {
+    tally.rejected += rows;
+    tally.record_more(CONFLICT, COLUMN, rows);
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The pure middle of the line: a record batch in, judged rows and encoded events out.
 
+use std::collections::HashMap;
+
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::error::{DataFusionError, Result};
@@ -26,6 +28,8 @@ pub struct Staged {
     pub folded: u64,
     /// Rows refused.
     pub rejected: u64,
+    /// Rows beyond the first that were thrown together because nothing identifies them, by the batch's row.
+    pub unidentified: HashMap<u64, u64>,
     /// Numbers of the rows too old to be sent.
     pub out_of_window: Vec<u64>,
     /// Every fault of every row.
@@ -59,6 +63,7 @@ impl Stage {
             rows: batch.num_rows() as u64,
             folded: judged.folded,
             rejected: judged.rejected,
+            unidentified: judged.unidentified,
             out_of_window: judged.out_of_window,
             violations: judged.violations,
             events,

@@ -61,6 +61,7 @@ pub struct Fault {
     pub detail: String,
     /// Numbers of the first rows, from 1.
     pub examples: Vec<u64>,
+    last_row: Option<u64>,
 }
 
 impl Tally {
@@ -105,10 +106,23 @@ impl Tally {
             count: 0,
             detail: violation.detail.to_string(),
             examples: Vec::new(),
+            last_row: None,
         });
+        // A row with several bad items is one event.
+        if fault.last_row == Some(violation.row) {
+            return;
+        }
+        fault.last_row = Some(violation.row);
         fault.count += rows;
         if fault.examples.len() < MAX_EXAMPLES {
             fault.examples.push(violation.row + 1);
+        }
+    }
+
+    /// Counts more rows with a fault that is on record.
+    pub fn record_more(&mut self, code: &'static str, column: &str, rows: u64) {
+        if let Some(fault) = self.faults.get_mut(&(code, column.to_owned())) {
+            fault.count += rows;
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Column {
     pub literal: Option<String>,
     /// The function that makes it differ from run to run, if one does.
     pub unstable: Option<String>,
+    /// Whether an instant lost its zone on the way.
+    pub drops_zone: bool,
 }
 
 /// What is known of a query besides its columns: the settings that stand in for them.
@@ -121,7 +123,7 @@ pub fn volatile(function: &str) -> Finding {
 }
 
 fn role(index: usize, column: &Column, given: Given, findings: &mut Vec<Finding>) -> Role {
-    let Column { name, data_type, literal, unstable } = column;
+    let Column { name, data_type, literal, unstable, drops_zone } = column;
     if name.starts_with('_') {
         return Role::Unsent;
     }
@@ -170,6 +172,10 @@ fn role(index: usize, column: &Column, given: Given, findings: &mut Vec<Finding>
     {
         let message = format!("`{name}` comes from `{function}`, which is another value in each run");
         findings.push(Finding::new("PB2012", Some(index), message));
+    }
+    if *drops_zone && field.kind == Kind::Time {
+        let message = format!("`{name}` loses its zone to a cast, and its UTC clock would be read as local time");
+        findings.push(Finding::new("PB2016", Some(index), message));
     }
     if let Some(text) = literal {
         constant(index, name, text, field, given.event_source, findings);
@@ -221,12 +227,12 @@ fn constant(
         Kind::OneOf(words) if !words.contains(&text) => {
             find("PB2009", format!("`{text}` is no value for `{name}`"), format!("one of: {}", words.join(", ")));
         }
-        Kind::Currency if currencies::repair(text).is_none() => {
-            find(
-                "PB2009",
-                format!("`{text}` is no ISO 4217 currency"),
-                "write the three-letter code, for example 'USD'".into(),
-            );
+        Kind::Currency if !currencies::is_contract(text) => {
+            let help = match currencies::repair(text).filter(|code| currencies::is_contract(code)) {
+                Some(code) => format!("write '{code}'"),
+                None => "`postback schema` lists the currencies".into(),
+            };
+            find("PB2009", format!("`{text}` is no currency of the Events API"), help);
         }
         _ => {}
     }
@@ -319,6 +325,7 @@ mod tests {
             data_type: data_type.clone(),
             literal: literal.map(str::to_owned),
             unstable: None,
+            drops_zone: false,
         }
     }
 
@@ -362,6 +369,7 @@ mod tests {
             ("event", "purchase", "PB2008"),
             ("event", "Buy", "PB2008"),
             ("currency", "dollars", "PB2009"),
+            ("currency", "usd", "PB2009"),
             ("event_channel", "shop", "PB2009"),
         ] {
             let columns = [

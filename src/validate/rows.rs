@@ -21,9 +21,10 @@
 //! NULL and the empty text mean that nothing is sent. A column may still hold values for rows whose event source does
 //! not take the field; the encoder does not write those.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{Field as ArrowField, Int64Type, Schema, SchemaRef};
 
@@ -43,6 +44,11 @@ pub const PROPERTY: &str = "properties.";
 pub const FOLDED_ROWS: &str = "__rows";
 /// Names of columns in which folded rows differ.
 pub const DIFFERING: &str = "__differing";
+
+/// Rule of events that nothing identifies.
+const UNIDENTIFIED: &str = "PB3102";
+/// Rule of folded rows that disagree.
+const DISAGREEING: &str = "PB3101";
 
 /// How the value of a folded event comes from its rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,6 +104,9 @@ pub struct Judged {
     pub out_of_window: Vec<u64>,
     /// Number of refused rows.
     pub rejected: u64,
+    /// Rows that nothing identifies, by the row of the batch they were thrown together in, beyond the first: no event
+    /// of theirs is known, so each is refused for itself and none is folded.
+    pub unidentified: HashMap<u64, u64>,
     /// Every fault of every row, in row order: those that refused a row, and those that only warn.
     pub violations: Vec<Violation>,
 }
@@ -237,13 +246,32 @@ impl Judge {
             let mask: BooleanArray = faults.fates().iter().map(|fate| Some(*fate == Fate::Accepted)).collect();
             filter_record_batch(&events, &mask).map_err(internal)?
         };
+        let fates = faults.fates().to_vec();
+        let is_rejected = |row: u64| fates[usize::try_from(row - first_row).unwrap_or_default()] == Fate::Rejected;
+        let counts = self.folded_counts(batch);
+        let beyond_first =
+            |row: usize| counts.as_ref().map_or(0, |counts| u64::try_from(counts.value(row) - 1).unwrap_or(0));
+        let folded: u64 = (0..batch.num_rows()).map(beyond_first).sum();
+        let mut violations = faults.into_violations();
+        let unidentified: HashMap<u64, u64> = violations
+            .iter()
+            .filter(|violation| violation.rule.code == UNIDENTIFIED && is_rejected(violation.row))
+            .map(|violation| {
+                (violation.row, beyond_first(usize::try_from(violation.row - first_row).unwrap_or_default()))
+            })
+            .filter(|(_, rows)| *rows > 0)
+            .collect();
+        // They have nothing in common that could differ.
+        violations.retain(|violation| violation.rule.code != DISAGREEING || !unidentified.contains_key(&violation.row));
+        let apart: u64 = unidentified.values().sum();
         Ok(Judged {
             events,
             rows,
-            folded: self.folded(batch),
+            folded: folded - apart,
             out_of_window,
-            rejected,
-            violations: faults.into_violations(),
+            rejected: rejected + apart,
+            unidentified,
+            violations,
         })
     }
 
@@ -251,18 +279,14 @@ impl Judge {
         let Some(differing) = self.differing.and_then(|input| inputs[input].as_string_view_opt()) else { return };
         for row in 0..differing.len() {
             if let Some(names) = text(differing, row) {
-                faults.refuse(row, None, "PB3101", format!("rows of this event differ in {names}"), None);
+                faults.refuse(row, None, DISAGREEING, format!("rows of this event differ in {names}"), None);
             }
         }
     }
 
-    /// Rows of the query beyond one per row of the batch.
-    fn folded(&self, batch: &RecordBatch) -> u64 {
-        let Some(counts) = self.folded_rows.and_then(|input| batch.column(input).as_primitive_opt::<Int64Type>())
-        else {
-            return 0;
-        };
-        counts.iter().flatten().map(|count| u64::try_from(count - 1).unwrap_or(0)).sum()
+    /// Rows of the query in each row of the batch, where rows were folded.
+    fn folded_counts(&self, batch: &RecordBatch) -> Option<Int64Array> {
+        batch.column(self.folded_rows?).as_primitive_opt::<Int64Type>().cloned()
     }
 
     fn folds_price_quantity(&self) -> bool {

@@ -491,3 +491,18 @@ fn a_query_file_cannot_send_the_token_to_another_host() {
     assert!(said.stderr.contains("https://api.example may get the access token only if"), "{}", said.stderr);
     assert!(!said.stderr.contains("canary"), "{}", said.stderr);
 }
+
+/// A cast that takes the zone of an instant would shift it by hours, without a word.
+#[test]
+fn an_instant_that_loses_its_zone_is_refused() {
+    let columns = "'Purchase' AS event, email, \"OrderID\" AS order_id";
+    let set = "SET postback.timezone = 'America/Los_Angeles';";
+    for time in [
+        "CAST(iso8601('2026-08-20T14:05:09Z') AS TIMESTAMP)",
+        "TIMESTAMP '2026-08-20T14:05:09Z'",
+        "CAST('2026-08-20 14:05:09+02:00' AS TIMESTAMP)",
+    ] {
+        let message = message_of(&format!("{set} SELECT {columns}, {time} AS timestamp FROM 'orders.csv'"));
+        assert!(message.contains("error[PB2016]"), "{time}: {message}");
+    }
+}

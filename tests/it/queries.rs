@@ -218,3 +218,25 @@ fn rows_are_routed_by_their_own_source() {
     ];
     assert_eq!(arrived(&server), expected);
 }
+
+/// Rows that nothing identifies are no event together: each counts against the threshold.
+#[test]
+fn folded_rows_without_an_id_are_refused_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
+        SET postback.as_of = '2026-08-20T14:10:00Z'; SET postback.currency = 'USD'; SET postback.fold = 'contents';
+        SELECT 'Purchase' AS event, 1787234709 AS timestamp, 'person' || value || '@b.example' AS email,
+               CASE WHEN value <= 10 THEN value END AS order_id, 'x' AS content_id, 1.5 AS price, 1 AS quantity
+        FROM generate_series(1, 100)";
+    let path = crate::server::file(folder.path(), "fold.sql", sql);
+    let server = Server::answering([Answer::ok(OK)]);
+    let said = said(&mut postback(&["run", &path, "--base-url", &server.url, "--format", "json"]));
+    assert_eq!(said.code, 1, "{}", said.stderr);
+    assert!(server.requests().is_empty(), "90 of 100 events are over the threshold");
+    let account: Value = serde_json::from_str(&said.stdout).unwrap();
+    let place = |name: &str| account[name].as_u64().unwrap();
+    assert_eq!((place("rows"), place("folded"), place("events"), place("rejected")), (100, 0, 100, 90));
+    let faults = account["faults"].as_array().unwrap();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!((&faults[0]["code"], &faults[0]["rows"]), (&Value::from("PB3102"), &Value::from(90)));
+}
