@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::flags::SettingFlags;
-use super::{World, output, run};
+use super::{World, output, render, run};
 use crate::contract::{Privacy, fields};
 use crate::error::Result;
 use crate::query::{self, QueryFile};
@@ -51,6 +51,9 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     let checked = run::check(&file, &settings, &arguments.parameters, world).await?;
     let job = Job::resolve(&settings, world.now, world.resources.partitions);
     let mut samples = sample(&checked, &job, arguments.rows).await?;
+    if samples.is_empty() && !world.quiet {
+        render::note("the query has no rows");
+    }
     if !arguments.reveal_pii {
         for sample in &mut samples {
             if let Some(event) = &mut sample.event {

@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM: the first drains, the second stops at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -15,6 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) struct Signals {
     stop: watch::Receiver<bool>,
     caught: Arc<AtomicU8>,
+    /// Whether something is under way that a signal stops.
+    is_busy: Arc<AtomicBool>,
     watcher: JoinHandle<()>,
 }
 
@@ -26,6 +28,8 @@ impl Signals {
         let (sender, stop) = watch::channel(false);
         let caught = Arc::new(AtomicU8::new(0));
         let seen = Arc::clone(&caught);
+        let is_busy = Arc::new(AtomicBool::new(true));
+        let busy = Arc::clone(&is_busy);
         let watcher = tokio::spawn(async move {
             loop {
                 let kind = tokio::select! {
@@ -38,10 +42,12 @@ impl Signals {
                     std::process::exit(code.into());
                 }
                 sender.send_replace(true);
-                render::note("stopping: requests in flight are awaited; once more to stop at once");
+                if busy.load(Ordering::SeqCst) {
+                    render::note("stopping: requests in flight are awaited; once more to stop at once");
+                }
             }
         });
-        Ok(Self { stop, caught, watcher })
+        Ok(Self { stop, caught, is_busy, watcher })
     }
 
     /// Becomes true at the first signal.
@@ -49,8 +55,9 @@ impl Signals {
         self.stop.clone()
     }
 
-    /// Waits for the first signal.
+    /// Waits, with nothing else to do, for the first signal.
     pub(super) async fn first(&self) {
+        self.is_busy.store(false, Ordering::SeqCst);
         // The channel lives as long as the watcher, which lives as long as this.
         drop(self.stop().wait_for(|stop| *stop).await);
     }

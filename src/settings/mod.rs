@@ -102,7 +102,11 @@ impl Settings {
         let table: toml::Table = text
             .parse()
             .map_err(|error: toml::de::Error| Error::new(ErrorKind::Usage, error.message().to_owned()).source(error))?;
-        for (name, value) in &table {
+        // Keys stand at the top level or under the name of the product.
+        let (own, others): (Vec<_>, Vec<_>) =
+            table.iter().partition(|(name, value)| *name == "postback" && value.is_table());
+        let own = own.into_iter().filter_map(|(_, value)| value.as_table()).flatten();
+        for (name, value) in others.into_iter().chain(own) {
             let value = match value {
                 toml::Value::String(text) => text.clone(),
                 toml::Value::Integer(number) => number.to_string(),
@@ -287,6 +291,14 @@ mod tests {
         assert_eq!(error.to_string(), "unknown setting `postback.event_sorce`");
         assert_eq!(error.hint_text(), Some("did you mean postback.event_source?"));
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_file_has_its_keys_at_the_top_or_under_the_product() {
+        let mut settings = Settings::default();
+        settings.set_file("event = \"Lead\"\n[postback]\nbatch_events = 5").unwrap();
+        assert_eq!((settings.text("event"), settings.count("batch_events")), (Some("Lead"), 5));
+        assert!(settings.set_file("[other]\nbatch_events = 5").is_err());
     }
 
     #[test]

@@ -201,7 +201,7 @@ pub static RULES: &[Rule] = &[
         "make the named columns agree, for example with a window function over the order"),
     rule("PB3102", "event-id-missing", REJECT, OURS,
         "an id derived from NULL would merge unrelated events or change between runs",
-        "return `event_id` for every row, or an `order_id` from which it can be derived"),
+        "return an id for every row; one is derived from `order_id` where the query has no `event_id` column"),
     rule("PB3103", "phone-without-region", REJECT, Citation::certain("D1 (R37)"),
         "a national phone number means a different person in every country",
         "`SET postback.default_region`, wrap the column in `e164(phone, region)`, or return numbers with `+`"),
