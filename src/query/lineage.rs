@@ -83,6 +83,10 @@ fn drops_zone(expression: &Expr, schema: &DFSchema) -> bool {
     expression
         .exists(|part| {
             let (inner, target) = match part {
+                // They give UTC and do not say so; with a format they give the clock that the text shows.
+                Expr::ScalarFunction(call) if call.args.len() == 1 => {
+                    return Ok(call.func.name().starts_with("to_timestamp") || call.func.name() == "from_unixtime");
+                }
                 Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
                 Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
                 _ => return Ok(false),

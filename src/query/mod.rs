@@ -133,8 +133,6 @@ pub fn session(settings: &Settings, resources: &Resources) -> Result<SessionCont
     let mut config = SessionConfig::new().with_information_schema(true).with_target_partitions(resources.partitions);
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
-    // `now()` is an instant, not a local time that would be read in postback.timezone.
-    options.execution.time_zone = Some("+00:00".into());
     // Spark and those after it write instants as INT96, counted in UTC.
     options.execution.parquet.coerce_int96 = Some("us".into());
     options.execution.parquet.coerce_int96_tz = Some("UTC".into());
@@ -201,6 +199,7 @@ pub fn check(planned: Planned, file: &QueryFile, settings: &Settings) -> Result<
         event: settings.text("event").is_some(),
         currency: settings.text("currency").is_some(),
         timezone: settings.timezone().is_some(),
+        is_utc: matches!(settings.text("timezone"), Some("UTC" | "Etc/UTC" | "GMT" | "Etc/GMT")),
         extra_properties: settings.text("extra_columns") == Some("properties"),
         fold: folds,
     };

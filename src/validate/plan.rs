@@ -36,6 +36,8 @@ pub struct Given {
     pub currency: bool,
     /// Whether `postback.timezone` is set.
     pub timezone: bool,
+    /// Whether it is UTC, so that a clock in UTC is read as one.
+    pub is_utc: bool,
     /// Whether unknown columns become custom properties.
     pub extra_properties: bool,
     /// Whether rows are folded into `contents`.
@@ -173,8 +175,8 @@ fn role(index: usize, column: &Column, given: Given, findings: &mut Vec<Finding>
         let message = format!("`{name}` comes from `{function}`, which is another value in each run");
         findings.push(Finding::new("PB2012", Some(index), message));
     }
-    if *drops_zone && field.kind == Kind::Time {
-        let message = format!("`{name}` loses its zone to a cast, and its UTC clock would be read as local time");
+    if *drops_zone && field.kind == Kind::Time && !given.is_utc {
+        let message = format!("`{name}` loses its zone on the way, and its UTC clock would be read as local time");
         findings.push(Finding::new("PB2016", Some(index), message));
     }
     if let Some(text) = literal {

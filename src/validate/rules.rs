@@ -61,7 +61,7 @@ pub static RULES: &[Rule] = &[
         "return `currency`, or `SET postback.currency`"),
     rule("PB2016", "zone-dropped", REJECT, OURS,
         "an instant without its zone is hours away from when it happened",
-        "select the column as it is, without CAST or TIMESTAMP"),
+        "select the text, number or timestamp as it is, without CAST, TIMESTAMP or to_timestamp: it is read in its own zone"),
     // Rows, after the Events API notes.
     rule("PB3007", "event-source-unknown", REJECT, Citation::certain("P9 (R7)"),
         "events go to one of four kinds of destination",

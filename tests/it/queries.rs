@@ -240,3 +240,30 @@ fn folded_rows_without_an_id_are_refused_one_by_one() {
     assert_eq!(faults.len(), 1, "{faults:?}");
     assert_eq!((&faults[0]["code"], &faults[0]["rows"]), (&Value::from("PB3102"), &Value::from(90)));
 }
+
+/// What reads a local clock is let be, and so is UTC where that is the zone.
+#[test]
+fn times_that_keep_their_meaning_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    for (zone, time, expected) in [
+        ("America/Los_Angeles", "'2026-08-20 07:05:09'", 1_787_234_709),
+        ("America/Los_Angeles", "to_timestamp('20.08.2026 07:05:09', '%d.%m.%Y %H:%M:%S')", 1_787_234_709),
+        ("America/Los_Angeles", "TIMESTAMP '2026-08-20 07:05:09'", 1_787_234_709),
+        ("America/Los_Angeles", "iso8601('2026-08-20T14:05:09Z')", 1_787_234_709),
+        ("UTC", "to_timestamp(1787234709)", 1_787_234_709),
+        ("UTC", "to_timestamp(ts)", 1_787_234_709),
+    ] {
+        let sql = format!(
+            "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
+            SET postback.as_of = '2026-08-20T14:10:00Z'; SET postback.timezone = '{zone}';
+            SELECT 'Lead' AS event, {time} AS timestamp, email
+            FROM (VALUES ('a@b.example', '2026-08-20T16:05:09+02:00')) AS t (email, ts)"
+        );
+        let path = crate::server::file(folder.path(), "time.sql", sql);
+        let server = Server::answering([Answer::ok(OK)]);
+        let said = said(&mut postback(&["run", &path, "--base-url", &server.url]));
+        assert_eq!(said.code, 0, "{time}: {}", said.stderr);
+        let event: Value = serde_json::from_str(&arrived(&server)[0]).unwrap();
+        assert_eq!(event["event_time"], expected, "{zone} {time}");
+    }
+}
