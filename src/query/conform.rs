@@ -169,22 +169,14 @@ fn cast(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
             Ok(cast_with_options(array, target, &lenient)?)
         }
         (
-            DataType::List(_)
-            | DataType::LargeList(_)
-            | DataType::FixedSizeList(..)
-            | DataType::ListView(_)
-            | DataType::LargeListView(_),
-            DataType::List(item),
-        ) => {
-            let list_of = |item: &DataType| DataType::List(Arc::new(ArrowField::new("item", item.clone(), true)));
-            let (DataType::List(given)
+            DataType::List(given)
             | DataType::LargeList(given)
             | DataType::FixedSizeList(given, _)
             | DataType::ListView(given)
-            | DataType::LargeListView(given)) = array.data_type()
-            else {
-                unreachable!("matched above")
-            };
+            | DataType::LargeListView(given),
+            DataType::List(item),
+        ) => {
+            let list_of = |item: &DataType| DataType::List(Arc::new(ArrowField::new("item", item.clone(), true)));
             let lists = cast_with_options(array, &list_of(given.data_type()), &STRICT)?;
             let lists = lists.as_list::<i32>();
             let values = cast(lists.values(), item.data_type())?;

@@ -27,7 +27,7 @@ pub const TOKEN_VARIABLE: &str = "POSTBACK_ACCESS_TOKEN";
 /// Where a value came from, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// The table above.
+    /// The default in [`SETTINGS`].
     Default,
     /// `postback.toml`.
     File,
