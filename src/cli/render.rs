@@ -62,7 +62,7 @@ pub(super) fn error(error: &Error) {
 /// Shows every problem of a query.
 pub(super) fn diagnoses(diagnoses: &[Diagnosis]) {
     for diagnosis in diagnoses {
-        let level = if diagnosis.is_error { Level::ERROR } else { Level::WARNING };
+        let level = if diagnosis.is_error() { Level::ERROR } else { Level::WARNING };
         let why = [diagnosis.rule.why.to_owned()];
         note(&report(
             level,

@@ -228,7 +228,7 @@ pub(super) async fn check(
     if !world.quiet || checked.is_none() {
         render::diagnoses(&diagnoses);
     }
-    let errors = diagnoses.iter().filter(|diagnosis| diagnosis.is_error).count();
+    let errors = diagnoses.iter().filter(|diagnosis| diagnosis.is_error()).count();
     checked.ok_or_else(|| {
         let problems = if errors == 1 { "1 problem".to_owned() } else { format!("{errors} problems") };
         Error::new(ErrorKind::Contract, format!("`{}` has {problems}; nothing was read or sent", file.path.display()))

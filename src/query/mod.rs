@@ -29,7 +29,7 @@ use crate::error::{Error, ErrorKind, Location, Result};
 use crate::functions::{self, Defaults};
 use crate::settings::{Origin, Settings};
 use crate::validate::plan::{self, Given, Role};
-use crate::validate::{FoldValue, Rule};
+use crate::validate::{FoldValue, Rule, Severity, rule};
 
 mod conform;
 mod file;
@@ -100,10 +100,63 @@ pub struct Diagnosis {
     pub message: String,
     /// What to do about it.
     pub help: String,
-    /// Where, if the select list tells.
+    /// Where, if it has a place in the file.
     pub location: Option<Location>,
     /// Whether the query cannot be run.
-    pub is_error: bool,
+    pub severity: Severity,
+    /// What the problem is for the exit code.
+    pub kind: ErrorKind,
+}
+
+impl Diagnosis {
+    /// Whether the query cannot be run.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Reject
+    }
+}
+
+impl From<Error> for Diagnosis {
+    fn from(error: Error) -> Self {
+        let code = match error.kind() {
+            ErrorKind::Usage => "PB1001",
+            ErrorKind::Source => "PB1003",
+            _ => "PB1002",
+        };
+        let rule = rule(code).expect("the rules of the file are rows of RULES");
+        Self {
+            rule,
+            message: error.message().to_owned(),
+            help: error.hint_text().unwrap_or(rule.fix).to_owned(),
+            location: error.location().cloned(),
+            severity: Severity::Reject,
+            kind: error.kind(),
+        }
+    }
+}
+
+/// What there is to say about a query file before a row of it is read.
+pub struct Examination {
+    /// Every problem, in the order of their places.
+    pub diagnoses: Vec<Diagnosis>,
+    /// The query, if none of them is an error.
+    pub checked: Option<Checked>,
+}
+
+/// Plans and judges the query of `file`: all problems at once, and the checked query where there is none.
+///
+/// Nothing is read but what tells the schema of a source.
+pub async fn examine(
+    file: &QueryFile,
+    settings: &Settings,
+    parameters: &Parameters,
+    resources: &Resources,
+) -> Examination {
+    let planned = async { plan(session(settings, resources)?, file, parameters).await };
+    match planned.await.and_then(|planned| check(planned, file, settings)) {
+        Ok((diagnoses, checked)) => Examination { diagnoses, checked },
+        Err(error) => Examination { diagnoses: vec![error.into()], checked: None },
+    }
 }
 
 /// Takes the `SET postback.*` of the file into `settings`.
@@ -208,14 +261,15 @@ pub fn check(planned: Planned, file: &QueryFile, settings: &Settings) -> Result<
     let diagnoses: Vec<Diagnosis> = findings
         .into_iter()
         .map(|finding| Diagnosis {
-            is_error: finding.is_error(),
+            severity: finding.severity,
+            kind: ErrorKind::Contract,
             rule: finding.rule,
             location: file.locate(finding.column.and_then(|index| file.column_span(index)).unwrap_or(file.query_start)),
             message: finding.message,
             help: finding.help,
         })
         .collect();
-    if diagnoses.iter().any(|diagnosis| diagnosis.is_error) {
+    if diagnoses.iter().any(Diagnosis::is_error) {
         return Ok((diagnoses, None));
     }
     let has = |column: &str| roles.iter().any(|role| matches!(role, Role::Field(field) if field.column == column));

@@ -45,6 +45,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting { name: "give_up_after", flag: "give-up-after", form: Form::Duration, default: Some("30m"), meaning: "a delivery without one accepted request for this long ends, resumable" },
     Setting { name: "max_rejects", flag: "max-rejects", form: Form::Share, default: Some("5%"), meaning: "more rejected rows than this, and nothing is sent" },
     Setting { name: "min_rows", flag: "min-rows", form: Form::Count(0, u64::MAX), default: Some("0"), meaning: "fewer rows than this, and nothing is sent" },
+    Setting { name: "ledger", flag: "ledger", form: Form::Text, default: Some(".postback"), meaning: "folder of the ledger and of what runs leave behind, from the working folder" },
     Setting { name: "memory_limit", flag: "memory-limit", form: Form::Bytes, default: None, meaning: "memory of the query engine before it spills to disk; half of the machine by default" },
 ];
 

@@ -1,8 +1,9 @@
 //! Judges a query before and while it runs: the plan against the contract (`plan`), and every row before it leaves the machine.
 //!
 //! Everything that can be wrong is one [`Rule`] in [`RULES`], with a stable code, the reason it matters and what to do;
-//! a [`Violation`] is one fault of one row. Plan rules are `PB2nnn`; row rules that enforce rule *Rn* of the Events API
-//! notes are `PB30nn`; `PB31nn` are rules of postback itself. All faults of a row are recorded, not the first one only.
+//! a [`Violation`] is one fault of one row. Rules of the file are `PB1nnn`, of the plan `PB2nnn`; row rules that enforce
+//! rule *Rn* of the Events API notes are `PB30nn`; `PB31nn` are row rules of postback itself, `PB32nn` rules of a result
+//! as a whole. All faults of a row are recorded, not the first one only.
 //!
 //! What holds after a row was judged:
 //! - a value that reaches the canonical batch is valid for its field, in the form the wire wants;

@@ -66,12 +66,14 @@ pub struct Finding {
     pub message: String,
     /// What to do about it here; the rule's own fix where there is nothing better.
     pub help: String,
+    /// Whether it refuses the query: as the rule says, or less where this case is only probable.
+    pub severity: Severity,
 }
 
 impl Finding {
     fn new(code: &str, column: Option<usize>, message: String) -> Self {
         let rule = rule(code).expect("plan rules are rows of RULES");
-        Self { rule, column, message, help: rule.fix.to_owned() }
+        Self { rule, column, message, help: rule.fix.to_owned(), severity: rule.severity }
     }
 
     fn help(self, help: impl Into<String>) -> Self {
@@ -81,7 +83,7 @@ impl Finding {
     /// Whether the query cannot be used.
     #[must_use]
     pub fn is_error(&self) -> bool {
-        self.rule.severity == Severity::Reject
+        self.severity == Severity::Reject
     }
 }
 
