@@ -85,7 +85,7 @@ pub static RULES: &[Rule] = &[
     rule("PB2017", "constant-id", REJECT, OURS,
         "TikTok keeps one event per id, so one id on every row leaves one event of all",
         "return the id of the order or signal; usually a column name stands in quotes"),
-    rule("PB2018", "event-source-id-shape", REJECT, Citation::certain("P3 (R9)"),
+    rule("PB2018", "odd-event-source-id", REJECT, Citation::certain("P3 (R9)"),
         "offline event set ids are digits, and TikTok refuses a pixel code for offline events",
         "copy the id from Events Manager; check that it belongs to the event source"),
     rule("PB2019", "column-always-null", REJECT, Citation::certain("D1 (R16, R23, R30, R32, R33, R34)"),
