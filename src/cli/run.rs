@@ -43,6 +43,9 @@ pub(super) struct Arguments {
     /// Keep the sandbox's page open after the run, until Ctrl-C
     #[arg(long, requires = "sandbox")]
     keep_open: bool,
+    /// Script of faults for the sandbox: which requests go wrong, and how
+    #[arg(long, requires = "sandbox", value_name = "FILE")]
+    faults: Option<PathBuf>,
     /// Print the executed plan with its metrics, as EXPLAIN ANALYZE shows it
     #[arg(long)]
     explain: bool,
@@ -250,7 +253,8 @@ async fn target(arguments: &Arguments, settings: &Settings, world: &World) -> Re
     if arguments.sandbox {
         let now = settings.as_of();
         let clock = move || now.unwrap_or_else(super::unix_now);
-        let sandbox = Sandbox::start(Options::new(Arc::new(clock))).await?;
+        let faults = super::sandbox::script(arguments.faults.as_deref())?;
+        let sandbox = Sandbox::start(Options { faults, ..Options::new(Arc::new(clock)) }).await?;
         let base = BaseUrl::parse(&sandbox.base_url())?;
         let client = Client::new(&base, &SecretString::from(LOOPBACK_TOKEN))?;
         return Ok(Target { description: format!("sandbox {base}"), client: Some(client), sandbox: Some(sandbox) });

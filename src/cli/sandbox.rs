@@ -1,15 +1,16 @@
 //! `postback sandbox`: a local Events API, until Ctrl-C.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
 use secrecy::SecretString;
 
 use super::signals::Signals;
-use super::{World, render};
+use super::{World, output, render};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sandbox::{Options, Profile, Sandbox};
+use crate::sandbox::{Options, Profile, Sandbox, Script, faults};
 use crate::settings::TOKEN_VARIABLE;
 
 #[derive(clap::Args, Debug)]
@@ -23,6 +24,12 @@ pub(super) struct Arguments {
     /// Know only the token in `POSTBACK_ACCESS_TOKEN`, instead of any
     #[arg(long)]
     check_token: bool,
+    /// Script of faults: which requests go wrong, and how
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// Print every fault a script can order, with examples
+    #[arg(long)]
+    faults_help: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -49,6 +56,10 @@ impl From<Strictness> for Profile {
 }
 
 pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
+    if arguments.faults_help {
+        return output::write(|stdout| stdout.write_all(faults::help().as_bytes()));
+    }
+    let faults = script(arguments.faults.as_deref())?;
     let bind = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), arguments.port);
     let token = match world.variable(TOKEN_VARIABLE).filter(|token| !token.trim().is_empty()) {
         Some(token) if arguments.check_token => Some(SecretString::from(token)),
@@ -63,6 +74,7 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
         bind,
         profile: arguments.profile.into(),
         token,
+        faults,
         ..Options::new(Arc::new(super::unix_now))
     })
     .await?;
@@ -72,4 +84,13 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     sandbox.stop().await;
     render::sandbox_stopped(&snapshot);
     Ok(())
+}
+
+/// The fault script of a file; without a file, one without faults.
+pub(super) fn script(path: Option<&Path>) -> Result<Script> {
+    let Some(path) = path else { return Ok(Script::default()) };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::new(ErrorKind::Usage, "the fault script cannot be read").context("file", path.display()).source(error)
+    })?;
+    Script::parse(&text, &path.display().to_string())
 }

@@ -18,7 +18,10 @@
 //! | `GET /` | the page |
 //! | `GET /state.json` | the [`Snapshot`] |
 //! | `GET /events.ndjson` | the kept events that count, one line each, with their envelope |
-//! | `POST /reset` | forgets everything |
+//! | `POST /reset` | forgets everything that arrived |
+//! | `GET /faults` | the fault script in force, and what it has done |
+//! | `PUT /faults` | puts the script in the body in force: see [`faults`] |
+//! | `DELETE /faults` | ends all faults |
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -30,6 +33,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use self::faults::wire::{Connection, Doors};
 use crate::contract::MAX_REQUESTS_PER_SECOND;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -37,6 +41,7 @@ use crate::error::{Error, ErrorKind, Result};
 mod cases;
 mod dedup;
 mod envelope;
+pub mod faults;
 mod json;
 mod judge;
 mod kinds;
@@ -48,8 +53,9 @@ mod shape;
 mod snapshot;
 mod throttle;
 
+pub use faults::Script;
 pub use rules::Profile;
-pub use snapshot::{Amount, Duplicate, EventCount, RefusalCount, RequestLine, Snapshot, WarningCount};
+pub use snapshot::{Amount, Duplicate, EventCount, FaultCount, RefusalCount, RequestLine, Snapshot, WarningCount};
 
 /// How long open connections may take to finish when the sandbox stops.
 const STOP_TIME: Duration = Duration::from_secs(2);
@@ -72,6 +78,8 @@ pub struct Options {
     pub requests_per_second: u64,
     /// Whether all events are kept for inspection, whatever memory they take.
     pub keep_all: bool,
+    /// Which requests go wrong, and how.
+    pub faults: Script,
 }
 
 impl Options {
@@ -85,6 +93,7 @@ impl Options {
             clock,
             requests_per_second: MAX_REQUESTS_PER_SECOND,
             keep_all: false,
+            faults: Script::default(),
         }
     }
 }
@@ -116,12 +125,13 @@ impl Sandbox {
         };
         let listener = TcpListener::bind(options.bind).await.map_err(cannot_bind)?;
         let address = listener.local_addr().map_err(cannot_bind)?;
-        let shared = Arc::new(server::Shared::new(options, address));
+        let (doors, port) = Doors::new(listener, address);
+        let shared = Arc::new(server::Shared::new(options, address, port));
         let (stop, stopped) = oneshot::channel();
-        let router = server::router(shared.clone());
+        let service = server::router(shared.clone()).into_make_service_with_connect_info::<Connection>();
         let serving = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            axum::serve(listener, router).with_graceful_shutdown(stopped).await
+            axum::serve(doors, service).with_graceful_shutdown(stopped).await
         });
         Ok(Self { shared, stop, serving })
     }
@@ -143,6 +153,11 @@ impl Sandbox {
     #[must_use]
     pub fn events(&self) -> Vec<String> {
         self.shared.record().events().collect()
+    }
+
+    /// Puts another fault script in force, and numbers requests anew.
+    pub fn set_faults(&self, script: Script) {
+        self.shared.faults.set(script);
     }
 
     /// Forgets everything that arrived.

@@ -3,7 +3,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::snapshot::{Amount, Duplicate, EventCount, RefusalCount, RequestLine, Snapshot, WarningCount};
+use super::snapshot::{Amount, Duplicate, EventCount, FaultCount, RefusalCount, RequestLine, Snapshot, WarningCount};
 use crate::contract::TRACK_PATH;
 
 pub(crate) const STYLE: &str = include_str!("page.css");
@@ -37,6 +37,7 @@ pub(crate) fn render(snapshot: &Snapshot, last_event: Option<&str>) -> Markup {
                 footer {
                     a href="/events.ndjson" { "events.ndjson" }
                     a href="/state.json" { "state.json" }
+                    a href="/faults" { "faults" }
                     span { "Judged by the " b { (snapshot.profile) } " profile. Nothing here leaves this machine." }
                 }
             }
@@ -133,6 +134,11 @@ fn empty(snapshot: &Snapshot) -> Markup {
             }
             h3 { "Send a query’s events" }
             pre { code { "postback run FILE --base-url " (address) } }
+            h3 { "See it fail and recover" }
+            pre { code {
+                "curl " (address) "/faults -T - <<'END'\n"
+                "[[fault]]\non = \"every 3\"\ndoes = \"reset\"\ntaken = true\nEND"
+            } }
             h3 { "or a single event" }
             pre { code {
                 "curl " (address) (TRACK_PATH) " \\\n"
@@ -149,6 +155,7 @@ fn arrived(snapshot: &Snapshot, last_event: Option<&str>) -> Markup {
             (by_event(&snapshot.by_event))
             (findings(snapshot))
         }
+        (faults(&snapshot.faults))
         (requests(&snapshot.recent))
         (duplicates(&snapshot.duplicates))
         (last(last_event))
@@ -235,6 +242,28 @@ fn odd(warning: &WarningCount) -> Markup {
     }
 }
 
+fn faults(counts: &[FaultCount]) -> Markup {
+    html! {
+        section #faults data-live {
+            @if !counts.is_empty() {
+                h2 { "Faults" small { "on order, by the script at " code { "/faults" } } }
+                ul {
+                    @for count in counts.iter().take(ROWS) {
+                        li {
+                            span.tag.odd { (count.fault) }
+                            span.what { (count.when) }
+                            span.number {
+                                (grouped(count.requests)) small { (plural(count.requests, " request")) }
+                            }
+                        }
+                    }
+                }
+                (more(counts.len(), ROWS, "rules"))
+            }
+        }
+    }
+}
+
 fn requests(lines: &[RequestLine]) -> Markup {
     html! {
         section #requests data-live {
@@ -262,7 +291,10 @@ fn request(line: &RequestLine) -> Markup {
             td.id { code { (or_dash(&line.event_source_id)) } }
             td.number.events data-unit=(plural(line.events, " event")) { (grouped(line.events)) }
             td.number.repeats { @if line.repeats > 0 { (grouped(line.repeats)) } @else { span.faint { "–" } } }
-            td.answer { div { span class=(tag) { (line.code) } span { (line.message) } } }
+            td.answer { div {
+                @if !line.fault.is_empty() { span.tag.odd { (line.fault) } }
+                span class=(tag) { (line.code) } span { (line.message) }
+            } }
             td.number.took { (format!("{:.1}", line.milliseconds)) }
         }
     }

@@ -35,6 +35,8 @@ pub(crate) struct Acceptance<'a> {
     pub events: &'a [Event<'a>],
     /// One for each event; none for an event without an id.
     pub keys: &'a [Option<EventKey>],
+    /// Events of the request that are not taken.
+    pub left_out: u64,
     pub warnings: Warnings,
 }
 
@@ -110,23 +112,29 @@ impl Record {
                 *self.warnings.entry(finding).or_default() += count;
             }
         }
-        self.activity.add(since_start, line.events);
+        self.activity.add(since_start, line.events.saturating_sub(acceptance.left_out));
         self.totals.requests += 1;
         self.totals.arrived += line.events;
+        self.totals.refused += acceptance.left_out;
+        push_bounded(&mut self.recent, RECENT_REQUESTS, line);
+    }
+
+    /// Notes a request that a fault kept from being judged.
+    pub(crate) fn lose(&mut self, line: RequestLine) {
+        self.totals.requests += 1;
+        self.totals.refused_requests += 1;
+        self.totals.arrived += line.events;
+        self.totals.refused += line.events;
         push_bounded(&mut self.recent, RECENT_REQUESTS, line);
     }
 
     /// Notes a request that was refused.
     pub(crate) fn refuse(&mut self, line: RequestLine, refusal: &Refusal) {
-        self.totals.requests += 1;
-        self.totals.refused_requests += 1;
-        self.totals.arrived += line.events;
-        self.totals.refused += line.events;
         let same = (refusal.code, refusal.pattern.clone());
         if self.refusals.len() < DISTINCT || self.refusals.contains_key(&same) {
             *self.refusals.entry(same).or_default() += 1;
         }
-        push_bounded(&mut self.recent, RECENT_REQUESTS, line);
+        self.lose(line);
     }
 
     /// The numbers, `since_start` being now.

@@ -171,6 +171,12 @@ pub(crate) mod message {
         "Access token is null, you should set it in http header with key Access-Token.";
     pub(crate) const TOKEN_INVALID: &str = "Access token is incorrect or has been revoked.";
     pub(crate) const TOO_FREQUENT: &str = "Too many requests. Please retry in some time.";
+    pub(crate) const QPS: &str = "App reaches the QPS limit.";
+    pub(crate) const RESTRICTED: &str =
+        "Due to too many requests, requests from App are temporarily restricted.";
+    pub(crate) const PIXEL_QPS: &str = "The request QPS is limited by pixel_code's value.";
+    pub(crate) const PERMISSION: &str = "No permission to operate pixel code. You must be an admin or operator of \
+        this advertiser account.";
     pub(crate) const SOURCE: &str = "must be web, app or offline";
     pub(crate) const TEXT: &str = "not a valid string";
     pub(crate) const APP_PRICE: &str = "Invalid Price Field";

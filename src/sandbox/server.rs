@@ -1,4 +1,6 @@
 //! The HTTP side: the event endpoint in TikTok's order of checks, and the private routes for looking at what arrived.
+//!
+//! A fault of the script comes before all checks, as the network and gateways do.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use secrecy::ExposeSecret;
-use serde::Serialize;
 
 use super::envelope::Envelope;
+use super::faults::wire::{Connection, Ending, Port};
+use super::faults::{self, Faults, Given, Hit, endpoint};
 use super::json::Json;
 use super::judge::{self, Event, Refusal, Verdict, Warnings};
 use super::record::{Acceptance, Record, clip};
@@ -30,7 +33,7 @@ const MAX_BODY_BYTES: usize = 10 << 20;
 /// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_mins(1);
 const TOKEN_HEADER: &str = "access-token";
-const LOG_ID: HeaderName = HeaderName::from_static("x-tt-logid");
+pub(crate) const LOG_ID: HeaderName = HeaderName::from_static("x-tt-logid");
 /// Keys of the de-duplication table are private to the process, so any secret does.
 const KEY_SECRET: [u8; 32] = [0; 32];
 /// What the page may load: its own style and script, nothing inline, nothing from elsewhere.
@@ -45,19 +48,30 @@ pub(crate) struct Shared {
     answers: AtomicU64,
     throttle: Mutex<Throttle>,
     record: Mutex<Record>,
+    pub(crate) faults: Faults,
+    port: Port,
 }
 
-/// The body of an answer.
-#[derive(Serialize)]
-struct Answer<'a> {
-    code: i64,
-    message: &'a str,
-    request_id: &'a str,
-    data: Nothing,
+/// The events of a request that passed every check.
+struct Acceptable<'a> {
+    events: Vec<Event<'a>>,
+    /// Events that a fault has taken out.
+    left_out: u64,
+    warnings: Warnings,
 }
 
-#[derive(Serialize)]
-struct Nothing {}
+impl Acceptable<'_> {
+    /// Takes out the events at these positions, which ascend.
+    fn leave_out(&mut self, positions: &[usize]) {
+        let mut position = 0;
+        self.events.retain(|_| {
+            let is_kept = positions.binary_search(&position).is_err();
+            self.left_out += u64::from(!is_kept);
+            position += 1;
+            is_kept
+        });
+    }
+}
 
 /// Every route of the sandbox.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -69,12 +83,21 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/state.json", get(show_state))
         .route("/events.ndjson", get(show_events))
         .route("/reset", post(reset))
+        .route("/faults", get(endpoint::show).put(endpoint::set).delete(endpoint::clear))
         .fallback(async || (StatusCode::NOT_FOUND, "page not found"))
         .with_state(shared)
 }
 
-async fn track(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn track(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Response {
     let started = Instant::now();
+    let is_reused = connection.is_reused();
+    if shared.port.is_closed() {
+        return connection.end_with(Bytes::new(), Ending::Reset);
+    }
     let (parts, body) = request.into_parts();
     let body = match tokio::time::timeout(BODY_TIME, to_bytes(body, MAX_BODY_BYTES)).await {
         Ok(Ok(body)) => body,
@@ -82,8 +105,14 @@ async fn track(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         Err(_) => return (StatusCode::REQUEST_TIMEOUT, "request body too slow").into_response(),
     };
     // Judging a thousand events takes milliseconds of computing: not on a thread that moves sockets.
-    let judged = tokio::task::spawn_blocking(move || shared.answer(&parts.headers, &body, started)).await;
-    judged.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    let judge = Arc::clone(&shared);
+    let judged =
+        tokio::task::spawn_blocking(move || judge.answer(&parts.headers, &body, started, is_reused)).await;
+    match judged {
+        Ok((given, None)) => given.into_response(),
+        Ok((given, Some(hit))) => faults::perform(hit, given, &connection, &shared.port).await,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 async fn show_page(State(shared): State<Arc<Shared>>) -> Response {
@@ -108,13 +137,17 @@ async fn show_events(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn reset(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> StatusCode {
-    // Another site's page can post here from the user's browser, but cannot hide where it comes from.
-    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
-    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+    if is_from_elsewhere(&headers) {
         return StatusCode::FORBIDDEN;
     }
     shared.reset();
     StatusCode::NO_CONTENT
+}
+
+/// Whether another site's page sends this from the user's browser: it can, but cannot hide where it comes from.
+pub(crate) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    site.is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 fn asset(content_type: &'static str, text: &'static str) -> Response {
@@ -122,13 +155,15 @@ fn asset(content_type: &'static str, text: &'static str) -> Response {
 }
 
 impl Shared {
-    pub(crate) fn new(options: Options, address: SocketAddr) -> Self {
+    pub(crate) fn new(options: Options, address: SocketAddr, port: Port) -> Self {
         Self {
             address,
             started: Instant::now(),
             answers: AtomicU64::new(0),
             throttle: Mutex::new(Throttle::new(options.requests_per_second)),
             record: Mutex::new(Record::new(options.keep_all)),
+            faults: Faults::new(options.faults.clone()),
+            port,
             options,
         }
     }
@@ -141,6 +176,7 @@ impl Shared {
         Snapshot {
             base_url: self.base_url(),
             profile: self.options.profile.as_str(),
+            faults: self.faults.counts(),
             ..self.record().snapshot(self.started.elapsed())
         }
     }
@@ -153,7 +189,8 @@ impl Shared {
         *self.record() = Record::new(self.options.keep_all);
     }
 
-    fn answer(&self, headers: &HeaderMap, body: &[u8], started: Instant) -> Response {
+    /// Judges a request, notes it, and says which fault its answer meets.
+    fn answer(&self, headers: &HeaderMap, body: &[u8], started: Instant, is_reused: bool) -> (Given, Option<Hit>) {
         let now = (self.options.clock)();
         let request_id = self.request_id(now);
         let mut line = RequestLine { at: now, request_id: request_id.clone(), ..RequestLine::default() };
@@ -161,29 +198,58 @@ impl Shared {
         if let Some(envelope) = &envelope {
             describe(&mut line, envelope);
         }
-        let judged = self.admit(headers).and_then(|()| {
-            let envelope = envelope.as_ref().ok_or_else(|| Refusal::new(code::PARAMETER, "Invalid JSON body."))?;
-            if self.options.profile.refuses(2) && !is_json(headers) {
-                return Err(Refusal::new(code::PARAMETER, "Invalid value for Content-Type: must be application/json."));
-            }
-            match judge::judge(envelope, self.options.profile, now) {
-                Verdict::Accept { events, warnings } => Ok((envelope, events, warnings)),
-                Verdict::Refuse(refusal) => Err(refusal),
-            }
-        });
-        match judged {
-            Ok((envelope, events, warnings)) => {
-                message::OK.clone_into(&mut line.message);
-                self.accept(line, envelope, &events, warnings, started);
-                respond(code::OK, message::OK, &request_id)
+        let events = usize::try_from(line.events).unwrap_or(usize::MAX);
+        let given = |code, message: &str| Given {
+            code,
+            message: message.to_owned(),
+            request_id: request_id.clone(),
+            events,
+            at: now,
+        };
+        let hit = self.faults.meet(envelope.as_ref(), is_reused);
+        line.fault = hit.as_ref().map_or("", |hit| hit.fault);
+        let claimed = hit.as_ref().and_then(|hit| hit.claims(events));
+        let (code, message) = claimed.clone().unwrap_or_else(|| (code::OK, message::OK.to_owned()));
+        (line.code, line.message) = (code, message.clone());
+        if hit.as_ref().is_some_and(|hit| !hit.taken) {
+            line.milliseconds = milliseconds(started);
+            self.record().lose(line);
+            return (given(code, &message), hit);
+        }
+        match self.judge(headers, envelope.as_ref(), now) {
+            Ok((envelope, mut acceptable)) => {
+                if let Some(hit) = hit.as_ref().filter(|hit| hit.is_partial()) {
+                    acceptable.leave_out(&hit.events);
+                }
+                self.accept(line, envelope, acceptable, started);
+                (given(code, &message), hit)
             }
             Err(refusal) => {
                 line.code = refusal.code;
                 line.message.clone_from(&refusal.message);
                 line.milliseconds = milliseconds(started);
                 self.record().refuse(line, &refusal);
-                respond(refusal.code, &refusal.message, &request_id)
+                let (code, message) = claimed.unwrap_or((refusal.code, refusal.message));
+                (given(code, &message), hit)
             }
+        }
+    }
+
+    /// The verdict in TikTok's order of checks.
+    fn judge<'a, 'b>(
+        &self,
+        headers: &HeaderMap,
+        envelope: Option<&'b Envelope<'a>>,
+        now: i64,
+    ) -> Result<(&'b Envelope<'a>, Acceptable<'a>), Refusal> {
+        self.admit(headers)?;
+        let envelope = envelope.ok_or_else(|| Refusal::new(code::PARAMETER, "Invalid JSON body."))?;
+        if self.options.profile.refuses(2) && !is_json(headers) {
+            return Err(Refusal::new(code::PARAMETER, "Invalid value for Content-Type: must be application/json."));
+        }
+        match judge::judge(envelope, self.options.profile, now) {
+            Verdict::Accept { events, warnings } => Ok((envelope, Acceptable { events, left_out: 0, warnings })),
+            Verdict::Refuse(refusal) => Err(refusal),
         }
     }
 
@@ -203,14 +269,8 @@ impl Shared {
         Ok(())
     }
 
-    fn accept(
-        &self,
-        mut line: RequestLine,
-        envelope: &Envelope<'_>,
-        events: &[Event<'_>],
-        warnings: Warnings,
-        started: Instant,
-    ) {
+    fn accept(&self, mut line: RequestLine, envelope: &Envelope<'_>, acceptable: Acceptable<'_>, started: Instant) {
+        let Acceptable { events, left_out, warnings } = acceptable;
         let source = EventSource::parse(&line.event_source).expect("an accepted request has a known source");
         let id = envelope.get("event_source_id");
         let id = id.as_ref().and_then(Json::as_text).unwrap_or_default();
@@ -218,7 +278,14 @@ impl Shared {
         let key =
             |event: &Event<'_>| event.id.as_deref().map(|id| EventKey::new(&KEY_SECRET, &destination, &event.name, id));
         let keys: Vec<_> = events.iter().map(key).collect();
-        let acceptance = Acceptance { source, head: head(envelope).into(), events, keys: &keys, warnings };
+        let acceptance = Acceptance {
+            source,
+            head: head(envelope).into(),
+            events: &events,
+            keys: &keys,
+            left_out,
+            warnings,
+        };
         let (now, since_start) = (line.at, self.started.elapsed());
         line.milliseconds = milliseconds(started);
         self.record().accept(line, acceptance, now, since_start);
@@ -255,11 +322,6 @@ fn is_json(headers: &HeaderMap) -> bool {
     let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = declared.split(';').next().unwrap_or_default().trim();
     media_type.eq_ignore_ascii_case("application/json")
-}
-
-fn respond(code: i64, message: &str, request_id: &str) -> Response {
-    let answer = Answer { code, message, request_id, data: Nothing {} };
-    ([(LOG_ID, request_id)], axum::Json(answer)).into_response()
 }
 
 fn milliseconds(started: Instant) -> f64 {

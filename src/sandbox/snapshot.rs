@@ -11,7 +11,7 @@ pub struct Snapshot {
     pub profile: &'static str,
     /// Requests to the event endpoint.
     pub requests: u64,
-    /// Requests that were answered with a code other than 0.
+    /// Requests of which nothing was taken.
     pub refused_requests: u64,
     /// Events in all requests whose events could be counted.
     pub arrived: u64,
@@ -21,7 +21,7 @@ pub struct Snapshot {
     pub merged: u64,
     /// Repeats that were dropped.
     pub dropped: u64,
-    /// Events of refused requests.
+    /// Events that were not taken.
     pub refused: u64,
     /// Events taken per second, as a mean of the last five whole seconds.
     pub events_per_second: u64,
@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub refusals: Vec<RefusalCount>,
     /// What was odd about accepted events, most frequent first.
     pub warnings: Vec<WarningCount>,
+    /// What each rule of the fault script has done, in their order.
+    pub faults: Vec<FaultCount>,
     /// The last repeats, newest first.
     pub duplicates: Vec<Duplicate>,
 }
@@ -86,6 +88,8 @@ pub struct RequestLine {
     pub code: i64,
     /// `message` of the answer.
     pub message: String,
+    /// The fault it met, as scripts call it; empty without one. Code and message may then not have been sent.
+    pub fault: &'static str,
     /// `request_id` of the answer.
     pub request_id: String,
     /// How long the answer took, in milliseconds.
@@ -114,6 +118,19 @@ pub struct WarningCount {
     pub finding: &'static str,
     /// Number of findings.
     pub events: u64,
+}
+
+/// Requests that met one rule of the fault script.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct FaultCount {
+    /// Where the rule stands in the script.
+    pub line: u64,
+    /// What it does.
+    pub fault: &'static str,
+    /// When it does it, in words.
+    pub when: String,
+    /// Number of requests.
+    pub requests: u64,
 }
 
 /// A repeat of an event.
