@@ -4,7 +4,7 @@
 //! - The token goes to one origin. Redirects are not followed, no proxy is taken from the environment, and the header
 //!   that carries it is marked sensitive, so that no log prints it.
 //! - `https` with TLS 1.2 or later; plain `http` to the loopback interface only, for the sandbox.
-//! - Every wait has an end and every answer a size: see the constants below. Nothing is asked to be compressed.
+//! - Every wait has an end and every answer a size: see [`Timeouts`] and the constants below. Nothing is asked to be compressed.
 //! - A request is sent once. Retries belong to `delivery`, because the ledger has to see every attempt.
 //!
 //! A failed exchange says the one thing delivery must know: whether a byte of the request may have been written
@@ -16,7 +16,8 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
@@ -25,14 +26,6 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub mod credentials;
 
-/// Until the connection stands, TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Until the head of the answer is here, counted from the start.
-const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two pieces of the answer's body.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-/// For the whole exchange.
-const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Largest answer that is read.
 const MAX_RESPONSE_BYTES: usize = 4 << 20;
 /// Longest value of a header that is kept.
@@ -105,12 +98,37 @@ impl fmt::Display for BaseUrl {
     }
 }
 
+/// How long the parts of an exchange may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the connection stands, TLS included.
+    pub connect: Duration,
+    /// Until the head of the answer is here, counted from the start.
+    pub first_byte: Duration,
+    /// Between two pieces of the answer's body.
+    pub idle: Duration,
+    /// For the whole exchange.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(30),
+            idle: Duration::from_secs(10),
+            total: Duration::from_mins(1),
+        }
+    }
+}
+
 /// A client of one origin with one token.
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
     track: Url,
     token: HeaderValue,
+    timeouts: Timeouts,
 }
 
 impl Client {
@@ -119,6 +137,14 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Credentials`] if no header can hold the token, [`ErrorKind::Internal`] if TLS cannot be set up.
     pub fn new(base: &BaseUrl, token: &SecretString) -> Result<Self> {
+        Self::with_timeouts(base, token, Timeouts::default())
+    }
+
+    /// As [`Client::new`], waiting as long as `timeouts` say.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn with_timeouts(base: &BaseUrl, token: &SecretString, timeouts: Timeouts) -> Result<Self> {
         let mut token = HeaderValue::from_str(token.expose_secret()).map_err(|_| {
             Error::new(ErrorKind::Credentials, "the access token holds characters no HTTP header can carry")
         })?;
@@ -134,8 +160,8 @@ impl Client {
             .no_proxy()
             .https_only(!plain)
             .tls_version_min(reqwest::tls::Version::TLS_1_2)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT);
+            .connect_timeout(timeouts.connect)
+            .timeout(timeouts.total);
         if plain {
             // No certificate is ever looked at, so none is loaded, and none has to be installed.
             http = http.tls_certs_only([]);
@@ -145,7 +171,7 @@ impl Client {
                 .hint("are the system's root certificates installed?")
                 .source(error)
         })?;
-        Ok(Self { http, track: base.track(), token })
+        Ok(Self { http, track: base.track(), token, timeouts })
     }
 
     /// The URL events are posted to.
@@ -165,16 +191,17 @@ impl Client {
             .header(HeaderName::from_static("access-token"), self.token.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(body);
-        let mut response = tokio::time::timeout(FIRST_BYTE_TIMEOUT, request.send())
+        let mut response = tokio::time::timeout(self.timeouts.first_byte, request.send())
             .await
             .map_err(|_| TransportError::written(TransportKind::Timeout))?
             .map_err(TransportError::from_send)?;
         let status = response.status().as_u16();
-        let retry_after = retry_after(response.headers());
+        let date = date(response.headers(), &DATE);
+        let retry_after = retry_after(response.headers(), date);
         let log_id = response.headers().get("x-tt-logid").and_then(identifier);
         let mut body = BytesMut::new();
         loop {
-            let chunk = tokio::time::timeout(IDLE_TIMEOUT, response.chunk())
+            let chunk = tokio::time::timeout(self.timeouts.idle, response.chunk())
                 .await
                 .map_err(|_| TransportError::written(TransportKind::Timeout))?
                 .map_err(TransportError::from_body)?;
@@ -184,7 +211,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(RawResponse { status, body: body.freeze(), retry_after, log_id })
+        Ok(RawResponse { status, body: body.freeze(), retry_after, date, log_id })
     }
 }
 
@@ -195,8 +222,10 @@ pub struct RawResponse {
     pub status: u16,
     /// The body, at most 4 MiB.
     pub body: Bytes,
-    /// `Retry-After`, if it was given in seconds.
+    /// How long `Retry-After` asks to wait: its seconds, or from the answer's own `Date` to the date it gives.
     pub retry_after: Option<Duration>,
+    /// `Date`, the server's clock in Unix seconds.
+    pub date: Option<i64>,
     /// `X-Tt-Logid`, TikTok's name for the call, for its support.
     pub log_id: Option<String>,
 }
@@ -319,8 +348,17 @@ fn shown(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(200).collect()
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+/// A date is compared with the server's own clock, since this machine's may be wrong.
+fn retry_after(headers: &HeaderMap, now: Option<i64>) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok();
+    let until_date = || u64::try_from(date(headers, &RETRY_AFTER)?.saturating_sub(now?).max(0)).ok();
+    seconds.or_else(until_date).map(Duration::from_secs)
+}
+
+/// The header `name` as an HTTP date, in Unix seconds.
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
+    let text = headers.get(name)?.to_str().ok()?;
+    DateTimeParser::new().parse_timestamp(text.trim()).ok().map(jiff::Timestamp::as_second)
 }
 
 /// A header's value, if it looks like an identifier; it ends up in reports.
@@ -394,6 +432,21 @@ mod tests {
         assert_eq!(track(PRODUCTION), "https://business-api.tiktok.com/open_api/v1.3/event/track/");
         assert_eq!(track("https://a.example/b"), "https://a.example/b/open_api/v1.3/event/track/");
         assert_eq!(track("http://[::1]:9/b/"), "http://[::1]:9/b/open_api/v1.3/event/track/");
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_against_the_servers_own_clock() {
+        let asked = |retry_after: &'static str, date_header: Option<&'static str>| {
+            let mut headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(retry_after))]);
+            headers.extend(date_header.map(|date| (DATE, HeaderValue::from_static(date))));
+            super::retry_after(&headers, date(&headers, &DATE)).map(|asked| asked.as_secs())
+        };
+        let now = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(asked(" 120 ", now), Some(120));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:51:00 GMT", now), Some(83));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(0), "a date that is over");
+        assert_eq!(asked("Sun, 06 Nov 1994 08:51:00 GMT", None), None, "no clock to compare it with");
+        assert_eq!((asked("-1", now), asked("soon", now), asked("", now)), (None, None, None));
     }
 
     #[test]

@@ -166,6 +166,7 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     let progress = Arc::new(Progress::default());
     let (activity, doing) = watch::channel(Activity::default());
     job.delivery.activity = Some(activity);
+    job.delivery.clock = Some(super::unix_now);
     let account = {
         let _display = Display::of(&progress, doing, world.quiet);
         let start = Instant::now();

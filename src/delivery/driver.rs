@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -16,12 +17,17 @@ use crate::ledger::{Store, Ticket};
 
 /// Settled batches that may wait for the receiver before no further batch is taken.
 const MAX_OUTBOX: usize = 64;
+/// Seconds that the server's clock and this machine's may differ without a word.
+const TOLERATED_SKEW: u64 = 5 * 60;
 
 pub(super) struct Driver<T> {
     transport: Arc<T>,
     store: Arc<dyn Store>,
     protocol: Protocol,
     start: Instant,
+    speed: u32,
+    clock: Option<fn() -> i64>,
+    clock_skew: Option<i64>,
     random: Random,
     activity: Option<watch::Sender<Activity>>,
     /// Batches that entered and did not leave, by number.
@@ -29,8 +35,7 @@ pub(super) struct Driver<T> {
     tickets: HashMap<u64, Ticket>,
     destinations: HashMap<Destination, u32>,
     entered: u64,
-    /// Each gives its answer and the bytes of the body that may have left.
-    requests: JoinSet<(Answer, u64)>,
+    requests: JoinSet<Exchange>,
     /// The protocol's number of each request task.
     request_ids: HashMap<Id, u64>,
     records: JoinSet<Entry>,
@@ -42,6 +47,15 @@ pub(super) struct Driver<T> {
     unwritten: u64,
     codes: BTreeMap<i64, u64>,
     failure: Option<Error>,
+}
+
+/// A request that ended.
+struct Exchange {
+    answer: Answer,
+    /// Bytes of the body that may have left.
+    bytes: u64,
+    /// Seconds by which the server's clock is ahead.
+    skew: Option<i64>,
 }
 
 /// A finished entry of the ledger.
@@ -59,7 +73,7 @@ enum Written {
 /// What woke the driver.
 enum Event {
     Batch(Option<Batch>),
-    Request(Result<(Id, (Answer, u64)), JoinError>),
+    Request(Result<(Id, Exchange), JoinError>),
     Record(Result<(Id, Entry), JoinError>),
     Delivered,
     ReceiverGone,
@@ -74,6 +88,9 @@ impl<T: Transport> Driver<T> {
             store,
             protocol: Protocol::new(&options),
             start: Instant::now(),
+            speed: options.speed.max(1),
+            clock: options.clock,
+            clock_skew: None,
             random: Random(options.seed),
             activity: options.activity,
             batches: HashMap::new(),
@@ -144,7 +161,7 @@ impl<T: Transport> Driver<T> {
         may_stop: bool,
     ) -> Event {
         let wants_batch = self.protocol.wants_batch() && self.outbox.len() < MAX_OUTBOX;
-        let wake_at = self.protocol.wake_at().map(|wake_at| self.start + wake_at);
+        let wake_at = self.protocol.wake_at().map(|wake_at| self.instant(wake_at));
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop), if may_stop => Event::Drain,
@@ -177,7 +194,7 @@ impl<T: Transport> Driver<T> {
 
     fn step(&mut self, input: Input) {
         let mut commands = Vec::new();
-        self.protocol.step(self.start.elapsed(), self.random.next(), input, &mut commands);
+        self.protocol.step(self.now(), self.random.next(), input, &mut commands);
         for command in commands {
             match command {
                 Command::Prepare { batch } => self.prepare(batch),
@@ -203,11 +220,12 @@ impl<T: Transport> Driver<T> {
         let count = events.len();
         let body = ticket.record(events);
         let bytes = body.len() as u64;
-        let transport = Arc::clone(&self.transport);
+        let (transport, clock) = (Arc::clone(&self.transport), self.clock);
         let task = self.requests.spawn(async move {
             let sent = transport.send(body).await;
             let is_unwritten = sent.as_ref().is_err_and(|error| error.before_first_byte);
-            (classify(&sent, count), if is_unwritten { 0 } else { bytes })
+            let skew = sent.as_ref().ok().and_then(|response| Some(response.date?.saturating_sub(clock?())));
+            Exchange { answer: classify(&sent, count), bytes: if is_unwritten { 0 } else { bytes }, skew }
         });
         self.request_ids.insert(task.id(), request);
     }
@@ -228,9 +246,10 @@ impl<T: Transport> Driver<T> {
         self.record_ids.insert(task.id(), Written::Outcomes(settled));
     }
 
-    fn request_ended(&mut self, ended: Result<(Id, (Answer, u64)), JoinError>) {
+    fn request_ended(&mut self, ended: Result<(Id, Exchange), JoinError>) {
         let (id, answer) = match ended {
-            Ok((id, (answer, bytes))) => {
+            Ok((id, Exchange { answer, bytes, skew })) => {
+                self.compare_clocks(skew);
                 self.bytes_sent += bytes;
                 self.unwritten += u64::from(bytes == 0);
                 (id, answer)
@@ -279,6 +298,31 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// The protocol's time.
+    fn now(&self) -> Duration {
+        self.start.elapsed() * self.speed
+    }
+
+    /// When it is `time` for the protocol.
+    fn instant(&self, time: Duration) -> Instant {
+        self.start + time / self.speed
+    }
+
+    /// Keeps the greatest difference, and speaks up the first time that it is great.
+    fn compare_clocks(&mut self, skew: Option<i64>) {
+        let Some(skew) = skew else { return };
+        let before = self.clock_skew.map_or(0, i64::unsigned_abs);
+        if self.clock_skew.is_none() || skew.unsigned_abs() > before {
+            self.clock_skew = Some(skew);
+        }
+        if before <= TOLERATED_SKEW && skew.unsigned_abs() > TOLERATED_SKEW {
+            let (minutes, side) = (skew.unsigned_abs() / 60, if skew > 0 { "behind" } else { "ahead of" });
+            tracing::warn!(
+                "this machine's clock is {minutes} minutes {side} the API's: set it, as event times are judged by it"
+            );
+        }
+    }
+
     /// Keeps the first failure.
     fn fail(&mut self, error: Error) {
         self.failure.get_or_insert(error);
@@ -293,8 +337,8 @@ impl<T: Transport> Driver<T> {
             Activity::Sending { in_flight }
         } else {
             self.protocol
-                .waiting(self.start.elapsed())
-                .map_or(Activity::Idle, |(until, because)| Activity::Waiting { until: self.start + until, because })
+                .waiting(self.now())
+                .map_or(Activity::Idle, |(until, because)| Activity::Waiting { until: self.instant(until), because })
         };
         activity.send_if_modified(|before| std::mem::replace(before, now) != now);
     }
@@ -315,6 +359,7 @@ impl<T: Transport> Driver<T> {
             bytes_sent: self.bytes_sent,
             throttled: counts.throttled,
             codes: self.codes,
+            clock_skew: self.clock_skew,
             stop,
         })
     }

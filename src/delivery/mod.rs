@@ -76,6 +76,10 @@ pub struct Options {
     pub second_opinion: Duration,
     /// Seed of the random waits.
     pub seed: u64,
+    /// How many times faster than the clock the protocol's time passes: 1, but in tests of long waits.
+    pub speed: u32,
+    /// The time in Unix seconds, for comparing it with the server's.
+    pub clock: Option<fn() -> i64>,
     /// Where to tell what the driver is doing.
     pub activity: Option<watch::Sender<Activity>>,
 }
@@ -90,6 +94,8 @@ impl Default for Options {
             connect_attempts: 3,
             second_opinion: Duration::from_secs(5),
             seed: 0,
+            speed: 1,
+            clock: None,
             activity: None,
         }
     }
@@ -144,6 +150,8 @@ pub struct Report {
     pub throttled: Duration,
     /// How often each code other than 0 was answered, in the order of the codes.
     pub codes: BTreeMap<i64, u64>,
+    /// Seconds by which the server's clock is ahead of this machine's, where that was furthest from none.
+    pub clock_skew: Option<i64>,
     /// Why the delivery ended before everything was delivered, if it did.
     pub stop: Option<StopReason>,
 }

@@ -42,7 +42,13 @@ fn batch(number: u64, events: u64) -> Batch {
 
 #[expect(clippy::unnecessary_wraps, reason = "it is what a transport gives")]
 fn raw(status: u16, body: &str) -> Result<RawResponse, TransportError> {
-    Ok(RawResponse { status, body: Bytes::copy_from_slice(body.as_bytes()), retry_after: None, log_id: None })
+    Ok(RawResponse {
+        status,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        retry_after: None,
+        date: None,
+        log_id: None,
+    })
 }
 
 type Answer = Box<dyn Fn(&str) -> Result<RawResponse, TransportError> + Send + Sync>;
