@@ -172,8 +172,7 @@ pub(crate) mod message {
     pub(crate) const TOKEN_INVALID: &str = "Access token is incorrect or has been revoked.";
     pub(crate) const TOO_FREQUENT: &str = "Too many requests. Please retry in some time.";
     pub(crate) const QPS: &str = "App reaches the QPS limit.";
-    pub(crate) const RESTRICTED: &str =
-        "Due to too many requests, requests from App are temporarily restricted.";
+    pub(crate) const RESTRICTED: &str = "Due to too many requests, requests from App are temporarily restricted.";
     pub(crate) const PIXEL_QPS: &str = "The request QPS is limited by pixel_code's value.";
     pub(crate) const PERMISSION: &str = "No permission to operate pixel code. You must be an admin or operator of \
         this advertiser account.";

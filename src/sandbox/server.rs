@@ -106,8 +106,7 @@ async fn track(
     };
     // Judging a thousand events takes milliseconds of computing: not on a thread that moves sockets.
     let judge = Arc::clone(&shared);
-    let judged =
-        tokio::task::spawn_blocking(move || judge.answer(&parts.headers, &body, started, is_reused)).await;
+    let judged = tokio::task::spawn_blocking(move || judge.answer(&parts.headers, &body, started, is_reused)).await;
     match judged {
         Ok((given, None)) => given.into_response(),
         Ok((given, Some(hit))) => faults::perform(hit, given, &connection, &shared.port).await,
@@ -278,14 +277,8 @@ impl Shared {
         let key =
             |event: &Event<'_>| event.id.as_deref().map(|id| EventKey::new(&KEY_SECRET, &destination, &event.name, id));
         let keys: Vec<_> = events.iter().map(key).collect();
-        let acceptance = Acceptance {
-            source,
-            head: head(envelope).into(),
-            events: &events,
-            keys: &keys,
-            left_out,
-            warnings,
-        };
+        let acceptance =
+            Acceptance { source, head: head(envelope).into(), events: &events, keys: &keys, left_out, warnings };
         let (now, since_start) = (line.at, self.started.elapsed());
         line.milliseconds = milliseconds(started);
         self.record().accept(line, acceptance, now, since_start);

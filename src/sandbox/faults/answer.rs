@@ -159,6 +159,7 @@ pub(crate) async fn perform(hit: Hit, given: Given, connection: &Connection, por
             let body = given.json();
             connection.end_with(raw(body.len() / 2, &body), Ending::Close)
         }
+        Effect::LongHead => connection.end_with(long_head(&given.json()), Ending::Close),
         Effect::Slow(delay) => {
             tokio::time::sleep(delay).await;
             given.into_response()
@@ -171,9 +172,7 @@ pub(crate) async fn perform(hit: Hit, given: Given, connection: &Connection, por
             response.headers_mut().extend(date.map(|date| (header::DATE, date)));
             response
         }
-        Effect::Page { status, retry } => {
-            with_retry(given.reply(status, "text/html", page(status)), retry, given.at)
-        }
+        Effect::Page { status, retry } => with_retry(given.reply(status, "text/html", page(status)), retry, given.at),
         Effect::Redirect { status, to } => {
             let to = to.and_then(|to| HeaderValue::from_str(&to).ok());
             let location = to.unwrap_or(HeaderValue::from_static(crate::contract::TRACK_PATH));
@@ -253,6 +252,12 @@ fn page(status: u16) -> String {
 /// An answer of HTTP 200 whose head promises `length` bytes.
 fn raw(length: usize, body: &str) -> Bytes {
     format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").into()
+}
+
+/// A whole answer behind more headers than any client should read.
+fn long_head(body: &str) -> Bytes {
+    let headers: String = (0..20_000).map(|number| format!("x-header-{number}: {number}\r\n")).collect();
+    format!("HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ const NAME: &str = "script";
 
 /// `GET`: the script in force, what it has done in comments.
 pub(crate) async fn show(State(shared): State<Arc<Shared>>) -> Response {
-    ([(header::CONTENT_TYPE, "application/toml")], shared.faults.text()).into_response()
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], shared.faults.text()).into_response()
 }
 
 /// `PUT`: this script from now on.

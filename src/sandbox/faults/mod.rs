@@ -57,6 +57,7 @@ pub(crate) enum Effect {
     Close,
     Half,
     ShortLength,
+    LongHead,
     Slow(Duration),
     Trickle(Duration),
     Never,

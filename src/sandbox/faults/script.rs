@@ -39,7 +39,8 @@ impl Script {
             match (name.get_ref().as_ref(), value.get_ref()) {
                 ("seed", value_of_seed) => {
                     let seed = whole(value_of_seed).and_then(|seed| u64::try_from(seed).ok());
-                    script.seed = seed.ok_or_else(|| source.wrong(value.span(), "`seed` takes a whole number from 0"))?;
+                    script.seed =
+                        seed.ok_or_else(|| source.wrong(value.span(), "`seed` takes a whole number from 0"))?;
                 }
                 ("fault", DeValue::Array(rules)) => {
                     for rule in rules.iter() {
@@ -79,24 +80,24 @@ impl Source<'_> {
         entries.sort_by_key(|(name, _)| name.span().start);
         for (name, value) in entries {
             let form = self.form(fault, name)?;
-            let read = read(form, value.get_ref()).ok_or_else(|| {
-                self.wrong(value.span(), format!("`{}` takes {}", name.get_ref(), form.expected()))
-            })?;
+            let read = read(form, value.get_ref())
+                .ok_or_else(|| self.wrong(value.span(), format!("`{}` takes {}", name.get_ref(), form.expected())))?;
             values.0.push((name.get_ref(), read));
         }
         if ["poison", "partial"].contains(&fault.name) && !values.has("event_id") && !values.has("contains") {
             let message = format!("`{}` does not say which events", fault.name);
             return Err(self.wrong(span, message).hint("add `event_id` or `contains`"));
         }
-        let events = match (values.text("event_id"), values.text("contains")) {
-            (Some(_), Some(_)) => {
-                return Err(self.wrong(span, "a rule takes `event_id` or `contains`, not both"));
-            }
-            (Some(id), None) => Some(Pattern::EventId(glob::Pattern::new(id).map_err(|error| {
-                self.wrong(span.clone(), "`event_id` is no pattern of `*` and `?`").source(error)
-            })?)),
-            (None, part) => part.map(|part| Pattern::Contains(part.to_owned())),
-        };
+        let events =
+            match (values.text("event_id"), values.text("contains")) {
+                (Some(_), Some(_)) => {
+                    return Err(self.wrong(span, "a rule takes `event_id` or `contains`, not both"));
+                }
+                (Some(id), None) => Some(Pattern::EventId(glob::Pattern::new(id).map_err(|error| {
+                    self.wrong(span.clone(), "`event_id` is no pattern of `*` and `?`").source(error)
+                })?)),
+                (None, part) => part.map(|part| Pattern::Contains(part.to_owned())),
+            };
         let when = When {
             on: values.requests(),
             times: values.count("times"),
@@ -232,6 +233,7 @@ fn effect(fault: &str, values: &Values<'_>) -> Effect {
         "close" => Effect::Close,
         "half" => Effect::Half,
         "short-length" => Effect::ShortLength,
+        "long-head" => Effect::LongHead,
         "slow" => Effect::Slow(values.duration()),
         "trickle" => Effect::Trickle(values.duration()),
         "never" => Effect::Never,
@@ -328,7 +330,7 @@ mod tests {
     fn every_complaint_has_a_place_and_a_way_out() {
         let told = |text: &str| {
             let (line, column, message, hint) = wrong(text);
-            format!("{line}:{column} {message} | {hint}")
+            format!("{line}:{column} {message} | {hint}").trim_end_matches([' ', '|']).to_owned()
         };
         insta::assert_snapshot!([
             told("[[fault]]\ndoes = \"rest\"\n"),
@@ -345,7 +347,21 @@ mod tests {
             told("[[fault]]\ndoes = reset\n"),
             told("[[fault]]\ndoes = 7\n"),
         ]
-        .join("\n"), @"");
+        .join("\n"), @r#"
+        2:8 `rest` is no fault | did you mean `reset`?
+        1:1 the rule does not say what it `does` | one of: refuse, reset, close, half, short-length, long-head, slow, trickle, never, skew, status, redirect, throttle, code, poison, partial, garbled
+        3:1 `millisecond` is no key of `slow` | did you mean `milliseconds`?
+        3:16 `milliseconds` takes a whole number 1..600000
+        3:1 `taken` is no key of `slow` | it takes: on, times, chance, reused, event_id, contains, milliseconds
+        3:6 `on` takes a number, "3..5", "3.." or "every 10"
+        1:1 `poison` does not say which events | add `event_id` or `contains`
+        3:9 `shape` takes "empty", "text", "html", "array", "truncated", "trailing", "string-code", "float-code", "null-code", "no-code", "two-codes", "deep", "huge", "wrong-type", "plain"
+        1:2 a rule stands under `[[fault]]`, in two pairs of brackets
+        1:3 `faults` is no part of a script | did you mean `fault`?
+        1:8 `seed` takes a whole number from 0
+        2:8 string values must be quoted, expected literal string
+        2:8 `does` takes the name of a fault, in quotes
+        "#);
     }
 
     #[test]

@@ -152,8 +152,7 @@ mod tests {
 
     #[test]
     fn numbers_spans_and_steps_select_requests() {
-        for (text, expected) in
-            [("3", vec![3]), ("3..5", vec![3, 4, 5]), ("9..", vec![9, 10]), ("every 4", vec![4, 8])]
+        for (text, expected) in [("3", vec![3]), ("3..5", vec![3, 4, 5]), ("9..", vec![9, 10]), ("every 4", vec![4, 8])]
         {
             let on = On::parse(text).expect(text);
             assert_eq!(numbers(&When { on, ..When::default() }, 0), expected, "{text}");

@@ -123,6 +123,13 @@ pub(super) static FAULTS: &[Fault] = &[
         example: "on = 2",
     },
     Fault {
+        name: "long-head",
+        keys: &[],
+        takes: Takes::Chosen(true),
+        meaning: "answers behind a head of 20,000 headers",
+        example: "on = 2",
+    },
+    Fault {
         name: "slow",
         keys: &["milliseconds"],
         takes: Takes::Yes,
@@ -275,12 +282,7 @@ pub(super) static KEYS: &[Key] = &[
         default: "\"right\"",
         meaning: "which event the answer names: the one at fault, another one, or none",
     },
-    Key {
-        name: "field",
-        form: Form::Text,
-        default: "\"properties.value\"",
-        meaning: "the field the answer names",
-    },
+    Key { name: "field", form: Form::Text, default: "\"properties.value\"", meaning: "the field the answer names" },
     Key { name: "shape", form: Form::OneOf(Shape::NAMES), default: "\"text\"", meaning: "what the body looks like" },
 ];
 
