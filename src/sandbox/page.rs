@@ -408,6 +408,15 @@ mod tests {
     }
 
     #[test]
+    fn faults_on_order_are_shown_with_their_conditions() {
+        let fault = FaultCount { line: 1, fault: "reset", when: "on request 3".to_owned(), requests: 1 };
+        let line = RequestLine { fault: "reset", ..RequestLine::default() };
+        let snapshot = Snapshot { requests: 1, recent: vec![line], faults: vec![fault], ..Snapshot::default() };
+        let page = render(&snapshot, None).into_string();
+        assert!(page.contains("on request 3") && page.contains(r#"<span class="tag odd">reset</span>"#), "{page}");
+    }
+
+    #[test]
     fn an_empty_sandbox_says_how_to_send() {
         let snapshot = Snapshot { base_url: "http://127.0.0.1:7".to_owned(), ..Snapshot::default() };
         let page = render(&snapshot, None).into_string();

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use postback::contract::schema;
 use postback::error::EXIT_CODES;
+use postback::sandbox::faults;
 use postback::settings::SETTINGS;
 
 use crate::server::{postback, root, said};
@@ -61,6 +62,7 @@ fn readme_is_fresh() {
     let parts = [
         ("sample: account", sample()),
         ("generated: columns", schema::readme_tables()),
+        ("generated: faults", faults::markdown()),
         ("generated: settings", settings()),
         ("generated: exit-codes", exit_codes()),
     ];

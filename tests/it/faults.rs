@@ -274,6 +274,11 @@ const CASES: &[Case] = &[
         cause: None,
         requests: 4,
     },
+    survived(
+        "40050 about events in doubt",
+        "does = 'reset'\non = 1\ntaken = true\n[[fault]]\ndoes = 'code'\ncode = 40050\non = 2\ntaken = true",
+        5,
+    ),
     // Single events at fault: 2⌈log2 8⌉ = 6 requests more without a hint, 3 with a right one.
     rejected("poison that is named", "does = 'poison'\nevent_id = '1-5'", 7),
     rejected("poison without a path", "does = 'poison'\nevent_id = '1-5'\nnames = 'nothing'", 11),

@@ -17,8 +17,8 @@
 //!
 //! Invariants:
 //! - The same script, seed and order of requests give the same faults.
-//! - `taken` says whether the events of the request count. A fault that tells the sender that nothing was accepted
-//!   cannot take them: such a server would lie, and no sender can be right against it.
+//! - `taken` says whether the events of the request count. An answer that says that nothing was accepted cannot take
+//!   them: such a server would lie, and no sender can be right against it.
 //! - Faults below HTTP are made by the connection itself; see [`wire`].
 
 use std::fmt::Write;

@@ -11,7 +11,7 @@ use super::answer::Shape;
 use super::select::{On, Pattern, When};
 use super::table::{FAULTS, Fault, Form, KEYS, SELECTORS, Takes, key};
 use super::{Effect, Names, RetryAfter, Rule};
-use crate::contract::responses;
+use crate::contract::responses::{self, Action};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::sandbox::rules::{code, message};
 use crate::settings::nearest;
@@ -43,7 +43,7 @@ impl Script {
                         seed.ok_or_else(|| source.wrong(value.span(), "`seed` takes a whole number from 0"))?;
                 }
                 ("fault", DeValue::Array(rules)) => {
-                    for rule in rules.iter() {
+                    for rule in rules {
                         let DeValue::Table(table) = rule.get_ref() else {
                             return Err(source.wrong(rule.span(), "a rule is a table under `[[fault]]`"));
                         };
@@ -110,7 +110,12 @@ impl Source<'_> {
             Takes::No => false,
             Takes::Chosen(default) => values.switch("taken").unwrap_or(default),
         };
-        Ok(Rule { line: self.line(span.start), fault: fault.name, when, effect: effect(fault.name, &values), taken })
+        let effect = effect(fault.name, &values);
+        if matches!(fault.takes, Takes::Chosen(_)) && taken && says_nothing_was_taken(&effect) {
+            let wrong = self.wrong(span, "this answer says that nothing was taken, so `taken` cannot be true");
+            return Err(wrong.hint("a server that lies would make every sender wrong"));
+        }
+        Ok(Rule { line: self.line(span.start), fault: fault.name, when, effect, taken })
     }
 
     fn fault(&self, table: &DeTable<'_>, span: &Range<usize>) -> Result<&'static Fault> {
@@ -269,6 +274,17 @@ fn effect(fault: &str, values: &Values<'_>) -> Effect {
     }
 }
 
+/// Whether a sender may rely on it that no event of the request counts.
+fn says_nothing_was_taken(effect: &Effect) -> bool {
+    match effect {
+        Effect::Page { status, .. } => (300..500).contains(status),
+        Effect::Code { code, .. } => {
+            !matches!(responses::action(*code), Action::Retry | Action::RetryLate | Action::Duplicate)
+        }
+        _ => false,
+    }
+}
+
 /// What the API says with a code: its own words where they are known.
 fn meaning(of: i64) -> String {
     match of {
@@ -343,6 +359,7 @@ mod tests {
             told("[[fault]]\ndoes = \"garbled\"\nshape = \"square\"\n"),
             told("[fault]\ndoes = \"reset\"\n"),
             told("[[faults]]\ndoes = \"reset\"\n"),
+            told("[[fault]]\ndoes = \"code\"\ncode = 40105\ntaken = true\n"),
             told("seed = -1\n"),
             told("[[fault]]\ndoes = reset\n"),
             told("[[fault]]\ndoes = 7\n"),
@@ -358,6 +375,7 @@ mod tests {
         3:9 `shape` takes "empty", "text", "html", "array", "truncated", "trailing", "string-code", "float-code", "null-code", "no-code", "two-codes", "deep", "huge", "wrong-type", "plain"
         1:2 a rule stands under `[[fault]]`, in two pairs of brackets
         1:3 `faults` is no part of a script | did you mean `fault`?
+        1:1 this answer says that nothing was taken, so `taken` cannot be true | a server that lies would make every sender wrong
         1:8 `seed` takes a whole number from 0
         2:8 string values must be quoted, expected literal string
         2:8 `does` takes the name of a fault, in quotes

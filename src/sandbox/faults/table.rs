@@ -213,7 +213,7 @@ pub(super) static KEYS: &[Key] = &[
     Key { name: "on", form: Form::Requests, default: "all", meaning: "which requests, counted from 1" },
     Key {
         name: "times",
-        form: Form::Count(1, i64::MAX),
+        form: Form::Count(1, 1_000_000_000),
         default: "no end",
         meaning: "most requests that meet the fault",
     },
