@@ -317,7 +317,8 @@ pub fn help() -> String {
     for fault in FAULTS {
         write!(
             text,
-            "\n  {}\n  takes the events: {}\n\n    [[fault]]\n    does = \"{}\"\n",
+            "\n  {}: {}\n  takes the events: {}\n\n    [[fault]]\n    does = \"{}\"\n",
+            fault.name,
             fault.meaning,
             fault.takes.as_str(),
             fault.name
