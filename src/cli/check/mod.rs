@@ -1,8 +1,8 @@
 //! `postback check`: every problem of query files at once, before a row is read. What it finds is data, on stdout.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -217,25 +217,24 @@ impl Report {
 
     fn human(&self, quiet: bool) -> String {
         let mut text = String::new();
+        // Writing to a String cannot fail.
         for file in &self.files {
             if let Some(summary) = file.summary.as_ref().filter(|_| file.diagnoses.is_empty() && !quiet) {
-                text += &format!("{}: {summary}\n", file.path);
+                let _ = writeln!(text, "{}: {summary}", file.path);
             }
             for diagnosis in file.diagnoses.iter().filter(|diagnosis| !quiet || diagnosis.is_error()) {
-                text += &render::diagnosis(diagnosis);
-                text += "\n\n";
+                let _ = writeln!(text, "{}\n", render::diagnosis(diagnosis, &file.path));
             }
         }
         if quiet && text.is_empty() {
             return text;
         }
-        text += &self.totals();
-        text.push('\n');
+        let _ = writeln!(text, "{}", self.totals());
         let codes: BTreeMap<&str, &str> =
             self.diagnoses().map(|(_, diagnosis)| (diagnosis.rule.code, diagnosis.rule.slug)).collect();
         if !codes.is_empty() && !quiet {
             let codes: Vec<String> = codes.into_iter().map(|(code, slug)| format!("{code} {slug}")).collect();
-            text += &format!("postback explain CODE says more: {}\n", codes.join(", "));
+            let _ = writeln!(text, "postback explain CODE says more: {}", codes.join(", "));
         }
         text
     }
