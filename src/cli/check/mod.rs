@@ -12,8 +12,8 @@ use datafusion::logical_expr::LogicalPlan;
 use super::flags::SettingFlags;
 use super::{World, output, render};
 use crate::error::{Error, ErrorKind, Result};
-use crate::query::{self, Checked, Diagnosis, Parameters, QueryFile};
-use crate::validate::{Severity, rule};
+use crate::query::{self, Checked, Diagnosis, Examination, Parameters, QueryFile};
+use crate::validate::Severity;
 
 mod files;
 mod github;
@@ -152,24 +152,15 @@ async fn examine(query: Query, flags: &SettingFlags, assignments: &Assignments<'
     let path = query.path.display().to_string();
     let file = match query.file {
         Ok(file) => file,
-        Err(error) => return Ok(Examined { path, diagnoses: vec![unread(error)], summary: None }),
+        Err(error) => {
+            return Ok(Examined { path, diagnoses: Examination::unread(error).diagnoses, summary: None });
+        }
     };
-    if let Err(error) = query::apply_settings(&file, &mut settings) {
-        return Ok(Examined { path, diagnoses: vec![error.into()], summary: None });
-    }
+    // What cannot be set is among the diagnoses.
+    let _ = query::apply_settings(&file, &mut settings);
     let examination = query::examine(&file, &settings, &parameters, &world.resources(&settings)?).await;
     let summary = examination.checked.as_ref().map(|checked| summary(checked, file.folder()));
     Ok(Examined { path, diagnoses: examination.diagnoses, summary })
-}
-
-/// A file that cannot be read has no SQL; what it has wrong is no setting.
-fn unread(error: Error) -> Diagnosis {
-    let is_of_file = error.kind() == ErrorKind::Usage;
-    let diagnosis = Diagnosis::from(error);
-    if is_of_file {
-        return Diagnosis { rule: rule("PB1002").expect("is a row of RULES"), ..diagnosis };
-    }
-    diagnosis
 }
 
 /// `9 columns from orders.parquet, customers.csv`.
