@@ -25,7 +25,7 @@ const fn example(code: &'static str, bad: &'static str, good: &'static str) -> E
 #[rustfmt::skip]
 pub static EXAMPLES: &[Example] = &[
     example("PB2001", "c.email AS emial", "c.email AS email"),
-    example("PB2002", "c.email AS email, c.work_email AS emails", "make_array(c.email, c.work_email) AS emails"),
+    example("PB2002", "c.email AS email, c.work_email AS emails", "make_array(c.email, c.work_email) AS email"),
     example("PB2005", "c.is_paid AS value, 'USD' AS currency", "c.total AS value, 'USD' AS currency"),
     example("PB2006", "c.email AS email, c.ip AS ip", "c.email AS email, c.ip AS _ip"),
     example("PB2007", "'c.email' AS email", "c.email AS email"),
