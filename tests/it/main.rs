@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it is")]
 
 mod bad_input;
+mod check_command;
 mod cli;
 mod delivery;
 mod documents;
 mod edges;
+mod explain_command;
 mod faults;
 mod functions;
 mod payloads;
