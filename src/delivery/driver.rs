@@ -55,7 +55,7 @@ enum Entry {
 /// A ledger entry under way.
 enum Written {
     Intent(u64),
-    Outcomes(Settled),
+    Outcomes(Box<Settled>),
 }
 
 /// What woke the driver.
@@ -232,7 +232,7 @@ impl<T: Transport> Driver<T> {
         let task = self.records.spawn_blocking(move || {
             Entry::Settled(if sent { store.settle(ticket, &outcomes) } else { store.cancel(ticket) })
         });
-        self.record_ids.insert(task.id(), Written::Outcomes(settled));
+        self.record_ids.insert(task.id(), Written::Outcomes(Box::new(settled)));
     }
 
     fn request_ended(&mut self, ended: Result<(Id, (Answer, u64)), JoinError>) {
@@ -280,10 +280,10 @@ impl<T: Transport> Driver<T> {
                 self.fail(failed_entry(failed));
                 self.step(Input::Unrecorded { batch });
             }
-            (Some(Written::Outcomes(settled)), Ok(Entry::Settled(Ok(())))) => self.outbox.push_back(settled),
+            (Some(Written::Outcomes(settled)), Ok(Entry::Settled(Ok(())))) => self.outbox.push_back(*settled),
             (Some(Written::Outcomes(settled)), failed) => {
                 self.fail(failed_entry(failed));
-                self.outbox.push_back(settled);
+                self.outbox.push_back(*settled);
                 self.step(Input::Unsettled);
             }
             (None, _) => {}

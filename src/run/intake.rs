@@ -113,14 +113,14 @@ impl Intake {
         for (_, event) in &events {
             self.fingerprint = self.fingerprint.wrapping_add(fingerprint(event));
         }
-        let mut faulty = faulty(&mut staged, self.folds);
+        let mut found = faulty(&mut staged, self.folds);
         events.retain(|(destination, event)| match self.repeats.admit(event, self.store.as_ref(), tally) {
             Admission::GoesOn => true,
             Admission::Dropped => false,
             Admission::Refused(faults) => {
                 let destination = &staged.events.destinations[*destination as usize];
                 let identity = Identity::of_encoded(destination, event.key, &staged.events.json[event.span.clone()]);
-                faulty.extend(faults.into_iter().map(|fault| FaultyEvent {
+                found.extend(faults.into_iter().map(|fault| FaultyEvent {
                     row: position(fault.row, self.folds),
                     events: 1,
                     identity: identity.clone(),
@@ -130,8 +130,8 @@ impl Intake {
             }
         });
         self.progress.judged(staged.rows);
-        if let Some(recorder) = self.recorder.as_ref().filter(|_| !faulty.is_empty()) {
-            recorder.keep(Entry::Faulty(faulty)).await;
+        if let Some(recorder) = self.recorder.as_ref().filter(|_| !found.is_empty()) {
+            recorder.keep(Entry::Faulty(found)).await;
         }
         let Some(onward) = &mut self.onward else {
             return true;

@@ -184,7 +184,9 @@ fn refuse(rows: impl IntoIterator<Item = u64>, tally: &mut Tally) -> Admission {
     });
     let faults: Vec<_> = faults.collect();
     tally.rejected += faults.len() as u64;
-    faults.iter().for_each(|fault| tally.record(fault, 1));
+    for fault in &faults {
+        tally.record(fault, 1);
+    }
     Admission::Refused(faults)
 }
 

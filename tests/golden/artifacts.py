@@ -60,8 +60,8 @@ def check(latest, account):
 
     frame = pandas.read_parquet(rejects)
     assert frame["reject"].nunique() == account["rejected"]
-    counted = frame.groupby(["code", "column", "severity"])["row"].nunique().to_dict()
-    listed = {(fault["code"], fault["column"], fault["severity"]): fault["events"] for fault in account["faults"]}
+    counted = frame.fillna({"column": ""}).groupby(["code", "column", "severity"])["row"].nunique().to_dict()
+    listed = {(fault["code"], fault["column"] or "", fault["severity"]): fault["events"] for fault in account["faults"]}
     assert counted == listed, (counted, listed)
     frame = pandas.read_parquet(batches)
     assert str(frame["started"].dtype) == "datetime64[us, UTC]", frame["started"].dtype

@@ -227,7 +227,7 @@ fn a_run_that_goes_on_says_so_and_keeps_its_files_apart() {
     let here = tempfile::tempdir().unwrap();
     let path = file(here.path(), "q.sql", purchases("", "('1', 'a@b.example', 5, 'USD')"));
     let ledger = here.path().join("ledger");
-    let server = Server::accepting_after(Duration::from_secs(600));
+    let server = Server::accepting_after(Duration::from_mins(10));
     let mut child = postback(&["run", &path, "--base-url", &server.url])
         .env("POSTBACK_LEDGER", &ledger)
         .stdout(Stdio::null())
