@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::protocol::{Command, Input, Protocol};
 use super::response::{Answer, Fate, classify};
-use super::{Activity, Options, Report, Settled, Transport};
+use super::{Activity, Exchange, Options, Report, Settled, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Destination, Outcome};
 use crate::ledger::{Store, Ticket};
@@ -35,9 +35,11 @@ pub(super) struct Driver<T> {
     tickets: HashMap<u64, Ticket>,
     destinations: HashMap<Destination, u32>,
     entered: u64,
-    requests: JoinSet<Exchange>,
-    /// The protocol's number of each request task.
-    request_ids: HashMap<Id, u64>,
+    requests: JoinSet<Sent>,
+    /// The protocol's number of each request task, and the batch it is about.
+    request_ids: HashMap<Id, (u64, u64)>,
+    /// What was exchanged about each batch that did not leave.
+    exchanges: HashMap<u64, Exchange>,
     records: JoinSet<Entry>,
     /// Batches whose ledger entry is being written, for the case that the writer panics.
     record_ids: HashMap<Id, Written>,
@@ -50,7 +52,7 @@ pub(super) struct Driver<T> {
 }
 
 /// A request that ended.
-struct Exchange {
+struct Sent {
     answer: Answer,
     /// Bytes of the body that may have left.
     bytes: u64,
@@ -67,13 +69,13 @@ enum Entry {
 /// A ledger entry under way.
 enum Written {
     Intent(u64),
-    Outcomes(Settled),
+    Outcomes(Box<Settled>),
 }
 
 /// What woke the driver.
 enum Event {
     Batch(Option<Batch>),
-    Request(Result<(Id, Exchange), JoinError>),
+    Request(Result<(Id, Sent), JoinError>),
     Record(Result<(Id, Entry), JoinError>),
     Delivered,
     ReceiverGone,
@@ -99,6 +101,7 @@ impl<T: Transport> Driver<T> {
             entered: 0,
             requests: JoinSet::new(),
             request_ids: HashMap::new(),
+            exchanges: HashMap::new(),
             records: JoinSet::new(),
             record_ids: HashMap::new(),
             outbox: VecDeque::new(),
@@ -225,14 +228,18 @@ impl<T: Transport> Driver<T> {
             let sent = transport.send(body).await;
             let is_unwritten = sent.as_ref().is_err_and(|error| error.before_first_byte);
             let skew = sent.as_ref().ok().and_then(|response| Some(response.date?.saturating_sub(clock?())));
-            Exchange { answer: classify(&sent, count), bytes: if is_unwritten { 0 } else { bytes }, skew }
+            Sent { answer: classify(&sent, count), bytes: if is_unwritten { 0 } else { bytes }, skew }
         });
-        self.request_ids.insert(task.id(), request);
+        self.request_ids.insert(task.id(), (request, batch));
+        let exchange = self.exchanges.entry(batch).or_default();
+        exchange.requests += 1;
+        exchange.started.get_or_insert_with(Instant::now);
     }
 
     fn settle(&mut self, id: u64, outcomes: Vec<Outcome>, sent: bool) {
         let Some(batch) = self.batches.remove(&id) else { return };
-        let settled = Settled { batch, outcomes };
+        let exchange = self.exchanges.remove(&id).unwrap_or_default();
+        let settled = Settled { number: id, batch, outcomes, exchange };
         let Some(ticket) = self.tickets.remove(&id) else {
             // It never was on record, so there is nothing to settle.
             self.outbox.push_back(settled);
@@ -243,16 +250,16 @@ impl<T: Transport> Driver<T> {
         let task = self.records.spawn_blocking(move || {
             Entry::Settled(if sent { store.settle(ticket, &outcomes) } else { store.cancel(ticket) })
         });
-        self.record_ids.insert(task.id(), Written::Outcomes(settled));
+        self.record_ids.insert(task.id(), Written::Outcomes(Box::new(settled)));
     }
 
-    fn request_ended(&mut self, ended: Result<(Id, Exchange), JoinError>) {
-        let (id, answer) = match ended {
-            Ok((id, Exchange { answer, bytes, skew })) => {
+    fn request_ended(&mut self, ended: Result<(Id, Sent), JoinError>) {
+        let (id, answer, bytes) = match ended {
+            Ok((id, Sent { answer, bytes, skew })) => {
                 self.compare_clocks(skew);
                 self.bytes_sent += bytes;
                 self.unwritten += u64::from(bytes == 0);
-                (id, answer)
+                (id, answer, Some(bytes))
             }
             // A panic says nothing about what was written.
             Err(error) => {
@@ -262,10 +269,14 @@ impl<T: Transport> Driver<T> {
                     self.step(Input::Unsettled);
                 }
                 let fate = Fate::Doubtful { garbled: false };
-                (id, Answer { fate, code: None, status: None, transport: None, request_id: None, field: None })
+                let answer = Answer { fate, code: None, status: None, transport: None, request_id: None, field: None };
+                (id, answer, None)
             }
         };
-        let Some(request) = self.request_ids.remove(&id) else { return };
+        let Some((request, batch)) = self.request_ids.remove(&id) else { return };
+        if let Some(exchange) = self.exchanges.get_mut(&batch) {
+            exchange.note(&answer, bytes);
+        }
         if let Some(code) = answer.code.filter(|code| *code != 0) {
             *self.codes.entry(code).or_default() += 1;
         }
@@ -288,10 +299,10 @@ impl<T: Transport> Driver<T> {
                 self.fail(failed_entry(failed));
                 self.step(Input::Unrecorded { batch });
             }
-            (Some(Written::Outcomes(settled)), Ok(Entry::Settled(Ok(())))) => self.outbox.push_back(settled),
+            (Some(Written::Outcomes(settled)), Ok(Entry::Settled(Ok(())))) => self.outbox.push_back(*settled),
             (Some(Written::Outcomes(settled)), failed) => {
                 self.fail(failed_entry(failed));
-                self.outbox.push_back(settled);
+                self.outbox.push_back(*settled);
                 self.step(Input::Unsettled);
             }
             (None, _) => {}
@@ -362,6 +373,17 @@ impl<T: Transport> Driver<T> {
             clock_skew: self.clock_skew,
             stop,
         })
+    }
+}
+
+impl Exchange {
+    /// Notes the end of a request of which `bytes` may have left, where that is known.
+    fn note(&mut self, answer: &Answer, bytes: Option<u64>) {
+        self.requests -= u64::from(bytes == Some(0));
+        self.bytes += bytes.unwrap_or_default();
+        self.ended = Some(Instant::now());
+        (self.code, self.status) = (answer.code, answer.status);
+        self.request_id.clone_from(&answer.request_id);
     }
 }
 
