@@ -92,14 +92,12 @@ impl QueryFile {
     /// [`ErrorKind::Sql`] with a location for SQL that does not parse.
     pub fn parse(path: &Path, text: String) -> Result<Self> {
         let secrets = Secrets::of(&text);
-        let masked = secrets.masked_file(&text);
         let statements = statements(&text).map_err(|error| {
-            let error = refusal::syntax_error(path, &masked, error);
-            if secrets.iter().next().is_some() { secrets.conceal(error) } else { error }
+            let error = refusal::syntax_error(path, &secrets.masked_file(text.clone()), error);
+            if secrets.iter().next().is_some() { secrets.conceal(&error) } else { error }
         })?;
         let mut file = Self {
             path: path.to_owned(),
-            text: masked,
             settings: Vec::new(),
             engine_settings: Vec::new(),
             definitions: Vec::new(),
@@ -108,17 +106,19 @@ impl QueryFile {
             query_start: Span::empty(),
             faults: Vec::new(),
             tokens: Tokens::of(&text),
+            text: secrets.masked_file(text),
             secrets,
         };
-        file.find_secrets();
         for (statement, start) in statements {
             let span = policy::span(&statement);
             if let Err(error) = file.take(statement, start, span) {
                 file.faults.push(error.at(file.locate(start)).into());
             }
         }
-        if file.query.is_none() {
-            let what = if text.trim().is_empty() { "is empty" } else { "has no query" };
+        file.find_secrets();
+        // Where a statement is refused, that may have been the query.
+        if file.query.is_none() && !file.faults.iter().any(|fault| fault.kind == ErrorKind::Sql) {
+            let what = if file.text.trim().is_empty() { "is empty" } else { "has no query" };
             let error = Error::new(ErrorKind::Sql, format!("`{}` {what}", path.display()));
             file.faults.push(error.hint("end the file with the SELECT whose rows become events").into());
         }
@@ -169,11 +169,13 @@ impl QueryFile {
     fn find_secrets(&mut self) {
         let rule = rule("PB2015").expect("the rules of the plan are rows of RULES");
         for secret in self.secrets.iter() {
+            let holder = self.settings.iter().find(|assignment| assignment.span == secret.literal);
+            let holder = holder.map_or_else(|| "the file".to_owned(), |set| format!("`SET postback.{}`", set.name));
             self.faults.push(Diagnosis {
                 rule,
-                message: format!("the file holds {}", secret.what),
+                message: format!("{holder} holds {}", secret.what),
                 help: rule.fix.to_owned(),
-                location: self.locate(secret.span),
+                location: self.locate(secret.literal),
                 severity: rule.severity,
                 kind: ErrorKind::Contract,
             });

@@ -41,6 +41,8 @@ const COMMIT_WORDS: [&str; 5] = ["commit", "rev", "revision", "sha", "sha1"];
 pub(super) struct Secret {
     /// Where it stands.
     pub(super) span: Span,
+    /// The literal that holds it; itself in a comment.
+    pub(super) literal: Span,
     /// What it is.
     pub(super) what: &'static str,
     /// Its text, in order to keep it out of messages.
@@ -65,6 +67,14 @@ impl Secrets {
         for (index, line) in lines.iter().enumerate() {
             found.in_line(line, index, is_comment.get(index).copied().flatten(), &mut is_key);
         }
+        for secret in &mut found.0 {
+            let is_around = |token: &&TokenWithSpan| {
+                !matches!(token.token, Token::Whitespace(_))
+                    && token.span.start <= secret.span.start
+                    && secret.span.end <= token.span.end
+            };
+            secret.literal = tokens.iter().find(is_around).map_or(secret.span, |token| token.span);
+        }
         found
     }
 
@@ -74,9 +84,9 @@ impl Secrets {
     }
 
     /// `text`, the whole file, with an asterisk for each character of a secret.
-    pub(super) fn masked_file(&self, text: &str) -> String {
+    pub(super) fn masked_file(&self, text: String) -> String {
         if self.0.is_empty() {
-            return text.to_owned();
+            return text;
         }
         let mut masked = String::with_capacity(text.len());
         for (line, content) in (1_u64..).zip(text.split_inclusive('\n')) {
@@ -96,7 +106,7 @@ impl Secrets {
     }
 
     /// An error whose words hold no secret. What lies underneath it is dropped, as it may quote the file.
-    pub(super) fn conceal(&self, error: Error) -> Error {
+    pub(super) fn conceal(&self, error: &Error) -> Error {
         let mut concealed = Error::new(error.kind(), self.concealed(error.message())).at(error.location().cloned());
         if let Some(hint) = error.hint_text() {
             concealed = concealed.hint(self.concealed(hint));
@@ -204,7 +214,7 @@ impl Secrets {
     fn push(&mut self, span: Span, what: &'static str, text: String) {
         let overlaps = |other: &Secret| other.span.start < span.end && span.start < other.span.end;
         if span.start < span.end && !self.0.iter().any(overlaps) {
-            self.0.push(Secret { span, what, text });
+            self.0.push(Secret { span, literal: span, what, text });
             self.0.sort_by_key(|secret| secret.span.start);
         }
     }
@@ -346,7 +356,7 @@ mod tests {
         ] {
             let secrets = Secrets::of(text);
             assert_eq!(secrets.iter().count().min(1), 1, "{text}");
-            let shown = secrets.masked_file(text);
+            let shown = secrets.masked_file(text.to_owned());
             assert_eq!(shown.chars().count(), text.chars().count(), "{text}");
             if !masked.is_empty() {
                 assert_eq!(shown, masked);
