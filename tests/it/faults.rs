@@ -153,7 +153,7 @@ async fn deliver_batches(sandbox: &Sandbox, options: Options, batches: u64, even
     });
     let driver = tokio::spawn(deliver(offered, client(&sandbox.base_url()), store, options, settled, stopped));
     let mut found = [const { BTreeSet::new() }; 4];
-    while let Some(Settled { batch, outcomes }) = settlements.recv().await {
+    while let Some(Settled { batch, outcomes, .. }) = settlements.recv().await {
         for (event, outcome) in batch.events().iter().zip(outcomes) {
             let event: Value = serde_json::from_slice(&batch.json[event.span.clone()]).unwrap();
             let place = match outcome {
