@@ -182,11 +182,12 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
             (Some(client), preflight) if !is_refused => {
                 run::deliver(&checked, &job, preflight, client, &store, &progress, signals.stop()).await?
             }
-            (client, Some(Preflight { tally, plan, .. })) => {
+            (client, Some(Preflight { tally, findings, plan, .. })) => {
                 if client.is_some() {
                     "stopped by the preflight".clone_into(&mut description);
                 }
-                Account { tally, report: None, failure: None, plan, elapsed: start.elapsed() }
+                let readiness = Some(findings.readiness);
+                Account { tally, report: None, readiness, failure: None, plan, elapsed: start.elapsed() }
             }
             (_, None) => return Err(Error::new(ErrorKind::Internal, "a dry run is a preflight")),
         }

@@ -14,6 +14,7 @@ use crate::encode::Batcher;
 use crate::event::{Batch, EncodedEvent};
 use crate::ledger::Store;
 use crate::ledger::keys::Keys;
+use crate::validate::survey::Survey;
 
 /// The receiving end of a pass over the rows.
 pub struct Intake {
@@ -24,6 +25,8 @@ pub struct Intake {
     onward: Option<Onward>,
     fingerprint: u64,
     is_complete: bool,
+    /// Of a first pass over the rows.
+    survey: Option<Survey>,
 }
 
 impl fmt::Debug for Intake {
@@ -47,7 +50,7 @@ pub(super) struct Onward {
 impl Intake {
     /// An intake that counts events and sends nothing.
     pub(super) fn counting(store: Arc<dyn Store>, progress: Arc<Progress>) -> Self {
-        Self::new(store, progress, Repeats::finding(), None)
+        Self { survey: Some(Survey::default()), ..Self::new(store, progress, Repeats::finding(), None) }
     }
 
     /// An intake that hands events on. With the `conflicts` of a preflight their rows are refused; without, the first
@@ -58,12 +61,22 @@ impl Intake {
         conflicts: Option<Keys>,
         onward: Onward,
     ) -> Self {
+        let survey = conflicts.is_none().then(Survey::default);
         let repeats = conflicts.map_or_else(Repeats::streaming, Repeats::knowing);
-        Self::new(store, progress, repeats, Some(onward))
+        Self { survey, ..Self::new(store, progress, repeats, Some(onward)) }
     }
 
     fn new(store: Arc<dyn Store>, progress: Arc<Progress>, repeats: Repeats, onward: Option<Onward>) -> Self {
-        Self { tally: Tally::default(), repeats, store, progress, onward, fingerprint: 0, is_complete: false }
+        Self {
+            tally: Tally::default(),
+            repeats,
+            store,
+            progress,
+            onward,
+            fingerprint: 0,
+            is_complete: false,
+            survey: None,
+        }
     }
 
     /// The account so far; events handed on are in none of its places yet, events only counted are unsent.
@@ -74,8 +87,13 @@ impl Intake {
 
     /// What the pass leaves behind.
     pub(super) fn into_pass(self) -> Pass {
-        let Self { tally, repeats, fingerprint, is_complete, .. } = self;
-        Pass { tally, conflicts: repeats.into_conflicts(), fingerprint, is_complete }
+        let Self { tally, repeats, fingerprint, is_complete, survey, .. } = self;
+        Pass { tally, conflicts: repeats.into_conflicts(), fingerprint, is_complete, survey }
+    }
+
+    /// Whether the result is surveyed on the way.
+    pub(super) fn surveys(&self) -> bool {
+        self.survey.is_some()
     }
 
     /// Notes that there are no more rows.
@@ -100,7 +118,15 @@ impl Intake {
         for (_, event) in &events {
             self.fingerprint = self.fingerprint.wrapping_add(fingerprint(event));
         }
-        events.retain(|(_, event)| self.repeats.admit(event, self.store.as_ref(), tally));
+        let mut admitted = Vec::with_capacity(events.len());
+        events.retain(|(_, event)| {
+            let is_admitted = self.repeats.admit(event, self.store.as_ref(), tally);
+            admitted.push(is_admitted);
+            is_admitted
+        });
+        if let (Some(survey), Some(observed)) = (&mut self.survey, &staged.observed) {
+            survey.add(observed, &admitted);
+        }
         self.progress.judged(staged.rows);
         let Some(onward) = &mut self.onward else {
             return true;
@@ -136,6 +162,8 @@ pub(super) struct Pass {
     pub(super) fingerprint: u64,
     /// Whether every row was read.
     pub(super) is_complete: bool,
+    /// What a first pass saw of the result as a whole.
+    pub(super) survey: Option<Survey>,
 }
 
 /// A number for the key and the content of an event.

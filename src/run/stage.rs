@@ -9,6 +9,7 @@ use datafusion::error::{DataFusionError, Result};
 use crate::encode::Encoder;
 use crate::event::EncodedEvents;
 use crate::query::Narrowing;
+use crate::validate::survey::Observed;
 use crate::validate::{Judge, Policy, Violation};
 
 /// Narrows, judges and encodes batches of one conformed schema.
@@ -34,6 +35,8 @@ pub struct Staged {
     pub out_of_window: Vec<u64>,
     /// Every fault of every row.
     pub violations: Vec<Violation>,
+    /// What the batch adds to a survey, if one is made.
+    pub observed: Option<Observed>,
     /// The accepted rows.
     pub events: EncodedEvents,
 }
@@ -48,6 +51,12 @@ impl Stage {
         let judge = Judge::new(narrowing.schema(), policy)?;
         let encoder = Encoder::new(judge.schema(), secret)?;
         Ok(Self { narrowing, judge, encoder })
+    }
+
+    /// The stage, observing what each batch adds to a survey of the result.
+    #[must_use]
+    pub fn surveying(self) -> Self {
+        Self { judge: self.judge.surveying(), ..self }
     }
 
     /// Judges and encodes `batch`, whose first row is number `first_row` of the result, from 0.
@@ -66,6 +75,7 @@ impl Stage {
             unidentified: judged.unidentified,
             out_of_window: judged.out_of_window,
             violations: judged.violations,
+            observed: judged.observed,
             events,
         })
     }

@@ -11,6 +11,7 @@ mod faults;
 mod functions;
 mod payloads;
 mod queries;
+mod readiness;
 mod sandbox;
 mod server;
 mod sources;
