@@ -24,6 +24,7 @@ mod flags;
 mod output;
 mod preview;
 mod progress;
+mod readiness;
 pub mod render;
 mod run;
 mod sandbox;

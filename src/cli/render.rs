@@ -16,6 +16,8 @@ use crate::run::{Account, Tally};
 use crate::sandbox::Snapshot;
 use crate::validate::Severity;
 
+pub(super) use crate::validate::{counted, grouped};
+
 use super::output::{self, Format};
 
 /// Causes of an error that are shown, outermost first.
@@ -236,6 +238,7 @@ fn account_text(heading: &Heading<'_>, account: &Account) -> String {
             counted(account.tally.unsent, "event"),
             seconds(account.elapsed)
         );
+        account.readiness.iter().for_each(|readiness| super::readiness::write(readiness, &mut text));
     }
     text += &details(heading);
     faults(&account.tally, heading.checked.folds(), &mut text);
@@ -257,7 +260,9 @@ fn faults(tally: &Tally, folds: bool, text: &mut String) {
         let (events, row) = (counted(fault.count, "event"), if rows.len() == 1 { "row" } else { "rows" });
         let (code, detail, rows) = (fault.rule.code, &fault.detail, rows.join(", "));
         let place = if folds { String::new() } else { format!(" ({row} {rows}{more})") };
-        let _ = writeln!(text, "\n  {level}[{code}]: {subject}{detail}, {events}{place}");
+        // What is wrong with the result as a whole tells its own numbers.
+        let where_found = if fault.examples.is_empty() { String::new() } else { format!(", {events}{place}") };
+        let _ = writeln!(text, "\n  {level}[{code}]: {subject}{detail}{where_found}");
         let _ = writeln!(text, "    {}", fault.rule.fix);
     }
     if by_weight.len() > MAX_FAULTS {
@@ -291,24 +296,6 @@ pub(super) fn sandbox_stopped(snapshot: &Snapshot) {
         grouped(snapshot.dropped),
         grouped(snapshot.refused)
     ));
-}
-
-/// `1 event`, `1,234 events`.
-pub(super) fn counted(count: u64, what: &str) -> String {
-    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
-}
-
-/// `1234567` as `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn seconds(elapsed: Duration) -> String {
@@ -346,11 +333,6 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-    }
 
     #[test]
     fn a_location_underlines_characters_not_bytes() {

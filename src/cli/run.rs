@@ -287,8 +287,9 @@ async fn conduct(
     let is_refused = preflight.as_ref().is_some_and(|preflight| job.judge(&preflight.tally).is_err());
     match (client, preflight) {
         (Some(client), preflight) if !is_refused => run::deliver(checked, job, preflight, client, ports).await,
-        (_, Some(Preflight { tally, plan, .. })) => {
-            Ok(Account { tally, report: None, failure: None, plan, elapsed: start.elapsed() })
+        (_, Some(Preflight { tally, findings, plan, .. })) => {
+            let readiness = Some(findings.readiness);
+            Ok(Account { tally, report: None, readiness, failure: None, plan, elapsed: start.elapsed() })
         }
         (_, None) => Err(Error::new(ErrorKind::Internal, "a dry run is a preflight")),
     }

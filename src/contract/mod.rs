@@ -16,6 +16,7 @@ pub mod events;
 pub mod fields;
 pub mod normalize;
 pub mod phone;
+pub mod placeholders;
 pub mod responses;
 pub mod schema;
 pub mod time;

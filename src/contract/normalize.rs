@@ -20,6 +20,10 @@ const MAX_LABEL: usize = 63;
 /// Hex digits of the two weaker digests that people upload by mistake.
 const MD5_DIGITS: usize = 32;
 const SHA1_DIGITS: usize = 40;
+/// Characters of a digest in Base64, padding included.
+const SHA256_BASE64: usize = 44;
+const SHA1_BASE64: usize = 28;
+const MD5_BASE64: usize = 24;
 /// Characters of an event id that postback derives.
 const EVENT_ID_DIGITS: usize = 32;
 /// SHA-256 of no bytes at all: what hashing an empty column gives.
@@ -89,6 +93,14 @@ pub enum Fault {
     Sha1,
     /// The SHA-256 digest of the empty string.
     EmptyDigest,
+    /// A SHA-256 digest in Base64 where hex digits belong.
+    Base64Sha256,
+    /// An MD5 digest in Base64 where a raw value or a SHA-256 digest belongs.
+    Base64Md5,
+    /// A SHA-1 digest in Base64 where a raw value or a SHA-256 digest belongs.
+    Base64Sha1,
+    /// A phone number that a program took for a quantity and wrote as one.
+    Quantity,
     /// Not a city or state in plain form.
     NotAPlace,
     /// Not a two-letter country code.
@@ -107,6 +119,10 @@ impl Fault {
             Self::Md5 => "an MD5 digest, not SHA-256",
             Self::Sha1 => "a SHA-1 digest, not SHA-256",
             Self::EmptyDigest => "the SHA-256 digest of the empty string",
+            Self::Base64Sha256 => "a SHA-256 digest in Base64, not in hex digits",
+            Self::Base64Md5 => "an MD5 digest in Base64, not SHA-256",
+            Self::Base64Sha1 => "a SHA-1 digest in Base64, not SHA-256",
+            Self::Quantity => "a phone number written as a quantity, such as `1.2E+10` or `12065550100.0`",
             Self::NotAPlace => "not a place name in plain text",
             Self::NotACountry => "not a two-letter ISO 3166-1 country code",
         }
@@ -136,7 +152,8 @@ pub fn email(text: &str) -> Result<Cow<'_, str>, Fault> {
 /// The digest of [`email`].
 ///
 /// # Errors
-/// Those of [`email`], and [`Fault::Md5`], [`Fault::Sha1`], [`Fault::EmptyDigest`] for digests that identify nobody.
+/// Those of [`email`], and [`Fault::Md5`], [`Fault::Sha1`], [`Fault::EmptyDigest`] and those in Base64 for digests that
+/// identify nobody.
 pub fn email_digest(text: &str) -> Result<Digest, Fault> {
     hashed(text, |text| email(text).map(|address| Digest::of(&address)))
 }
@@ -224,6 +241,9 @@ fn hashed(text: &str, raw: impl FnOnce(&str) -> Result<Digest, Fault>) -> Result
         (Some(digest), _) => digest,
         (None, MD5_DIGITS) if is_hex(trimmed) => Err(Fault::Md5),
         (None, SHA1_DIGITS) if is_hex(trimmed) => Err(Fault::Sha1),
+        (None, SHA256_BASE64) if is_base64(trimmed, 1) => Err(Fault::Base64Sha256),
+        (None, SHA1_BASE64) if is_base64(trimmed, 1) => Err(Fault::Base64Sha1),
+        (None, MD5_BASE64) if is_base64(trimmed, 2) => Err(Fault::Base64Md5),
         _ => raw(trimmed),
     }
 }
@@ -267,6 +287,13 @@ fn is_punctuation(c: char) -> bool {
 
 fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether `text` is Base64 of either alphabet that ends in exactly `padding` equals signs.
+fn is_base64(text: &str, padding: usize) -> bool {
+    let body = text.trim_end_matches('=');
+    text.len() - body.len() == padding
+        && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte))
 }
 
 fn is_zip_plus_four(text: &str) -> bool {
@@ -392,6 +419,10 @@ mod tests {
         assert_eq!(external_id_digest(EMPTY_DIGEST), Err(Fault::EmptyDigest));
         assert_eq!(every("d41d8cd98f00b204e9800998ecf8427e"), [Err(Fault::Md5); 4]);
         assert_eq!(every("DA39A3EE5E6B4B0D3255BFEF95601890AFD80709"), [Err(Fault::Sha1); 4]);
+        assert_eq!(every("+L4Vid7lyjyhw68eKu1NOz8xBphcUWMTUz7PA0w+wsY="), [Err(Fault::Base64Sha256); 4]);
+        assert_eq!(every("+L4Vid7lyjyhw68eKu1NOz8xBphcUWMTUz7PA0w-wsY="), [Err(Fault::Base64Sha256); 4]);
+        assert_eq!(every("2jmj7l5rSw0yVb/vlWAYkK/YBwk="), [Err(Fault::Base64Sha1); 4]);
+        assert_eq!(every("1B2M2Y8AsgTpgAmY7PhCfg=="), [Err(Fault::Base64Md5); 4]);
         assert_eq!(every(" \t"), [Err(Fault::Blank); 4]);
         assert_eq!(Digest::of("").as_str(), EMPTY_DIGEST);
         assert_eq!(Digest::from_hex(&digest.as_str()[1..]), None);

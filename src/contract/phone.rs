@@ -8,6 +8,8 @@ use super::normalize::Fault;
 const MAX_INPUT: usize = 250;
 /// Digits of an E.164 number.
 const E164_DIGITS: std::ops::RangeInclusive<usize> = 2..=15;
+/// Digits before `.0` from which they are a phone number that was taken for a quantity.
+const MIN_QUANTITY_DIGITS: usize = 7;
 
 /// A country or territory with a numbering plan, for reading numbers that lack a country calling code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,13 +44,17 @@ impl Region {
 /// also counts.
 ///
 /// # Errors
-/// [`Fault::Blank`]; [`Fault::NoRegion`] for a number without `+` when there is no region; [`Fault::NotAPhone`].
+/// [`Fault::Blank`]; [`Fault::NoRegion`] for a number without `+` when there is no region; [`Fault::Quantity`] for
+/// `1.2E+10` and `12133734253.0`, of which digits are lost or were added; [`Fault::NotAPhone`].
 pub fn e164(text: &str, region: Option<Region>) -> Result<String, Fault> {
     if text.trim().is_empty() {
         return Err(Fault::Blank);
     }
     if text.len() > MAX_INPUT {
         return Err(Fault::NotAPhone);
+    }
+    if is_quantity(text.trim()) {
+        return Err(Fault::Quantity);
     }
     let number = PHONE_NUMBER_UTIL.parse(text, region.map(Region::plan)).map_err(|error| match error {
         ParseError::InvalidCountryCode if region.is_none() && !text.contains(['+', '＋']) => Fault::NoRegion,
@@ -67,6 +73,21 @@ pub fn is_e164(text: &str) -> bool {
     text.strip_prefix('+')
         .is_some_and(|digits| E164_DIGITS.contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()))
         && e164(text, None).is_ok_and(|number| number == text)
+}
+
+/// Whether spreadsheets and data frames write numbers so: `1.2065E+10`, `1,2065E+10`, `12065551234.0`.
+fn is_quantity(text: &str) -> bool {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let text = text.strip_prefix('+').unwrap_or(text);
+    if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
+        let (whole, fraction) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, "0"));
+        return whole.len() == 1
+            && is_digits(whole)
+            && is_digits(fraction)
+            && is_digits(exponent.trim_start_matches('+'));
+    }
+    let is_long = |whole: &str| whole.len() >= MIN_QUANTITY_DIGITS && is_digits(whole);
+    text.split_once('.').is_some_and(|(whole, fraction)| is_long(whole) && matches!(fraction, "0" | "00"))
 }
 
 #[cfg(test)]
@@ -150,6 +171,17 @@ mod tests {
             "{} differences, (raw, region, theirs, ours): {differences:#?}",
             differences.len()
         );
+    }
+
+    #[test]
+    fn numbers_written_as_quantities_are_no_phones() {
+        for text in ["1.2065E+10", "1,2065E+10", "1.2065e10", "2E+09", " +1.2E+10 ", "12065551234.0", "+12065551234.00"]
+        {
+            assert_eq!(e164(text, Region::parse("US")), Err(Fault::Quantity), "{text}");
+        }
+        for text in ["206.555.1234", "+1.206.555.1234", "1 800 FLOWERS", "2065.0"] {
+            assert_ne!(e164(text, Region::parse("US")), Err(Fault::Quantity), "{text}");
+        }
     }
 
     #[test]

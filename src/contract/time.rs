@@ -13,8 +13,11 @@
 //! `T`, `t` or one blank stands between date and time, both in extended or both in basic form; a date alone is its
 //! midnight. Nothing else is a time: no locale's dates, no year or month alone, nothing behind the end.
 
-use jiff::SignedDuration;
+use std::ops::Range;
+
 use jiff::civil::{Date, DateTime, ISOWeekDate, Weekday};
+use jiff::tz::AmbiguousOffset;
+use jiff::{SignedDuration, Timestamp};
 
 pub use jiff::tz::TimeZone;
 
@@ -33,14 +36,49 @@ const EARLIEST: i64 = -719_162 * DAY;
 /// 9999-12-31T23:59:59.999999Z.
 const LATEST: i64 = 2_932_897 * DAY - 1;
 
-/// (smallest value, units in a second) of the epoch units, largest first: 1973 to 5138 in seconds, and the same
+/// (smallest value, units in a second, unit) of the epoch units, largest first: 1973 to 5138 in seconds, and the same
 /// window thousandfold for milliseconds and microseconds; nanoseconds have the rest.
-const EPOCH_UNITS: [(i64, i64); 4] = [
-    (100_000_000_000_000_000, 1_000_000_000),
-    (100_000_000_000_000, 1_000_000),
-    (100_000_000_000, 1_000),
-    (100_000_000, 1),
+const EPOCH_UNITS: [(i64, i64, EpochUnit); 4] = [
+    (100_000_000_000_000_000, 1_000_000_000, EpochUnit::Nanoseconds),
+    (100_000_000_000_000, 1_000_000, EpochUnit::Microseconds),
+    (100_000_000_000, 1_000, EpochUnit::Milliseconds),
+    (100_000_000, 1, EpochUnit::Seconds),
 ];
+
+/// What a Unix epoch counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EpochUnit {
+    /// Seconds.
+    Seconds,
+    /// Thousandths of a second.
+    Milliseconds,
+    /// Millionths of a second.
+    Microseconds,
+    /// Billionths of a second.
+    Nanoseconds,
+}
+
+impl EpochUnit {
+    /// Every unit, the largest first.
+    pub const ALL: [Self; 4] = [Self::Seconds, Self::Milliseconds, Self::Microseconds, Self::Nanoseconds];
+
+    /// The unit of `epoch` by its magnitude, as [`epoch_seconds`] reads it.
+    #[must_use]
+    pub fn of(epoch: i64) -> Option<Self> {
+        EPOCH_UNITS.into_iter().find(|(smallest, ..)| epoch >= *smallest).map(|(.., unit)| unit)
+    }
+
+    /// The unit in words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Milliseconds => "milliseconds",
+            Self::Microseconds => "microseconds",
+            Self::Nanoseconds => "nanoseconds",
+        }
+    }
+}
 
 /// Why a value is no instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,14 +145,49 @@ pub fn local_instant(naive_micros: i64, zone: &TimeZone) -> Result<i64, TimeFaul
     in_range(instant.as_microsecond())
 }
 
+/// Whether clocks in `zone` never show the local time `naive_micros`, because they are put forward over it.
+#[must_use]
+pub fn is_skipped(naive_micros: i64, zone: &TimeZone) -> bool {
+    EPOCH
+        .checked_add(SignedDuration::from_micros(naive_micros))
+        .is_ok_and(|local| matches!(zone.to_ambiguous_timestamp(local).offset(), AmbiguousOffset::Gap { .. }))
+}
+
+/// The local time that ISO 8601 text without a zone shows, in microseconds since 1970-01-01T00:00:00 on its clock.
+#[must_use]
+pub fn naive(text: &str) -> Option<i64> {
+    read(text.trim()).filter(|reading| reading.offset.is_none()).map(|reading| reading.local)
+}
+
+/// Seconds that clocks in `zone` are ahead of UTC at an instant in Unix seconds.
+#[must_use]
+pub fn offset(seconds: i64, zone: &TimeZone) -> Option<i64> {
+    Timestamp::from_second(seconds).ok().map(|instant| i64::from(zone.to_offset(instant).seconds()))
+}
+
+/// The spans of instants, in Unix seconds, that begin where clocks in `zone` are put forward and last as long as the
+/// time they skip: there lie the readings of local times that never were. Only those that begin in `within` are given.
+#[must_use]
+pub fn gaps(zone: &TimeZone, within: Range<i64>) -> Vec<Range<i64>> {
+    let Ok(start) = Timestamp::from_second(within.start) else { return Vec::new() };
+    let transitions = zone.following(start).map(|transition| transition.timestamp().as_second());
+    transitions
+        .take_while(|at| *at < within.end)
+        .filter_map(|at| {
+            let ahead = offset(at, zone)? - offset(at - 1, zone)?;
+            (ahead > 0).then_some(at..at + ahead)
+        })
+        .collect()
+}
+
 /// Whole seconds of a Unix epoch in seconds (from 100,000,000, March 1973, below 10¹¹), milliseconds (below 10¹⁴),
 /// microseconds (below 10¹⁷) or nanoseconds, told apart by magnitude.
 ///
 /// # Errors
 /// [`TimeFault::OutOfRange`] below 100,000,000: dates like 20261122 and counts of days are no epochs.
 pub fn epoch_seconds(epoch: i64) -> Result<i64, TimeFault> {
-    let unit = EPOCH_UNITS.into_iter().find(|(smallest, _)| epoch >= *smallest);
-    unit.map(|(_, per_second)| epoch / per_second).ok_or(TimeFault::OutOfRange)
+    let unit = EPOCH_UNITS.into_iter().find(|(smallest, ..)| epoch >= *smallest);
+    unit.map(|(_, per_second, _)| epoch / per_second).ok_or(TimeFault::OutOfRange)
 }
 
 fn in_range(instant: i64) -> Result<i64, TimeFault> {
@@ -259,7 +332,6 @@ impl Rest<'_> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
@@ -297,6 +369,23 @@ mod tests {
             assert_eq!(instant(text, None), Ok(expected), "{text}");
             assert_eq!(is_iso8601(text), text.trim() == text, "{text}");
         }
+    }
+
+    #[test]
+    fn skipped_times_are_those_of_a_gap() {
+        let zone = zone("Europe/Berlin").unwrap();
+        let local = |text: &str| naive(text).unwrap();
+        assert!(is_skipped(local("2026-03-29T02:00:00"), &zone));
+        assert!(is_skipped(local("2026-03-29 02:59:59"), &zone));
+        assert!(!is_skipped(local("2026-03-29T03:00:00"), &zone));
+        assert!(!is_skipped(local("2026-10-25T02:30:00"), &zone));
+        assert_eq!(naive("2026-03-29T02:00:00Z"), None);
+        let seconds = |text: &str| micros(text) / SECOND;
+        let year = seconds("2026-01-01T00:00:00Z")..seconds("2027-01-01T00:00:00Z");
+        let gap = seconds("2026-03-29T01:00:00Z")..seconds("2026-03-29T02:00:00Z");
+        assert_eq!(gaps(&zone, year.clone()), std::slice::from_ref(&gap));
+        assert_eq!(gaps(&TimeZone::UTC, year), []);
+        assert_eq!((offset(gap.start - 1, &zone), offset(gap.start, &zone)), (Some(3_600), Some(7_200)));
     }
 
     #[test]

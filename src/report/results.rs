@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::query::Diagnosis;
 use crate::validate::Rule;
+use crate::validate::survey::Readiness;
 
 /// Name of the document.
 const NAME: &str = "postback.run_results";
@@ -115,6 +116,8 @@ pub struct Account {
     pub faults: Vec<Fault>,
     /// Refusals by the API, by code and field.
     pub refusals: Vec<Refusal>,
+    /// An estimate of coverage, where the rows were read to their end.
+    pub readiness: Option<Readiness>,
 }
 
 /// Rows, events, and the place of every event: the counts of the account in its order.

@@ -16,6 +16,7 @@ use crate::event::{Batch, EncodedEvent, Identity};
 use crate::ledger::Store;
 use crate::ledger::keys::Keys;
 use crate::report::{Entry, Faults, FaultyEvent, Recorder};
+use crate::validate::survey::Survey;
 
 /// The receiving end of a pass over the rows.
 pub struct Intake {
@@ -30,6 +31,8 @@ pub struct Intake {
     folds: bool,
     fingerprint: u64,
     is_complete: bool,
+    /// Of a first pass over the rows.
+    survey: Option<Survey>,
 }
 
 impl fmt::Debug for Intake {
@@ -53,7 +56,8 @@ pub(super) struct Onward {
 impl Intake {
     /// An intake that counts events and sends nothing.
     pub(super) fn counting(ports: &Ports, folds: bool) -> Self {
-        Self::new(ports, Repeats::finding(), None, Some(ports.recorder.clone()), folds)
+        let recorder = Some(ports.recorder.clone());
+        Self { survey: Some(Survey::default()), ..Self::new(ports, Repeats::finding(), None, recorder, folds) }
     }
 
     /// An intake that hands events on. With the `conflicts` of a preflight their rows are refused; without, the first
@@ -61,8 +65,9 @@ impl Intake {
     pub(super) fn delivering(ports: &Ports, conflicts: Option<Keys>, onward: Onward, folds: bool) -> Self {
         // What the preflight found it has kept.
         let recorder = conflicts.is_none().then(|| ports.recorder.clone());
+        let survey = conflicts.is_none().then(Survey::default);
         let repeats = conflicts.map_or_else(Repeats::streaming, Repeats::knowing);
-        Self::new(ports, repeats, Some(onward), recorder, folds)
+        Self { survey, ..Self::new(ports, repeats, Some(onward), recorder, folds) }
     }
 
     fn new(ports: &Ports, repeats: Repeats, onward: Option<Onward>, recorder: Option<Recorder>, folds: bool) -> Self {
@@ -76,6 +81,7 @@ impl Intake {
             folds,
             fingerprint: 0,
             is_complete: false,
+            survey: None,
         }
     }
 
@@ -87,8 +93,13 @@ impl Intake {
 
     /// What the pass leaves behind.
     pub(super) fn into_pass(self) -> Pass {
-        let Self { tally, repeats, fingerprint, is_complete, .. } = self;
-        Pass { tally, conflicts: repeats.into_conflicts(), fingerprint, is_complete }
+        let Self { tally, repeats, fingerprint, is_complete, survey, .. } = self;
+        Pass { tally, conflicts: repeats.into_conflicts(), fingerprint, is_complete, survey }
+    }
+
+    /// Whether the result is surveyed on the way.
+    pub(super) fn surveys(&self) -> bool {
+        self.survey.is_some()
     }
 
     /// Notes that there are no more rows.
@@ -114,10 +125,12 @@ impl Intake {
             self.fingerprint = self.fingerprint.wrapping_add(fingerprint(event));
         }
         let mut found = faulty(&mut staged, self.folds);
-        events.retain(|(destination, event)| match self.repeats.admit(event, self.store.as_ref(), tally) {
-            Admission::GoesOn => true,
-            Admission::Dropped => false,
-            Admission::Refused(faults) => {
+        let mut admitted = Vec::with_capacity(events.len());
+        events.retain(|(destination, event)| {
+            let admission = self.repeats.admit(event, self.store.as_ref(), tally);
+            let goes_on = matches!(admission, Admission::GoesOn);
+            admitted.push(goes_on);
+            if let Admission::Refused(faults) = admission {
                 let destination = &staged.events.destinations[*destination as usize];
                 let identity = Identity::of_encoded(destination, event.key, &staged.events.json[event.span.clone()]);
                 found.extend(faults.into_iter().map(|fault| FaultyEvent {
@@ -126,9 +139,12 @@ impl Intake {
                     identity: identity.clone(),
                     faults: Faults::Found(vec![fault]),
                 }));
-                false
             }
+            goes_on
         });
+        if let (Some(survey), Some(observed)) = (&mut self.survey, &staged.observed) {
+            survey.add(observed, &admitted);
+        }
         self.progress.judged(staged.rows);
         if let Some(recorder) = self.recorder.as_ref().filter(|_| !found.is_empty()) {
             recorder.keep(Entry::Faulty(found)).await;
@@ -167,6 +183,8 @@ pub(super) struct Pass {
     pub(super) fingerprint: u64,
     /// Whether every row was read.
     pub(super) is_complete: bool,
+    /// What a first pass saw of the result as a whole.
+    pub(super) survey: Option<Survey>,
 }
 
 /// A number for the key and the content of an event.

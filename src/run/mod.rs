@@ -31,6 +31,7 @@ use crate::query::{self, Checked};
 use crate::report::{BatchRecord, Entry, Faults, FaultyEvent, Recorder};
 use crate::settings::{Settings, Share};
 use crate::validate::Policy;
+use crate::validate::survey::{Findings, Readiness};
 
 mod intake;
 mod progress;
@@ -147,6 +148,8 @@ pub struct Ports {
 pub struct Preflight {
     /// The account; what would be sent is unsent.
     pub tally: Tally,
+    /// What the result looks like as a whole; its faults are in the account.
+    pub findings: Findings,
     conflicts: Keys,
     fingerprint: u64,
     /// The executed plan with its metrics, as EXPLAIN ANALYZE shows it.
@@ -160,6 +163,8 @@ pub struct Account {
     pub tally: Tally,
     /// What delivery did, if there was one.
     pub report: Option<Report>,
+    /// How well the events can be matched; none where no pass over all rows was finished.
+    pub readiness: Option<Readiness>,
     /// What ended it early, besides the API.
     pub failure: Option<Error>,
     /// The executed plan with its metrics, as EXPLAIN ANALYZE shows it.
@@ -211,9 +216,16 @@ impl Account {
 /// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading, [`ErrorKind::Usage`] where faults cannot be kept.
 pub async fn preflight(checked: &Checked, job: &Job, ports: &Ports) -> Result<Option<Preflight>> {
     let intake = Intake::counting(ports, checked.folds());
-    let (Pass { tally, conflicts, fingerprint, is_complete }, plan) = insert(checked, job, ports, intake).await?;
+    let (pass, plan) = insert(checked, job, ports, intake).await?;
     ports.recorder.checkpoint().await?;
-    Ok(is_complete.then_some(Preflight { tally, conflicts, fingerprint, plan: plan? }))
+    let plan = plan?;
+    if !pass.is_complete {
+        return Ok(None);
+    }
+    let findings = pass.survey.unwrap_or_default().conclude(&job.policy);
+    let Pass { mut tally, conflicts, fingerprint, .. } = pass;
+    findings.faults.iter().for_each(|finding| tally.note(finding));
+    Ok(Some(Preflight { tally, findings, conflicts, fingerprint, plan }))
 }
 
 /// Reads, judges and sends every row.
@@ -238,9 +250,11 @@ pub async fn deliver<T: Transport>(
     let (store, stop) = (Arc::clone(&ports.store), ports.stop.clone());
     let driver = tokio::spawn(delivery::deliver(queued, transport, store, options, settled, stop));
     let counter = tokio::spawn(count(settlements, ports.clone(), checked.folds()));
-    let (expected, conflicts) = match preflight {
-        Some(Preflight { tally, conflicts, fingerprint, .. }) => (Some((tally, fingerprint)), Some(conflicts)),
-        None => (None, None),
+    let (expected, conflicts, findings) = match preflight {
+        Some(Preflight { tally, conflicts, findings, fingerprint, .. }) => {
+            (Some((tally, fingerprint)), Some(conflicts), Some(findings))
+        }
+        None => (None, None, None),
     };
     let onward = Onward {
         batcher: Batcher::new(job.batch_events, job.batch_bytes, job.envelope.clone()),
@@ -256,7 +270,9 @@ pub async fn deliver<T: Transport>(
     let (plan, unread) = plan.map_or_else(|error| (String::new(), Some(error)), |plan| (plan, None));
     let (report, undelivered) = outcome.map_or_else(|error| (None, Some(error)), |report| (Some(report), None));
     let mut failure = undelivered.or(unread);
-    let tally = match expected {
+    let surveyed = pass.survey.as_ref().filter(|_| pass.is_complete).map(|survey| survey.conclude(&job.policy));
+    let findings = findings.or(surveyed);
+    let mut tally = match expected {
         // Rows that were not read again are known from the preflight.
         Some((expected, _)) if !pass.is_complete => complete(&expected, &settled),
         Some((expected, fingerprint)) => {
@@ -267,7 +283,9 @@ pub async fn deliver<T: Transport>(
         }
         None => add(pass.tally, &settled),
     };
-    Ok(Account { tally, report, failure, plan, elapsed: start.elapsed() })
+    findings.iter().flat_map(|findings| &findings.faults).for_each(|finding| tally.note(finding));
+    let readiness = findings.map(|findings| findings.readiness);
+    Ok(Account { tally, report, readiness, failure, plan, elapsed: start.elapsed() })
 }
 
 fn changed(expected: &Tally, found: &Tally) -> Error {
@@ -336,6 +354,7 @@ fn add(mut tally: Tally, settled: &Tally) -> Tally {
 async fn insert(checked: &Checked, job: &Job, ports: &Ports, intake: Intake) -> Result<(Pass, Result<String>)> {
     let schema = Arc::clone(checked.plan().schema().inner());
     let judging = Stage::new(&schema, job.policy.clone(), ports.store.secret())?;
+    let judging = if intake.surveys() { judging.surveying() } else { judging };
     let table = Arc::new(EventsTable::new(schema, judging, job.tasks, intake, ports.stop.clone()));
     let explained = execute(checked, Arc::clone(&table)).await.map_err(query::run_error);
     let intake = table.into_intake().ok_or_else(|| Error::new(ErrorKind::Internal, "the sink did not finish"))?;

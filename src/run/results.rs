@@ -40,6 +40,7 @@ impl Account {
             }),
             faults: faults.collect(),
             refusals: refusals.collect(),
+            readiness: self.readiness.clone(),
         }
     }
 }

@@ -9,6 +9,7 @@ use datafusion::error::{DataFusionError, Result};
 use crate::encode::Encoder;
 use crate::event::{EncodedEvents, Identity};
 use crate::query::Narrowing;
+use crate::validate::survey::Observed;
 use crate::validate::{Judge, Policy, Violation};
 
 /// Narrows, judges and encodes batches of one conformed schema.
@@ -36,6 +37,8 @@ pub struct Staged {
     pub violations: Vec<Violation>,
     /// What is known of each row with a fault, in row order.
     pub identities: Vec<(u64, Identity)>,
+    /// What the batch adds to a survey, if one is made.
+    pub observed: Option<Observed>,
     /// The accepted rows.
     pub events: EncodedEvents,
 }
@@ -50,6 +53,12 @@ impl Stage {
         let judge = Judge::new(narrowing.schema(), policy)?;
         let encoder = Encoder::new(judge.schema(), secret)?;
         Ok(Self { narrowing, judge, encoder })
+    }
+
+    /// The stage, observing what each batch adds to a survey of the result.
+    #[must_use]
+    pub fn surveying(self) -> Self {
+        Self { judge: self.judge.surveying(), ..self }
     }
 
     /// Judges and encodes `batch`, whose first row is number `first_row` of the result, from 0.
@@ -73,6 +82,7 @@ impl Stage {
                 .into_iter()
                 .map(|(row, identity)| (row, self.encoder.identify(identity)))
                 .collect(),
+            observed: judged.observed,
             events,
         })
     }

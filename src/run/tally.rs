@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::{EncodedEvent, Outcome, Refusal};
+use crate::validate::survey::Finding;
 use crate::validate::{Rule, Severity, Violation};
 
 /// Distinct (rule, column) pairs that are kept; a query has far fewer columns × rules than this.
@@ -59,7 +60,7 @@ pub struct Fault {
     pub count: u64,
     /// What one of the violations says.
     pub detail: String,
-    /// Numbers of the first rows, from 1.
+    /// Numbers of the first rows, from 1; none for a fault of the result as a whole, which belongs to no row.
     pub examples: Vec<u64>,
     last_row: Option<u64>,
 }
@@ -117,6 +118,19 @@ impl Tally {
         if fault.examples.len() < MAX_EXAMPLES {
             fault.examples.push(violation.row + 1);
         }
+    }
+
+    /// Adds a fault of the result as a whole.
+    pub fn note(&mut self, finding: &Finding) {
+        let fault = Fault {
+            rule: finding.rule,
+            severity: finding.rule.severity,
+            count: finding.events,
+            detail: finding.detail.clone(),
+            examples: Vec::new(),
+            last_row: None,
+        };
+        self.faults.insert((finding.rule.code, finding.column.to_owned()), fault);
     }
 
     /// Faults that rejected rows, then those that warned, the more frequent first.

@@ -48,6 +48,15 @@ impl Judge {
         self.derive_event_ids(&mut columns, &sources, faults);
         let column = |name: &str| self.position(name).map(|at| &columns[at]);
         let costs = items.as_ref().filter(|_| !self.computes_value()).map(|items| &*items.costs);
+        let identities: Vec<_> = ["email", "phone", "external_id"]
+            .into_iter()
+            .filter_map(|name| self.position(name))
+            .filter_map(|at| {
+                let (output, canonical) = (&self.outputs[at], Texts::of(&columns[at])?);
+                Some((&output.name, Texts::of(&inputs[output.input?])?, canonical))
+            })
+            .collect();
+        identity::note_doubled(&identities, count, faults);
         across::judge(&across::Row { sources: &sources, column: &column, costs }, faults);
         Ok(columns)
     }

@@ -73,6 +73,15 @@ impl Faults {
         self.fates[row] = Fate::OutOfWindow;
     }
 
+    /// How many values of rows in the window violate a rule so far.
+    pub(super) fn count(&self, code: &str) -> u64 {
+        let is_in_window = |violation: &&Violation| {
+            let row = usize::try_from(violation.row - self.first_row).ok();
+            row.is_some_and(|row| self.fates[row] != Fate::OutOfWindow)
+        };
+        self.violations.iter().filter(|violation| violation.rule.code == code).filter(is_in_window).count() as u64
+    }
+
     pub(super) fn fates(&self) -> &[Fate] {
         &self.fates
     }

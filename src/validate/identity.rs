@@ -10,6 +10,7 @@ use super::faults::Faults;
 use crate::contract::Kind;
 use crate::contract::normalize::{self, Digest, Fault};
 use crate::contract::phone::Region;
+use crate::contract::placeholders;
 
 /// The digests of a column of kind `Email`, `Phone` or `ExternalId`, in row order.
 pub(super) fn column(
@@ -27,12 +28,19 @@ pub(super) fn column(
         if scope.takes(row) {
             for text in texts.row(row) {
                 note_upper_case(text, row, scope, faults);
-                let digest = match kind {
-                    Kind::Email => normalize::email_digest(text),
-                    Kind::Phone => normalize::phone_digest(text, region),
-                    _ => normalize::external_id_digest(text),
+                let (digest, placeholder) = match kind {
+                    Kind::Email => (normalize::email_digest(text), placeholders::is_email(text)),
+                    Kind::Phone => (normalize::phone_digest(text, region), placeholders::is_phone(text)),
+                    _ => (normalize::external_id_digest(text), placeholders::is_word(text)),
                 };
                 match digest {
+                    _ if placeholder => {
+                        faults.bad(scope, row, "PB3113", "is a placeholder for a missing value", Some(text));
+                    }
+                    Ok(digest) if placeholders::is_digest(&digest) => {
+                        let detail = "is the digest of a placeholder or of a missing value";
+                        faults.bad(scope, row, "PB3113", detail, Some(text));
+                    }
                     Ok(digest) if digests.contains(&digest) => {}
                     Ok(digest) => {
                         builder.values().append_value(digest.as_str());
@@ -55,9 +63,43 @@ pub(super) fn note_fault(fault: Fault, text: &str, cell: usize, scope: &Scope<'_
         Fault::NoRegion => "PB3103",
         Fault::Md5 | Fault::Sha1 => "PB3041",
         Fault::EmptyDigest => "PB3040",
+        Fault::Quantity => "PB3114",
+        Fault::Base64Sha256 | Fault::Base64Md5 | Fault::Base64Sha1 => "PB3115",
         Fault::NotAPlace | Fault::NotACountry => "PB3045",
     };
     faults.bad(scope, cell, code, format!("is {}", fault.reason()), Some(text));
+}
+
+/// Records digests that are those of another digest: of one of the same row, or of that of nothing. `columns` are the
+/// given and the canonical values of each identity column.
+pub(super) fn note_doubled(columns: &[(&Arc<str>, Texts<'_>, Texts<'_>)], rows: usize, faults: &mut Faults) {
+    let empty = Digest::of(Digest::of("").as_str());
+    for row in 0..rows {
+        // What was hashed here was hashed once: only a row with a given digest is looked at closely.
+        let mut given = columns.iter().flat_map(|(_, given, _)| given.row(row));
+        if !given.any(|text| text.len() >= 64 && Digest::from_hex(text.trim()).is_some()) {
+            continue;
+        }
+        let singles = columns.iter().flat_map(|(.., canonical)| canonical.row(row));
+        let doubles: Vec<Digest> = singles.map(Digest::of).collect();
+        for (name, given, canonical) in columns {
+            for text in given.row(row) {
+                let Some(digest) = Digest::from_hex(text.trim()) else { continue };
+                // What is not sent has been spoken of.
+                if !canonical.row(row).any(|sent| sent == digest.as_str()) {
+                    continue;
+                }
+                let detail = if digest == empty {
+                    "is the digest of the digest of the empty text"
+                } else if doubles.contains(&digest) {
+                    "is the digest of another digest of this row"
+                } else {
+                    continue;
+                };
+                faults.warn(row, Some(name), "PB3112", detail, Some(text));
+            }
+        }
+    }
 }
 
 /// Records that a digest came in upper case.

@@ -12,7 +12,7 @@ use super::faults::Faults;
 use super::number::Numbers;
 use super::rows::Policy;
 use crate::contract::EventSource;
-use crate::contract::time::{self, TimeFault, TimeZone};
+use crate::contract::time::{self, EpochUnit, TimeFault, TimeZone};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -68,7 +68,7 @@ fn hold_against_clock(seconds: i64, row: usize, policy: &Policy, scope: &Scope<'
 }
 
 /// A column of times of any type the query can return.
-enum Reader<'a> {
+pub(super) enum Reader<'a> {
     Texts(&'a datafusion::arrow::array::StringViewArray),
     Epochs(Numbers<'a>),
     Dates(&'a PrimitiveArray<Date32Type>),
@@ -79,7 +79,7 @@ enum Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn of(column: &'a ArrayRef) -> Option<Self> {
+    pub(super) fn of(column: &'a ArrayRef) -> Option<Self> {
         Some(match column.data_type() {
             DataType::Utf8View => Self::Texts(column.as_string_view()),
             DataType::Date32 => Self::Dates(column.as_primitive()),
@@ -99,14 +99,41 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether the column holds days.
+    pub(super) fn is_days(&self) -> bool {
+        matches!(self, Self::Dates(_))
+    }
+
+    /// The unit that a row's number was read in; none where the row is no plain number.
+    pub(super) fn unit(&self, row: usize, scratch: &mut String) -> Option<EpochUnit> {
+        let digits = match self {
+            Self::Texts(texts) => epoch_digits(cells::text(texts, row)?.trim())?,
+            Self::Epochs(numbers) if numbers.read(row, scratch) == Ok(true) => scratch.split('.').next()?,
+            _ => return None,
+        };
+        digits.parse().ok().and_then(EpochUnit::of)
+    }
+
+    /// The local time of a row whose zone is the policy's, in microseconds.
+    pub(super) fn naive(&self, row: usize) -> Option<i64> {
+        match self {
+            Self::Texts(texts) => time::naive(cells::text(texts, row)?),
+            Self::Seconds(times) => naive(times, row, |value| value.checked_mul(MICROS_PER_SECOND)),
+            Self::Millis(times) => naive(times, row, |value| value.checked_mul(1_000)),
+            Self::Micros(times) => naive(times, row, Some),
+            Self::Nanos(times) => naive(times, row, |value| Some(value.div_euclid(1_000))),
+            Self::Dates(_) | Self::Epochs(_) => None,
+        }
+    }
+
     /// Unix seconds of a row; none for NULL and blank text.
     fn read(&self, row: usize, zone: Option<&TimeZone>, scratch: &mut String) -> Result<Option<i64>, TimeFault> {
         match self {
             Self::Texts(texts) => {
                 let Some(text) = cells::text(texts, row) else { return Ok(None) };
                 let text = text.trim();
-                if text.len() >= EPOCH_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
-                    return text.parse().map_err(|_| TimeFault::OutOfRange).and_then(time::epoch_seconds).map(Some);
+                if let Some(digits) = epoch_digits(text) {
+                    return digits.parse().map_err(|_| TimeFault::OutOfRange).and_then(time::epoch_seconds).map(Some);
                 }
                 time::instant(text, zone).map(seconds).map(Some)
             }
@@ -128,6 +155,19 @@ impl<'a> Reader<'a> {
             Self::Dates(_) => Ok(None),
         }
     }
+}
+
+/// The text of a Unix time.
+fn epoch_digits(text: &str) -> Option<&str> {
+    (text.len() >= EPOCH_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(text)
+}
+
+fn naive<T: ArrowTimestampType>(
+    times: &PrimitiveArray<T>,
+    row: usize,
+    micros: impl Fn(i64) -> Option<i64>,
+) -> Option<i64> {
+    if times.timezone().is_some() || times.is_null(row) { None } else { micros(times.value(row)) }
 }
 
 fn timestamp<T: ArrowTimestampType>(

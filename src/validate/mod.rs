@@ -41,11 +41,14 @@ mod rows;
 mod rules;
 mod shape;
 mod sources;
+pub mod survey;
 mod texts;
+mod words;
 
 pub use rows::{DIFFERING, FOLDED_ROWS, FoldValue, Judge, Judged, PROPERTY, Policy};
 pub use rules::RULES;
 pub use shape::shape;
+pub use words::{counted, grouped, percent};
 
 /// What a violation of a rule does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

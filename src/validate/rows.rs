@@ -22,6 +22,7 @@
 //! not take the field; the encoder does not write those.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
@@ -33,9 +34,10 @@ use super::cells::{RowSources, Scope, text};
 use super::contents::{ItemsPlan, internal};
 use super::faults::{Fate, Faults};
 use super::known;
+use super::survey::{self, Observed};
 use crate::contract::fields::{self, FIELDS};
 use crate::contract::phone::Region;
-use crate::contract::time::TimeZone;
+use crate::contract::time::{self, TimeZone};
 use crate::contract::{EventSource, Field, Kind, Presence};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Identity;
@@ -47,6 +49,8 @@ pub const FOLDED_ROWS: &str = "__rows";
 /// Names of columns in which folded rows differ.
 pub const DIFFERING: &str = "__differing";
 
+/// Seconds back from now in which hours that clocks skip are looked for: three years.
+const OBSERVED_GAPS: i64 = 3 * 366 * 86_400;
 /// Rule of events that nothing identifies.
 const UNIDENTIFIED: &str = "PB3102";
 /// Rule of folded rows that disagree.
@@ -113,6 +117,8 @@ pub struct Judged {
     pub violations: Vec<Violation>,
     /// What is known of each row with a fault, in row order; without keys, which take a secret.
     pub identities: Vec<(u64, Identity)>,
+    /// What the batch adds to a survey, if one is made.
+    pub observed: Option<Observed>,
 }
 
 /// Judges batches of one schema.
@@ -126,6 +132,8 @@ pub struct Judge {
     pub(super) folded_rows: Option<usize>,
     differing: Option<usize>,
     schema: SchemaRef,
+    /// The hours around now that clocks in the zone skip, if batches are observed.
+    gaps: Option<Vec<Range<i64>>>,
 }
 
 /// A column of the canonical batch, and the column it comes from.
@@ -209,13 +217,27 @@ impl Judge {
         let (folded_rows, differing) = (schema.index_of(FOLDED_ROWS).ok(), schema.index_of(DIFFERING).ok());
         let empty = RecordBatch::new_empty(Arc::new(schema.clone()));
         let schema = Arc::new(Schema::empty());
-        let mut judge = Self { policy, outputs, items, missing, folded_rows, differing, schema };
+        let mut judge = Self { policy, outputs, items, missing, folded_rows, differing, schema, gaps: None };
         // An empty batch shows the canonical types, and every type that cannot be judged.
         let columns = judge.columns(&empty, &mut Faults::new(0, 0, false))?;
         let names = judge.outputs.iter().map(|output| &*output.name);
         let fields = names.zip(&columns).map(|(name, column)| ArrowField::new(name, column.data_type().clone(), true));
         judge.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         Ok(judge)
+    }
+
+    /// The judge, observing what each batch adds to a survey of the result.
+    #[must_use]
+    pub fn surveying(mut self) -> Self {
+        let now = self.policy.now;
+        let years = now.saturating_sub(OBSERVED_GAPS)..now.saturating_add(self.policy.future_tolerance);
+        self.gaps = Some(self.policy.zone.as_ref().map_or_else(Vec::new, |zone| time::gaps(zone, years)));
+        self
+    }
+
+    /// The hours that clocks in the zone skip, as of [`time::gaps`].
+    pub(super) fn gaps(&self) -> &[Range<i64>] {
+        self.gaps.as_deref().unwrap_or_default()
     }
 
     /// The schema of [`Judged::events`].
@@ -238,6 +260,7 @@ impl Judge {
     pub fn judge(&self, batch: &RecordBatch, first_row: u64) -> Result<Judged> {
         let mut faults = Faults::new(first_row, batch.num_rows(), self.policy.reject_bad_optional);
         let columns = self.columns(batch, &mut faults)?;
+        let observed = self.gaps.is_some().then(|| survey::observe(self, batch.columns(), &columns, &faults));
         let all = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(internal)?;
         let numbered = || faults.fates().iter().zip(first_row..);
         let with = |fate| numbered().filter(move |(other, _)| **other == fate).map(|(_, row)| row);
@@ -278,6 +301,7 @@ impl Judge {
             unidentified,
             violations,
             identities,
+            observed,
         })
     }
 

@@ -271,10 +271,10 @@ pub static RULES: &[Rule] = &[
         "an address or number that stands for `unknown` would attribute many people's events to one",
         "return NULL where there is no identity"),
     rule("PB3114", "phone-mangled", REJECT, OURS,
-        "a spreadsheet turned the number into scientific notation, and its last digits are lost",
+        "a spreadsheet or data frame took the number for a quantity, which rounds digits away or adds a zero",
         "export the column as text"),
     rule("PB3115", "digest-in-base64", REJECT, Citation::certain("D1 (R37)"),
-        "TikTok compares lower-case hex digits, and this digest is written in Base64",
+        "TikTok compares lower-case hex digits of SHA-256, and this digest is written in Base64",
         "write the digest with encode(…, 'hex'), or return the plain value"),
     // The result as a whole.
     rule("PB3201", "raw-and-hashed-mixed", WARN, OURS,

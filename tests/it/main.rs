@@ -14,6 +14,7 @@ mod faults;
 mod functions;
 mod payloads;
 mod queries;
+mod readiness;
 mod sandbox;
 mod server;
 mod sources;
