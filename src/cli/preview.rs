@@ -104,6 +104,7 @@ fn shown(sample: &Sample) -> String {
         Some(event) => {
             format!("row {}: {} {}{age}\n{event:#}\n", sample.row + 1, sample.event_source, sample.event_source_id)
         }
+        None if sample.is_out_of_window => format!("row {}: out of window: a run skips it\n", sample.row + 1),
         None => format!("row {}: rejected\n", sample.row + 1),
     };
     for violation in &sample.violations {
