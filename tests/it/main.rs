@@ -7,6 +7,7 @@ mod cli;
 mod delivery;
 mod documents;
 mod edges;
+mod faulty_rows;
 mod functions;
 mod payloads;
 mod queries;
