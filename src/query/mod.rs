@@ -39,6 +39,7 @@ mod parameters;
 mod policy;
 mod refusal;
 mod sources;
+mod words;
 
 /// What the machine lends to the query engine.
 #[derive(Clone, Debug)]
