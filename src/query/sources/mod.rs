@@ -29,6 +29,7 @@ use crate::settings::nearest;
 
 mod csv;
 mod declared;
+mod header;
 mod json;
 mod sniff;
 mod text;
