@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it is")]
 
 mod bad_input;
+mod canaries;
 mod cli;
 mod delivery;
 mod documents;
 mod edges;
 mod faulty_rows;
 mod functions;
+mod leaks;
 mod payloads;
 mod queries;
 mod sandbox;
