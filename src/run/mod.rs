@@ -331,7 +331,6 @@ async fn execute(checked: &Checked, table: Arc<EventsTable>) -> datafusion::erro
 }
 
 /// Without the error, which holds what the panic said.
-#[expect(clippy::needless_pass_by_value, reason = "the form of `map_err`")]
 fn crashed(_: tokio::task::JoinError) -> Error {
     Error::new(ErrorKind::Internal, "a task of the run crashed")
 }
