@@ -8,8 +8,8 @@ use super::parquet::ParquetFile;
 use super::rejects::{FaultyEvent, Gathered};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Entries that wait for the disk.
-const QUEUED: usize = 64;
+/// Entries that wait for the disk; one may hold the faults of a whole record batch.
+const QUEUED: usize = 4;
 
 /// Something to keep.
 #[derive(Debug)]
