@@ -52,6 +52,25 @@ pub const EXIT_CODES: &[(ErrorKind, u8, &str)] = &[
 ];
 
 impl ErrorKind {
+    /// The kind's name in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejects => "rejects",
+            Self::Usage => "usage",
+            Self::Sql => "sql",
+            Self::Contract => "contract",
+            Self::Credentials => "credentials",
+            Self::Incomplete => "incomplete",
+            Self::Source => "source",
+            Self::Locked => "locked",
+            Self::Held => "held",
+            Self::Internal => "internal",
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+        }
+    }
+
     /// The process's exit code for this kind.
     #[must_use]
     pub fn exit_code(self) -> u8 {

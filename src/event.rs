@@ -1,12 +1,14 @@
 //! The nouns that cross modules: where an event goes, what identifies it, and what became of it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Deserialize;
 
-use crate::contract::EventSource;
+use crate::contract::{EventSource, events};
 
 /// Where events go: one request carries events of one destination only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +65,55 @@ impl fmt::Display for EventKey {
 impl fmt::Debug for EventKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EventKey({self})")
+    }
+}
+
+/// What is known of the identity of an event that has faults: each part that is valid.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Where it happened.
+    pub event_source: Option<EventSource>,
+    /// Who receives it.
+    pub event_source_id: Option<Arc<str>>,
+    /// Its canonical name.
+    pub event: Option<String>,
+    /// Its id.
+    pub event_id: Option<String>,
+    /// Its key, where all of the above are known.
+    pub key: Option<EventKey>,
+}
+
+impl Identity {
+    /// The identity of an event for `destination` from the `json` that travels.
+    #[must_use]
+    pub fn of_encoded(destination: &Destination, key: EventKey, json: &[u8]) -> Self {
+        #[derive(Default, Deserialize)]
+        struct Named<'a> {
+            #[serde(borrow)]
+            event: Option<Cow<'a, str>>,
+            #[serde(borrow)]
+            event_id: Option<Cow<'a, str>>,
+        }
+        let Named { event, event_id } = serde_json::from_slice(json).unwrap_or_default();
+        Self {
+            event_source: Some(destination.event_source),
+            event_source_id: Some(Arc::clone(&destination.event_source_id)),
+            event: event.map(|event| events::canonical(&event).to_owned()),
+            event_id: event_id.map(Cow::into_owned),
+            key: Some(key),
+        }
+    }
+
+    /// With the key under `secret`, where the parts of one are known.
+    #[must_use]
+    pub fn with_key(mut self, secret: &[u8; 32]) -> Self {
+        if let (Some(event_source), Some(id), Some(event), Some(event_id)) =
+            (self.event_source, &self.event_source_id, &self.event, &self.event_id)
+        {
+            let destination = Destination { event_source, event_source_id: Arc::clone(id) };
+            self.key = Some(EventKey::new(secret, &destination, event, event_id));
+        }
+        self
     }
 }
 

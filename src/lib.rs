@@ -19,6 +19,7 @@
 //!  │ delivery::response raw response → Outcome per event    ┘ repeated as the protocol says, paced; may split the batch
 //!  │ ledger            Ticket        → settled
 //!  ▼ run::Tally   events = accepted + already accepted + rejected + out of window + held + unsent
+//!  │ report            faults, batches, account → the run's folder: rejects.parquet, batches.parquet, run_results.json
 //!  │ cli::render       account       → stdout data, stderr talk, exit code
 //! ```
 //!
@@ -34,6 +35,7 @@
 //! | event key | 128-bit keyed name of (event source, event source id, canonical event name, event id) |
 //! | canonical | the one form of a value that the wire takes |
 //! | conformed | a plan or batch whose columns have contract names, in contract order |
+//! | fault | what is wrong with an event: a violation, or what the API refused it for |
 //! | finding, diagnosis | a problem of a query; the diagnosis knows its place in the file |
 //! | violation | a fault of one row |
 //! | reject | an event refused for what it contains, here or by the API |
@@ -56,6 +58,7 @@ pub mod event;
 pub mod functions;
 pub mod ledger;
 pub mod query;
+pub mod report;
 pub mod run;
 pub mod sandbox;
 pub mod settings;
@@ -69,6 +72,7 @@ pub const RANKS: &[&[&str]] = &[
     &["functions", "validate", "encode", "ledger", "sandbox"],
     &["query", "api"],
     &["delivery"],
+    &["report"],
     &["run"],
     &["cli"],
 ];

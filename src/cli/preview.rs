@@ -122,7 +122,7 @@ fn as_json(sample: &Sample) -> Value {
     let findings = sample.violations.iter().map(|violation| {
         json!({
             "code": violation.rule.code,
-            "severity": violation.severity.as_str(),
+            "severity": violation.severity.effect(),
             "column": violation.column.as_deref(),
             "message": violation.detail,
             "shape": violation.shape,

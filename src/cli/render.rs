@@ -6,15 +6,14 @@ use std::io::IsTerminal;
 use std::io::Write as _;
 use std::time::Duration;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use serde_json::{Value, json};
-
 use crate::contract::responses;
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::query::{self, Checked, Diagnosis};
+use crate::report::RunResults;
 use crate::run::{Account, Tally};
 use crate::sandbox::Snapshot;
 use crate::validate::Severity;
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::output::{self, Format};
 
@@ -124,13 +123,17 @@ pub(super) struct Heading<'a> {
     pub(super) destination: &'a str,
     /// The query.
     pub(super) checked: &'a Checked,
+    /// The folder of what the run leaves behind, named after it.
+    pub(super) folder: &'a str,
 }
 
-/// Prints the account of a run: to stdout, since it is what the command was asked for.
-pub(super) fn account(heading: &Heading<'_>, account: &Account, format: Format) -> Result<()> {
+/// Prints the account of a run: to stdout, since it is what the command was asked for. As JSON it is the document that
+/// lies in the run's folder.
+pub(super) fn account(heading: &Heading<'_>, account: &Account, results: &RunResults, format: Format) -> Result<()> {
+    let unwritable = |error| Error::new(ErrorKind::Internal, "the account cannot be written as JSON").source(error);
     let text = match format {
-        Format::Json => format!("{:#}\n", account_json(heading, account)),
-        Format::Ndjson => format!("{}\n", account_json(heading, account)),
+        Format::Json => serde_json::to_string_pretty(results).map_err(unwritable)? + "\n",
+        Format::Ndjson => serde_json::to_string(results).map_err(unwritable)? + "\n",
         Format::Csv => std::iter::once("place,events\n".to_owned())
             .chain(lines(&account.tally).map(|(name, count)| format!("{name},{count}\n")))
             .collect(),
@@ -142,14 +145,13 @@ pub(super) fn account(heading: &Heading<'_>, account: &Account, format: Format) 
     output::write(|stdout| stdout.write_all(text.as_bytes()))
 }
 
-/// Says what was wrong with rows, where the account's form is a table of counts and has no place for it.
-pub(super) fn faults_beside(heading: &Heading<'_>, account: &Account, format: Format) {
-    let mut text = String::new();
+/// Says what was wrong with rows and where to find more, where the account's form is a table of counts and has no place
+/// for it.
+pub(super) fn account_beside(heading: &Heading<'_>, account: &Account, format: Format) {
     if matches!(format, Format::Csv | Format::Markdown) {
+        let mut text = details(heading);
         faults(&account.tally, heading.checked.folds(), &mut text);
-    }
-    if !text.is_empty() {
-        note(text.trim_matches('\n'));
+        note(text.trim_end());
     }
 }
 
@@ -198,8 +200,14 @@ fn account_text(heading: &Heading<'_>, account: &Account) -> String {
             seconds(account.elapsed)
         );
     }
+    text += &details(heading);
     faults(&account.tally, heading.checked.folds(), &mut text);
     text
+}
+
+/// Where what the run leaves behind lies.
+fn details(heading: &Heading<'_>) -> String {
+    format!("  every reject and batch: {}\n", heading.folder)
 }
 
 fn faults(tally: &Tally, folds: bool, text: &mut String) {
@@ -219,7 +227,7 @@ fn faults(tally: &Tally, folds: bool, text: &mut String) {
         let _ = writeln!(text, "\n  and {} more kinds of faults", by_weight.len() - MAX_FAULTS);
     }
     for ((code, field), refused) in &tally.refusals {
-        let meaning = responses::find(*code).map_or("unknown code", |response| response.meaning);
+        let meaning = responses::meaning(*code);
         let field = field.map_or_else(String::new, |field| format!(" `{field}`"));
         let request = refused.request_id.as_ref().map_or_else(String::new, |id| format!(", request_id {id}"));
         let _ = writeln!(
@@ -228,37 +236,6 @@ fn faults(tally: &Tally, folds: bool, text: &mut String) {
             counted(refused.count, "event")
         );
     }
-}
-
-fn account_json(heading: &Heading<'_>, account: &Account) -> Value {
-    let mut value = json!({ "query": heading.query, "destination": heading.destination });
-    for (name, count) in lines(&account.tally) {
-        value[name.replace(' ', "_")] = count.into();
-    }
-    value["seconds"] = account.elapsed.as_secs_f64().into();
-    if let Some(report) = &account.report {
-        value["requests"] = report.requests.into();
-        value["retries"] = report.retries.into();
-        value["bytes_sent"] = report.bytes_sent.into();
-    }
-    let faults = account.tally.faults_by_weight().into_iter().map(|(column, fault)| {
-        json!({
-            "code": fault.rule.code,
-            "slug": fault.rule.slug,
-            "severity": if fault.severity == Severity::Reject { "reject" } else { "warn" },
-            "column": column,
-            "message": fault.detail,
-            "rows": fault.count,
-            "examples": fault.examples,
-        })
-    });
-    value["peak_memory_bytes"] = super::peak_memory().into();
-    value["faults"] = faults.collect();
-    let refusals = account.tally.refusals.iter().map(|((code, field), refused)| {
-        json!({ "code": code, "field": field, "events": refused.count, "request_id": refused.request_id, "examples": refused.examples })
-    });
-    value["refusals"] = refusals.collect();
-    value
 }
 
 /// Says where the sandbox listens.

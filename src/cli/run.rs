@@ -16,9 +16,10 @@ use super::signals::Signals;
 use crate::api::{BaseUrl, Client, credentials};
 use crate::delivery::Activity;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{Model, Store};
-use crate::query::{self, Checked, Parameters, QueryFile};
-use crate::run::{self, Account, Job, Preflight, Progress};
+use crate::ledger::Model;
+use crate::query::{self, Checked, Diagnosis, Parameters, QueryFile};
+use crate::report::{self, Ending, Mode, Recording, RunResults, Subject};
+use crate::run::{self, Account, Job, Ports, Preflight, Progress};
 use crate::sandbox::{Options, Sandbox};
 use crate::settings::{Origin, Settings, TOKEN_VARIABLE};
 
@@ -71,6 +72,7 @@ struct Ready<'a> {
     checked: Checked,
     target: Target,
     job: Job,
+    recording: Recording,
 }
 
 pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
@@ -89,7 +91,8 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
         }
     }
     if failures.is_empty() {
-        for prepared in ready {
+        let mut ready = ready.into_iter();
+        while let Some(prepared) = ready.next() {
             let path = prepared.path;
             let outcome = run_one(prepared, &arguments, world, &signals).await;
             match outcome {
@@ -97,12 +100,22 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
                 Err(error) => failures.add(path, error),
             }
             if let Some(stopped) = signals.caught() {
+                discard(ready).await;
                 failures.errors.iter().for_each(|(_, error)| render::error(error));
                 return Err(stopped);
             }
         }
+    } else {
+        discard(ready.into_iter()).await;
     }
     failures.into_result()
+}
+
+/// Takes back what is on record of files that do not run.
+async fn discard(ready: impl Iterator<Item = Ready<'_>>) {
+    for prepared in ready {
+        prepared.recording.discard().await;
+    }
 }
 
 /// What went wrong with the files of one command.
@@ -150,54 +163,94 @@ async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World) -> Re
     let file = QueryFile::read(path)?;
     let mut settings = world.settings(&arguments.settings, Some(path))?;
     query::apply_settings(&file, &mut settings)?;
-    let checked = check(&file, &settings, &arguments.parameters, world).await?;
-    let target = target(arguments, &settings, world).await?;
     let mut job = Job::resolve(&settings, world.now, world.resources.partitions);
-    job.delivery.seed = u64::try_from(super::unix_nanos() & u128::from(u64::MAX)).unwrap_or_default();
-    Ok(Ready { path, checked, target, job })
+    let now = super::unix_nanos();
+    job.delivery.seed = u64::try_from(now & u128::from(u64::MAX)).unwrap_or_default();
+    let subject = Subject {
+        file: &file,
+        settings: &settings,
+        parameters: &names(&arguments.parameters),
+        mode: mode(arguments, &settings),
+    };
+    let seed = job.delivery.seed ^ u64::from(std::process::id()).rotate_left(32);
+    let mut recording = Recording::begin(subject, now, seed)?;
+    match aim(&file, &settings, arguments, world, &mut recording).await {
+        Ok((checked, target)) => Ok(Ready { path, checked, target, job, recording }),
+        Err(error) => Err(conclude(recording, None, Err(error)).await.1.expect_err("an error stays one")),
+    }
+}
+
+/// What a query and its settings must pass before it may run.
+async fn aim(
+    file: &QueryFile,
+    settings: &Settings,
+    arguments: &Arguments,
+    world: &World,
+    recording: &mut Recording,
+) -> Result<(Checked, Target)> {
+    let (diagnoses, checked) = judge(file, settings, &arguments.parameters, world).await?;
+    recording.diagnosed(&diagnoses);
+    let checked = checked.ok_or_else(|| refusal(file, &diagnoses))?;
+    let target = target(arguments, settings, world).await?;
+    recording.aimed(&target.description)?;
+    Ok((checked, target))
+}
+
+/// Ends what is on record of a run: the document, and the verdict with what could not be written.
+async fn conclude(
+    recording: Recording,
+    account: Option<report::Account>,
+    verdict: Result<()>,
+) -> (RunResults, Result<()>) {
+    let peak_memory_bytes = super::peak_memory().map(|bytes| bytes as u64);
+    let ending = Ending { account, error: verdict.as_ref().err(), peak_memory_bytes };
+    let (results, kept) = recording.finish(ending).await;
+    let verdict = match (verdict, kept) {
+        (Err(error), Err(unkept)) => {
+            // The verdict decides the exit code; that a file is missing is said all the same.
+            render::error(&unkept);
+            Err(error)
+        }
+        (verdict, kept) => verdict.and(kept),
+    };
+    (results, verdict)
 }
 
 async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals: &Signals) -> Result<()> {
-    let Ready { path, checked, target: Target { mut description, client, sandbox }, mut job } = ready;
-    let store: Arc<dyn Store> = Arc::new(Model::new(secret()));
-    let progress = Arc::new(Progress::default());
+    let Ready { path, checked, target: Target { mut description, client, sandbox }, mut job, recording } = ready;
+    let ports = Ports {
+        store: Arc::new(Model::new(secret())),
+        recorder: recording.recorder(),
+        progress: Arc::new(Progress::default()),
+        stop: signals.stop(),
+    };
     let (activity, doing) = watch::channel(Activity::default());
     job.delivery.activity = Some(activity);
+    let sends = client.is_some();
     let account = {
-        let _display = Display::of(&progress, doing, world.quiet);
-        let start = Instant::now();
-        let interrupted =
-            || signals.caught().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the rows ended early"));
-        let preflight = if arguments.no_preflight {
-            None
-        } else {
-            Some(run::preflight(&checked, &job, &store, &progress, signals.stop()).await?.ok_or_else(interrupted)?)
-        };
-        let is_refused = preflight.as_ref().is_some_and(|preflight| job.judge(&preflight.tally).is_err());
-        match (client, preflight) {
-            (Some(client), preflight) if !is_refused => {
-                run::deliver(&checked, &job, preflight, client, &store, &progress, signals.stop()).await?
-            }
-            (client, Some(Preflight { tally, plan, .. })) => {
-                if client.is_some() {
-                    "stopped by the preflight".clone_into(&mut description);
-                }
-                Account { tally, report: None, failure: None, plan, elapsed: start.elapsed() }
-            }
-            (_, None) => return Err(Error::new(ErrorKind::Internal, "a dry run is a preflight")),
-        }
+        let _display = Display::of(&ports.progress, doing, world.quiet);
+        conduct(&checked, &job, client, arguments, &ports, signals).await
     };
-    let query = path.display().to_string();
-    let heading = Heading { query: &query, destination: &description, checked: &checked };
-    if !world.quiet {
-        render::faults_beside(&heading, &account, arguments.format);
+    let account = match account {
+        Ok(account) => account,
+        Err(error) => return conclude(recording, None, Err(error)).await.1,
+    };
+    if sends && account.report.is_none() && account.failure.is_none() {
+        "stopped by the preflight".clone_into(&mut description);
     }
-    render::account(&heading, &account, arguments.format)?;
+    let query = path.display().to_string();
+    let folder = recording.folder().display().to_string();
+    let heading = Heading { query: &query, destination: &description, checked: &checked, folder: &folder };
+    let verdict = signals.caught().map_or_else(|| account.verdict(&job), Err);
+    let (results, verdict) = conclude(recording, Some(account.document(checked.folds())), verdict).await;
+    if !world.quiet {
+        render::account_beside(&heading, &account, arguments.format);
+    }
+    render::account(&heading, &account, &results, arguments.format)?;
     if arguments.explain {
         // Beside the account, so that its JSON stays JSON.
         render::note(account.plan.trim_end());
     }
-    let verdict = account.verdict(&job);
     if let Some(sandbox) = sandbox {
         if arguments.keep_open && signals.caught().is_none() {
             if let Err(error) = &verdict {
@@ -213,6 +266,32 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     verdict
 }
 
+/// Reads, judges and, where `client` is and the preflight allows it, sends every row.
+async fn conduct(
+    checked: &Checked,
+    job: &Job,
+    client: Option<Client>,
+    arguments: &Arguments,
+    ports: &Ports,
+    signals: &Signals,
+) -> Result<Account> {
+    let start = Instant::now();
+    let interrupted = || signals.caught().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the rows ended early"));
+    let preflight = if arguments.no_preflight {
+        None
+    } else {
+        Some(run::preflight(checked, job, ports).await?.ok_or_else(interrupted)?)
+    };
+    let is_refused = preflight.as_ref().is_some_and(|preflight| job.judge(&preflight.tally).is_err());
+    match (client, preflight) {
+        (Some(client), preflight) if !is_refused => run::deliver(checked, job, preflight, client, ports).await,
+        (_, Some(Preflight { tally, plan, .. })) => {
+            Ok(Account { tally, report: None, failure: None, plan, elapsed: start.elapsed() })
+        }
+        (_, None) => Err(Error::new(ErrorKind::Internal, "a dry run is a preflight")),
+    }
+}
+
 /// Plans and judges the query, and shows every problem.
 pub(super) async fn check(
     file: &QueryFile,
@@ -220,6 +299,17 @@ pub(super) async fn check(
     assignments: &[String],
     world: &World,
 ) -> Result<Checked> {
+    let (diagnoses, checked) = judge(file, settings, assignments, world).await?;
+    checked.ok_or_else(|| refusal(file, &diagnoses))
+}
+
+/// Plans and judges the query, and shows every problem; the query is `None` where one is an error.
+async fn judge(
+    file: &QueryFile,
+    settings: &Settings,
+    assignments: &[String],
+    world: &World,
+) -> Result<(Vec<Diagnosis>, Option<Checked>)> {
     let mut parameters = Parameters::default();
     assignments.iter().try_for_each(|assignment| parameters.add(assignment))?;
     let context = query::session(settings, &world.resources(settings)?)?;
@@ -228,11 +318,31 @@ pub(super) async fn check(
     if !world.quiet || checked.is_none() {
         render::diagnoses(&diagnoses);
     }
+    Ok((diagnoses, checked))
+}
+
+/// The error of a query that has problems.
+fn refusal(file: &QueryFile, diagnoses: &[Diagnosis]) -> Error {
     let errors = diagnoses.iter().filter(|diagnosis| diagnosis.is_error()).count();
-    checked.ok_or_else(|| {
-        let problems = if errors == 1 { "1 problem".to_owned() } else { format!("{errors} problems") };
-        Error::new(ErrorKind::Contract, format!("`{}` has {problems}; nothing was read or sent", file.path.display()))
-    })
+    let problems = if errors == 1 { "1 problem".to_owned() } else { format!("{errors} problems") };
+    Error::new(ErrorKind::Contract, format!("`{}` has {problems}; nothing was read or sent", file.path.display()))
+}
+
+/// The names in `NAME=VALUE` assignments.
+fn names(assignments: &[String]) -> Vec<String> {
+    let names = assignments.iter().filter_map(|assignment| assignment.split_once('='));
+    names.map(|(name, _)| name.trim_start_matches('$').to_owned()).collect()
+}
+
+fn mode(arguments: &Arguments, settings: &Settings) -> Mode {
+    let is_loopback =
+        || BaseUrl::parse(settings.text("base_url").unwrap_or_default()).is_ok_and(|base| base.is_loopback());
+    match (arguments.dry_run, arguments.sandbox) {
+        (true, _) => Mode::DryRun,
+        (_, true) => Mode::Sandbox,
+        _ if is_loopback() => Mode::Loopback,
+        _ => Mode::Live,
+    }
 }
 
 /// The secret that event keys are made under. The ledger lives as long as the run, and so does its secret.

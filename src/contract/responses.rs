@@ -82,6 +82,12 @@ pub fn find(code: i64) -> Option<&'static Response> {
     RESPONSES.binary_search_by_key(&code, |response| response.code).ok().map(|index| &RESPONSES[index])
 }
 
+/// What TikTok means by `code`, as far as it says.
+#[must_use]
+pub fn meaning(code: i64) -> &'static str {
+    find(code).map_or("unknown code", |response| response.meaning)
+}
+
 /// What to do about `code`: its row's action, else that of its family, else [`Action::Retry`].
 #[must_use]
 pub fn action(code: i64) -> Action {

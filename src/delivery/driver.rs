@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::protocol::{Command, Input, Protocol};
 use super::response::{Answer, Fate, classify};
-use super::{Activity, Options, Report, Settled, Transport};
+use super::{Activity, Exchange, Options, Report, Settled, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Destination, Outcome};
 use crate::ledger::{Store, Ticket};
@@ -31,8 +31,10 @@ pub(super) struct Driver<T> {
     entered: u64,
     /// Each gives its answer and the bytes of the body that may have left.
     requests: JoinSet<(Answer, u64)>,
-    /// The protocol's number of each request task.
-    request_ids: HashMap<Id, u64>,
+    /// The protocol's number of each request task, and the batch it is about.
+    request_ids: HashMap<Id, (u64, u64)>,
+    /// What was exchanged about each batch that did not leave.
+    exchanges: HashMap<u64, Exchange>,
     records: JoinSet<Entry>,
     /// Batches whose ledger entry is being written, for the case that the writer panics.
     record_ids: HashMap<Id, Written>,
@@ -53,7 +55,7 @@ enum Entry {
 /// A ledger entry under way.
 enum Written {
     Intent(u64),
-    Outcomes(Settled),
+    Outcomes(Box<Settled>),
 }
 
 /// What woke the driver.
@@ -82,6 +84,7 @@ impl<T: Transport> Driver<T> {
             entered: 0,
             requests: JoinSet::new(),
             request_ids: HashMap::new(),
+            exchanges: HashMap::new(),
             records: JoinSet::new(),
             record_ids: HashMap::new(),
             outbox: VecDeque::new(),
@@ -209,12 +212,16 @@ impl<T: Transport> Driver<T> {
             let is_unwritten = sent.as_ref().is_err_and(|error| error.before_first_byte);
             (classify(&sent, count), if is_unwritten { 0 } else { bytes })
         });
-        self.request_ids.insert(task.id(), request);
+        self.request_ids.insert(task.id(), (request, batch));
+        let exchange = self.exchanges.entry(batch).or_default();
+        exchange.requests += 1;
+        exchange.started.get_or_insert_with(Instant::now);
     }
 
     fn settle(&mut self, id: u64, outcomes: Vec<Outcome>, sent: bool) {
         let Some(batch) = self.batches.remove(&id) else { return };
-        let settled = Settled { batch, outcomes };
+        let exchange = self.exchanges.remove(&id).unwrap_or_default();
+        let settled = Settled { number: id, batch, outcomes, exchange };
         let Some(ticket) = self.tickets.remove(&id) else {
             // It never was on record, so there is nothing to settle.
             self.outbox.push_back(settled);
@@ -225,15 +232,15 @@ impl<T: Transport> Driver<T> {
         let task = self.records.spawn_blocking(move || {
             Entry::Settled(if sent { store.settle(ticket, &outcomes) } else { store.cancel(ticket) })
         });
-        self.record_ids.insert(task.id(), Written::Outcomes(settled));
+        self.record_ids.insert(task.id(), Written::Outcomes(Box::new(settled)));
     }
 
     fn request_ended(&mut self, ended: Result<(Id, (Answer, u64)), JoinError>) {
-        let (id, answer) = match ended {
+        let (id, answer, bytes) = match ended {
             Ok((id, (answer, bytes))) => {
                 self.bytes_sent += bytes;
                 self.unwritten += u64::from(bytes == 0);
-                (id, answer)
+                (id, answer, Some(bytes))
             }
             // A panic says nothing about what was written.
             Err(error) => {
@@ -244,10 +251,14 @@ impl<T: Transport> Driver<T> {
                     self.step(Input::Unsettled);
                 }
                 let fate = Fate::Doubtful { garbled: false };
-                (id, Answer { fate, code: None, status: None, transport: None, request_id: None, field: None })
+                let answer = Answer { fate, code: None, status: None, transport: None, request_id: None, field: None };
+                (id, answer, None)
             }
         };
-        let Some(request) = self.request_ids.remove(&id) else { return };
+        let Some((request, batch)) = self.request_ids.remove(&id) else { return };
+        if let Some(exchange) = self.exchanges.get_mut(&batch) {
+            exchange.note(&answer, bytes);
+        }
         if let Some(code) = answer.code.filter(|code| *code != 0) {
             *self.codes.entry(code).or_default() += 1;
         }
@@ -270,10 +281,10 @@ impl<T: Transport> Driver<T> {
                 self.fail(failed_entry(failed));
                 self.step(Input::Unrecorded { batch });
             }
-            (Some(Written::Outcomes(settled)), Ok(Entry::Settled(Ok(())))) => self.outbox.push_back(settled),
+            (Some(Written::Outcomes(settled)), Ok(Entry::Settled(Ok(())))) => self.outbox.push_back(*settled),
             (Some(Written::Outcomes(settled)), failed) => {
                 self.fail(failed_entry(failed));
-                self.outbox.push_back(settled);
+                self.outbox.push_back(*settled);
                 self.step(Input::Unsettled);
             }
             (None, _) => {}
@@ -318,6 +329,17 @@ impl<T: Transport> Driver<T> {
             codes: self.codes,
             stop,
         })
+    }
+}
+
+impl Exchange {
+    /// Notes the end of a request of which `bytes` may have left, where that is known.
+    fn note(&mut self, answer: &Answer, bytes: Option<u64>) {
+        self.requests -= u64::from(bytes == Some(0));
+        self.bytes += bytes.unwrap_or_default();
+        self.ended = Some(Instant::now());
+        (self.code, self.status) = (answer.code, answer.status);
+        self.request_id.clone_from(&answer.request_id);
     }
 }
 

@@ -120,13 +120,36 @@ pub enum Activity {
     },
 }
 
+/// What was exchanged about a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange {
+    /// Requests of which a byte may have left.
+    pub requests: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+    /// `code` of the last answer, if it had one.
+    pub code: Option<i64>,
+    /// HTTP status of the last answer, if there was one.
+    pub status: Option<u16>,
+    /// `request_id` of the last answer, if it had one.
+    pub request_id: Option<String>,
+    /// When the first request began.
+    pub started: Option<Instant>,
+    /// When the last answer came, or the last failure to get one.
+    pub ended: Option<Instant>,
+}
+
 /// A batch that is done.
 #[derive(Clone, Debug)]
 pub struct Settled {
+    /// Number of the batch in the order in which batches entered, from 1.
+    pub number: u64,
     /// The batch as it entered.
     pub batch: Batch,
     /// One outcome for each of its events, in their order.
     pub outcomes: Vec<Outcome>,
+    /// What was exchanged about it.
+    pub exchange: Exchange,
 }
 
 /// What a delivery did.

@@ -20,7 +20,7 @@ use datafusion::arrow::datatypes::{DataType, Int64Type, Schema};
 
 use crate::contract::{EventSource, Field, Kind, Presence, events, fields};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Destination, EncodedEvent, EncodedEvents, EventKey};
+use crate::event::{Destination, EncodedEvent, EncodedEvents, EventKey, Identity};
 
 mod batch;
 mod json;
@@ -132,6 +132,14 @@ impl Encoder {
             encoded.push((u32::try_from(route).expect("a batch has fewer rows than u32 counts"), event));
         }
         EncodedEvents { json, events: encoded, destinations: routes.destinations }
+    }
+}
+
+impl Encoder {
+    /// `identity` with the key that this encoder would give its event.
+    #[must_use]
+    pub fn identify(&self, identity: Identity) -> Identity {
+        identity.with_key(&self.secret)
     }
 }
 

@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::Ports;
 use super::progress::Progress;
-use super::repeats::Repeats;
+use super::repeats::{Admission, Repeats};
 use super::stage::Staged;
 use super::tally::Tally;
 use crate::encode::Batcher;
-use crate::event::{Batch, EncodedEvent};
+use crate::event::{Batch, EncodedEvent, Identity};
 use crate::ledger::Store;
 use crate::ledger::keys::Keys;
+use crate::report::{Entry, Faults, FaultyEvent, Recorder};
 
 /// The receiving end of a pass over the rows.
 pub struct Intake {
@@ -22,6 +24,10 @@ pub struct Intake {
     store: Arc<dyn Store>,
     progress: Arc<Progress>,
     onward: Option<Onward>,
+    /// Where faults are kept, unless an earlier pass has kept them.
+    recorder: Option<Recorder>,
+    /// Whether rows are folded, so that their numbers say nothing.
+    folds: bool,
     fingerprint: u64,
     is_complete: bool,
 }
@@ -46,24 +52,31 @@ pub(super) struct Onward {
 
 impl Intake {
     /// An intake that counts events and sends nothing.
-    pub(super) fn counting(store: Arc<dyn Store>, progress: Arc<Progress>) -> Self {
-        Self::new(store, progress, Repeats::finding(), None)
+    pub(super) fn counting(ports: &Ports, folds: bool) -> Self {
+        Self::new(ports, Repeats::finding(), None, Some(ports.recorder.clone()), folds)
     }
 
     /// An intake that hands events on. With the `conflicts` of a preflight their rows are refused; without, the first
     /// row of an event goes on and later ones that differ are refused.
-    pub(super) fn delivering(
-        store: Arc<dyn Store>,
-        progress: Arc<Progress>,
-        conflicts: Option<Keys>,
-        onward: Onward,
-    ) -> Self {
+    pub(super) fn delivering(ports: &Ports, conflicts: Option<Keys>, onward: Onward, folds: bool) -> Self {
+        // What the preflight found it has kept.
+        let recorder = conflicts.is_none().then(|| ports.recorder.clone());
         let repeats = conflicts.map_or_else(Repeats::streaming, Repeats::knowing);
-        Self::new(store, progress, repeats, Some(onward))
+        Self::new(ports, repeats, Some(onward), recorder, folds)
     }
 
-    fn new(store: Arc<dyn Store>, progress: Arc<Progress>, repeats: Repeats, onward: Option<Onward>) -> Self {
-        Self { tally: Tally::default(), repeats, store, progress, onward, fingerprint: 0, is_complete: false }
+    fn new(ports: &Ports, repeats: Repeats, onward: Option<Onward>, recorder: Option<Recorder>, folds: bool) -> Self {
+        Self {
+            tally: Tally::default(),
+            repeats,
+            store: Arc::clone(&ports.store),
+            progress: Arc::clone(&ports.progress),
+            onward,
+            recorder,
+            folds,
+            fingerprint: 0,
+            is_complete: false,
+        }
     }
 
     /// The account so far; events handed on are in none of its places yet, events only counted are unsent.
@@ -100,8 +113,26 @@ impl Intake {
         for (_, event) in &events {
             self.fingerprint = self.fingerprint.wrapping_add(fingerprint(event));
         }
-        events.retain(|(_, event)| self.repeats.admit(event, self.store.as_ref(), tally));
+        let mut found = faulty(&mut staged, self.folds);
+        events.retain(|(destination, event)| match self.repeats.admit(event, self.store.as_ref(), tally) {
+            Admission::GoesOn => true,
+            Admission::Dropped => false,
+            Admission::Refused(faults) => {
+                let destination = &staged.events.destinations[*destination as usize];
+                let identity = Identity::of_encoded(destination, event.key, &staged.events.json[event.span.clone()]);
+                found.extend(faults.into_iter().map(|fault| FaultyEvent {
+                    row: position(fault.row, self.folds),
+                    events: 1,
+                    identity: identity.clone(),
+                    faults: Faults::Found(vec![fault]),
+                }));
+                false
+            }
+        });
         self.progress.judged(staged.rows);
+        if let Some(recorder) = self.recorder.as_ref().filter(|_| !found.is_empty()) {
+            recorder.keep(Entry::Faulty(found)).await;
+        }
         let Some(onward) = &mut self.onward else {
             return true;
         };
@@ -144,6 +175,24 @@ fn fingerprint(event: &EncodedEvent) -> u64 {
     let key = u128::from_le_bytes(*event.key.as_bytes());
     let folded = (key >> 64) ^ key ^ u128::from(event.payload.rotate_left(29));
     u64::try_from(folded & u128::from(u64::MAX)).unwrap_or_default().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The position, from 1, of row number `row` in the query's result; of folded rows it says nothing.
+pub(super) fn position(row: u64, folds: bool) -> Option<u64> {
+    (!folds).then_some(row + 1)
+}
+
+/// The rows of a batch that rules found fault with, taken out of it.
+fn faulty(staged: &mut Staged, folds: bool) -> Vec<FaultyEvent> {
+    let mut violations = std::mem::take(&mut staged.violations).into_iter().peekable();
+    let identities = std::mem::take(&mut staged.identities).into_iter();
+    let events = identities.map(|(row, identity)| FaultyEvent {
+        row: position(row, folds),
+        events: 1 + staged.unidentified.get(&row).copied().unwrap_or(0),
+        identity,
+        faults: Faults::Found(std::iter::from_fn(|| violations.next_if(|violation| violation.row == row)).collect()),
+    });
+    events.collect()
 }
 
 /// Hands `batch` on; where nobody takes it, its events are unsent.

@@ -14,7 +14,7 @@ use datafusion::physical_plan::collect;
 use tokio::sync::{mpsc, watch};
 
 pub use self::intake::Intake;
-use self::intake::{Onward, Pass};
+use self::intake::{Onward, Pass, position};
 pub use self::progress::{Phase, Progress, Reading};
 pub use self::sample::{Sample, sample};
 pub use self::sink::{EventsSink, EventsTable};
@@ -23,9 +23,11 @@ pub use self::tally::{Fault, Tally};
 use crate::delivery::{self, Report, Settled, Transport};
 use crate::encode::{Batcher, Envelope};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Identity, Outcome};
 use crate::ledger::Store;
 use crate::ledger::keys::Keys;
 use crate::query::{self, Checked};
+use crate::report::{BatchRecord, Entry, Faults, FaultyEvent, Recorder};
 use crate::settings::{Settings, Share};
 use crate::validate::Policy;
 
@@ -33,6 +35,7 @@ mod executed;
 mod intake;
 mod progress;
 mod repeats;
+mod results;
 mod sample;
 mod sink;
 mod stage;
@@ -126,6 +129,19 @@ impl Job {
     }
 }
 
+/// What a run is connected to.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where intents and outcomes are kept.
+    pub store: Arc<dyn Store>,
+    /// Where faults and batches are kept.
+    pub recorder: Recorder,
+    /// Where to tell how far the run is.
+    pub progress: Arc<Progress>,
+    /// Becomes true when the run shall end early.
+    pub stop: watch::Receiver<bool>,
+}
+
 /// What a full pass over the rows found, before anything is sent.
 #[derive(Debug)]
 pub struct Preflight {
@@ -159,7 +175,7 @@ impl Account {
     /// [`ErrorKind::Rejects`] for an account that does not balance, a source that changed and thresholds,
     /// [`ErrorKind::Credentials`], [`ErrorKind::Incomplete`] and [`ErrorKind::Held`] for events that were not accepted,
     /// and what ended the reading.
-    pub fn verdict(self, job: &Job) -> Result<()> {
+    pub fn verdict(&self, job: &Job) -> Result<()> {
         let Self { tally, report, failure, .. } = self;
         if !tally.is_balanced() {
             return Err(Error::new(ErrorKind::Rejects, "the account does not balance")
@@ -169,9 +185,9 @@ impl Account {
         match failure {
             Some(failure) if has_sent && failure.kind() != ErrorKind::Rejects => {
                 let message = format!("reading ended early, after {} events were accepted", tally.accepted);
-                return Err(Error::new(ErrorKind::Incomplete, message).source(failure));
+                return Err(Error::new(ErrorKind::Incomplete, message).source(failure.restated()));
             }
-            Some(failure) => return Err(failure),
+            Some(failure) => return Err(failure.restated()),
             None => {}
         }
         if let Some(stop) = report.as_ref().and_then(|report| report.stop.as_ref()) {
@@ -185,24 +201,18 @@ impl Account {
             return Err(Error::new(ErrorKind::Incomplete, format!("{} events are not sent yet", tally.unsent))
                 .hint("run the same command again to send them"));
         }
-        job.judge(&tally)
+        job.judge(tally)
     }
 }
 
 /// Reads and judges every row and sends nothing; `None` if `stop` became true before the last row.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading.
-pub async fn preflight(
-    checked: &Checked,
-    job: &Job,
-    store: &Arc<dyn Store>,
-    progress: &Arc<Progress>,
-    stop: watch::Receiver<bool>,
-) -> Result<Option<Preflight>> {
-    let intake = Intake::counting(Arc::clone(store), Arc::clone(progress));
-    let (Pass { tally, conflicts, fingerprint, is_complete }, plan) =
-        insert(checked, job, store.as_ref(), intake, stop).await?;
+/// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading, [`ErrorKind::Usage`] where faults cannot be kept.
+pub async fn preflight(checked: &Checked, job: &Job, ports: &Ports) -> Result<Option<Preflight>> {
+    let intake = Intake::counting(ports, checked.folds());
+    let (Pass { tally, conflicts, fingerprint, is_complete }, plan) = insert(checked, job, ports, intake).await?;
+    ports.recorder.checkpoint().await?;
     Ok(is_complete.then_some(Preflight { tally, conflicts, fingerprint, plan: plan? }))
 }
 
@@ -218,17 +228,16 @@ pub async fn deliver<T: Transport>(
     job: &Job,
     preflight: Option<Preflight>,
     transport: T,
-    store: &Arc<dyn Store>,
-    progress: &Arc<Progress>,
-    stop: watch::Receiver<bool>,
+    ports: &Ports,
 ) -> Result<Account> {
     let start = Instant::now();
     let (batches, queued) = mpsc::channel(QUEUED_BATCHES);
     let (settled, settlements) = mpsc::channel(QUEUED_SETTLED);
-    progress.deliver(preflight.as_ref().map_or(0, |preflight| preflight.tally.unsent));
+    ports.progress.deliver(preflight.as_ref().map_or(0, |preflight| preflight.tally.unsent));
     let options = job.delivery.clone();
-    let driver = tokio::spawn(delivery::deliver(queued, transport, Arc::clone(store), options, settled, stop.clone()));
-    let counter = tokio::spawn(count(settlements, Arc::clone(progress)));
+    let (store, stop) = (Arc::clone(&ports.store), ports.stop.clone());
+    let driver = tokio::spawn(delivery::deliver(queued, transport, store, options, settled, stop));
+    let counter = tokio::spawn(count(settlements, ports.clone(), checked.folds()));
     let (expected, conflicts) = match preflight {
         Some(Preflight { tally, conflicts, fingerprint, .. }) => (Some((tally, fingerprint)), Some(conflicts)),
         None => (None, None),
@@ -238,8 +247,8 @@ pub async fn deliver<T: Transport>(
         batches,
         stops_early: expected.is_some(),
     };
-    let intake = Intake::delivering(Arc::clone(store), Arc::clone(progress), conflicts, onward);
-    let inserted = insert(checked, job, store.as_ref(), intake, stop).await;
+    let intake = Intake::delivering(ports, conflicts, onward, checked.folds());
+    let inserted = insert(checked, job, ports, intake).await;
     // The intake is gone, so the driver runs out of batches and both tasks end.
     let outcome = driver.await.map_err(crashed).flatten();
     let settled = counter.await.map_err(crashed)?;
@@ -279,17 +288,37 @@ fn complete(expected: &Tally, settled: &Tally) -> Tally {
     add(Tally { unsent, ..expected.clone() }, &Tally { unsent: 0, ..settled.clone() })
 }
 
-/// Counts settled events until the driver is done.
-async fn count(mut settlements: mpsc::Receiver<Settled>, progress: Arc<Progress>) -> Tally {
+/// Counts and keeps settled events until the driver is done.
+async fn count(mut settlements: mpsc::Receiver<Settled>, ports: Ports, folds: bool) -> Tally {
     let mut tally = Tally::default();
     while let Some(settled) = settlements.recv().await {
         settled.outcomes.iter().for_each(|outcome| tally.settle(outcome));
         for (outcome, event) in settled.outcomes.iter().zip(settled.batch.events()) {
             tally.refuse(outcome, event);
         }
-        progress.settled(settled.outcomes.len() as u64);
+        ports.progress.settled(settled.outcomes.len() as u64);
+        let refused = refused(&settled, folds);
+        if !refused.is_empty() {
+            ports.recorder.keep(Entry::Faulty(refused)).await;
+        }
+        ports.recorder.keep(Entry::Batch(BatchRecord::of(&settled))).await;
     }
     tally
+}
+
+/// The events of a batch that the API refused.
+fn refused(settled: &Settled, folds: bool) -> Vec<FaultyEvent> {
+    let batch = &settled.batch;
+    let refused = settled.outcomes.iter().zip(batch.events()).filter_map(|(outcome, event)| {
+        let Outcome::Rejected(refusal) = outcome else { return None };
+        Some(FaultyEvent {
+            row: position(event.row, folds),
+            events: 1,
+            identity: Identity::of_encoded(&batch.destination, event.key, &batch.json[event.span.clone()]),
+            faults: Faults::Refused(refusal.clone()),
+        })
+    });
+    refused.collect()
 }
 
 /// `tally` with the outcomes of `settled` in their places.
@@ -304,16 +333,10 @@ fn add(mut tally: Tally, settled: &Tally) -> Tally {
 
 /// Runs `INSERT INTO postback.events` over the checked plan. Gives what the pass left behind, also where reading ended
 /// in an error, and the executed plan or that error.
-async fn insert(
-    checked: &Checked,
-    job: &Job,
-    store: &dyn Store,
-    intake: Intake,
-    stop: watch::Receiver<bool>,
-) -> Result<(Pass, Result<String>)> {
+async fn insert(checked: &Checked, job: &Job, ports: &Ports, intake: Intake) -> Result<(Pass, Result<String>)> {
     let schema = Arc::clone(checked.plan().schema().inner());
-    let judging = Stage::new(&schema, job.policy.clone(), store.secret())?;
-    let table = Arc::new(EventsTable::new(schema, judging, job.tasks, intake, stop));
+    let judging = Stage::new(&schema, job.policy.clone(), ports.store.secret())?;
+    let table = Arc::new(EventsTable::new(schema, judging, job.tasks, intake, ports.stop.clone()));
     let explained = execute(checked, Arc::clone(&table)).await.map_err(query::run_error);
     let intake = table.into_intake().ok_or_else(|| Error::new(ErrorKind::Internal, "the sink did not finish"))?;
     Ok((intake.into_pass(), explained))

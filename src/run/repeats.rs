@@ -4,8 +4,8 @@
 //! differ would lose data, so all of them are refused, which takes a pass that has sent nothing. A pass that sends
 //! while it finds out keeps the first and refuses the later ones.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::tally::Tally;
@@ -18,15 +18,17 @@ use crate::validate::{Severity, Violation, rule};
 const CONFLICT: &str = "PB3073";
 /// The column that the rule is about.
 const COLUMN: &str = "event_id";
+/// Bytes of a row number: enough for a trillion rows.
+const ROW_BYTES: usize = 5;
 
 /// The keys of a pass over the rows.
 #[derive(Debug)]
 pub(super) enum Repeats {
     /// Finds repeats and conflicts by what the first row of an event said.
     Finding {
-        payloads: HashMap<EventKey, u64, BuildHasherDefault<KeyHasher>>,
-        /// Rows that repeated an event, where any did.
-        repeats: HashMap<EventKey, u64>,
+        firsts: HashMap<EventKey, First, BuildHasherDefault<KeyHasher>>,
+        /// The rows that repeated an event, where they may have to be taken back.
+        repeats: BTreeSet<(EventKey, u64)>,
         conflicts: Keys,
         /// Whether rows that went on may still be refused.
         takes_back: bool,
@@ -35,22 +37,49 @@ pub(super) enum Repeats {
     Knowing { seen: Keys, conflicts: Keys },
 }
 
+/// What becomes of a row.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It goes on.
+    GoesOn,
+    /// It is in its place already: a repeat, or accepted before.
+    Dropped,
+    /// The event is in conflict: these faults refuse rows, this one last and before it those taken back.
+    Refused(Vec<Violation>),
+}
+
+/// What the first row of an event said, and which row it was: without padding, as there is one for every event.
+#[derive(Debug)]
+pub(super) struct First {
+    payload: [u8; 8],
+    row: [u8; ROW_BYTES],
+}
+
+impl First {
+    fn of(event: &EncodedEvent) -> Self {
+        let mut row = [0; ROW_BYTES];
+        row.copy_from_slice(&event.row.to_le_bytes()[..ROW_BYTES]);
+        Self { payload: event.payload.to_le_bytes(), row }
+    }
+
+    fn row(&self) -> u64 {
+        let mut bytes = [0; 8];
+        bytes[..ROW_BYTES].copy_from_slice(&self.row);
+        u64::from_le_bytes(bytes)
+    }
+}
+
 impl Repeats {
     /// For a pass that sends nothing.
     pub(super) fn finding() -> Self {
-        Self::Finding {
-            payloads: HashMap::default(),
-            repeats: HashMap::new(),
-            conflicts: Keys::new(),
-            takes_back: true,
-        }
+        Self::Finding { firsts: HashMap::default(), repeats: BTreeSet::new(), conflicts: Keys::new(), takes_back: true }
     }
 
     /// For a pass that sends without an earlier one.
     pub(super) fn streaming() -> Self {
         Self::Finding {
-            payloads: HashMap::default(),
-            repeats: HashMap::new(),
+            firsts: HashMap::default(),
+            repeats: BTreeSet::new(),
             conflicts: Keys::new(),
             takes_back: false,
         }
@@ -69,55 +98,54 @@ impl Repeats {
     }
 
     /// Whether `event` goes on; where it does not, it is put into its place in `tally`.
-    pub(super) fn admit(&mut self, event: &EncodedEvent, store: &dyn Store, tally: &mut Tally) -> bool {
+    pub(super) fn admit(&mut self, event: &EncodedEvent, store: &dyn Store, tally: &mut Tally) -> Admission {
         match self {
             Self::Knowing { conflicts, .. } | Self::Finding { conflicts, takes_back: true, .. }
                 if conflicts.contains(&event.key) =>
             {
-                refuse(event, tally);
-                return false;
+                return refuse([event.row], tally);
             }
             Self::Knowing { seen, .. } => {
                 if !seen.insert(&event.key) {
                     collapse(tally);
-                    return false;
+                    return Admission::Dropped;
                 }
             }
-            Self::Finding { payloads, repeats, conflicts, takes_back } => match payloads.entry(event.key) {
+            Self::Finding { firsts, repeats, conflicts, takes_back } => match firsts.entry(event.key) {
                 Entry::Vacant(entry) => {
-                    entry.insert(event.payload);
+                    entry.insert(First::of(event));
                 }
-                Entry::Occupied(entry) if *entry.get() == event.payload => {
+                Entry::Occupied(entry) if entry.get().payload == event.payload.to_le_bytes() => {
                     if *takes_back {
-                        *repeats.entry(event.key).or_default() += 1;
+                        repeats.insert((event.key, event.row));
                     }
                     collapse(tally);
-                    return false;
+                    return Admission::Dropped;
                 }
-                Entry::Occupied(_) => {
-                    refuse(event, tally);
-                    if *takes_back {
-                        // Nothing has been sent: the rows before this one are refused with it.
-                        let collapsed = repeats.remove(&event.key).unwrap_or(0);
-                        tally.events += collapsed;
-                        tally.folded -= collapsed;
-                        *(if store.contains(&event.key) { &mut tally.already_accepted } else { &mut tally.unsent }) -=
-                            1;
-                        refuse_earlier(collapsed + 1, tally);
-                        conflicts.insert(&event.key);
+                Entry::Occupied(_) if !*takes_back => return refuse([event.row], tally),
+                Entry::Occupied(entry) => {
+                    // Nothing has been sent: the rows before this one are refused with it.
+                    let collapsed: Vec<u64> =
+                        repeats.range((event.key, 0)..=(event.key, u64::MAX)).map(|(_, row)| *row).collect();
+                    for row in &collapsed {
+                        repeats.remove(&(event.key, *row));
                     }
-                    return false;
+                    tally.events += collapsed.len() as u64;
+                    tally.folded -= collapsed.len() as u64;
+                    *(if store.contains(&event.key) { &mut tally.already_accepted } else { &mut tally.unsent }) -= 1;
+                    conflicts.insert(&event.key);
+                    return refuse([entry.get().row()].into_iter().chain(collapsed).chain([event.row]), tally);
                 }
             },
         }
         if store.contains(&event.key) {
             tally.already_accepted += 1;
-            return false;
+            return Admission::Dropped;
         }
         if matches!(self, Self::Finding { takes_back: true, .. }) {
             tally.unsent += 1;
         }
-        true
+        Admission::GoesOn
     }
 }
 
@@ -143,25 +171,23 @@ fn collapse(tally: &mut Tally) {
     tally.folded += 1;
 }
 
-/// Refuses a row.
-fn refuse(event: &EncodedEvent, tally: &mut Tally) {
-    tally.rejected += 1;
+/// Refuses rows of one event.
+fn refuse(rows: impl IntoIterator<Item = u64>, tally: &mut Tally) -> Admission {
     let rule = rule(CONFLICT).expect("the rule is a row of RULES");
-    let violation = Violation {
-        row: event.row,
+    let faults = rows.into_iter().map(|row| Violation {
+        row,
         column: Some(COLUMN.into()),
         rule,
         severity: Severity::Reject,
         detail: "is shared with a row of different content".into(),
         shape: String::new(),
-    };
-    tally.record(&violation, 1);
-}
-
-/// Refuses rows that came before the one that conflicts with them. Which ones they were is not kept.
-fn refuse_earlier(rows: u64, tally: &mut Tally) {
-    tally.rejected += rows;
-    tally.record_more(CONFLICT, COLUMN, rows);
+    });
+    let faults: Vec<_> = faults.collect();
+    tally.rejected += faults.len() as u64;
+    for fault in &faults {
+        tally.record(fault, 1);
+    }
+    Admission::Refused(faults)
 }
 
 #[cfg(test)]
@@ -169,11 +195,11 @@ mod tests {
     use super::*;
     use crate::ledger::Model;
 
-    /// The account after events of the given (key, payload) pairs, one row each, and how many went on.
-    fn account(repeats: &mut Repeats, rows: &[(u8, u64)]) -> (Tally, usize) {
+    /// The account after events of the given (key, payload) pairs, one row each, how many went on, and the rows refused.
+    fn account(repeats: &mut Repeats, rows: &[(u8, u64)]) -> (Tally, usize, Vec<u64>) {
         let store = Model::new([0; 32]);
         let mut tally = Tally::default();
-        let mut went_on = 0;
+        let (mut went_on, mut refused) = (0, Vec::new());
         for (row, (key, payload)) in rows.iter().enumerate() {
             tally.rows += 1;
             tally.events += 1;
@@ -184,9 +210,14 @@ mod tests {
                 row: row as u64,
                 payload: *payload,
             };
-            went_on += usize::from(repeats.admit(&event, &store, &mut tally));
+            match repeats.admit(&event, &store, &mut tally) {
+                Admission::GoesOn => went_on += 1,
+                Admission::Dropped => {}
+                Admission::Refused(faults) => refused.extend(faults.iter().map(|fault| fault.row)),
+            }
         }
-        (tally, went_on)
+        refused.sort_unstable();
+        (tally, went_on, refused)
     }
 
     #[test]
@@ -195,7 +226,9 @@ mod tests {
         for rotation in 0..rows.len() {
             let mut rows = rows;
             rows.rotate_left(rotation);
-            let (tally, _) = account(&mut Repeats::finding(), &rows);
+            let (tally, _, refused) = account(&mut Repeats::finding(), &rows);
+            let conflicting = (0..rows.len()).filter(|row| rows[*row].0 == 2).map(|row| row as u64);
+            assert_eq!(refused, conflicting.collect::<Vec<_>>(), "{rows:?}");
             assert_eq!((tally.events, tally.folded, tally.rejected, tally.unsent), (6, 1, 4, 2), "{rows:?}");
             assert!(tally.is_balanced());
             assert_eq!(tally.faults.values().map(|fault| fault.count).sum::<u64>(), 4);
@@ -207,13 +240,24 @@ mod tests {
         let rows = [(1, 5), (2, 7), (2, 7), (2, 8), (3, 1), (3, 1)];
         let mut finding = Repeats::finding();
         account(&mut finding, &rows);
-        let (tally, went_on) = account(&mut Repeats::knowing(finding.into_conflicts()), &rows);
+        let (tally, went_on, refused) = account(&mut Repeats::knowing(finding.into_conflicts()), &rows);
         assert_eq!((tally.events, tally.folded, tally.rejected, went_on), (5, 1, 3, 2));
+        assert_eq!(refused, [1, 2, 3]);
     }
 
     #[test]
     fn while_streaming_the_first_row_goes_on_and_differing_ones_do_not() {
-        let (tally, went_on) = account(&mut Repeats::streaming(), &[(1, 5), (1, 5), (1, 6), (1, 5)]);
+        let (tally, went_on, refused) = account(&mut Repeats::streaming(), &[(1, 5), (1, 5), (1, 6), (1, 5)]);
         assert_eq!((tally.events, tally.folded, tally.rejected, went_on), (2, 2, 1, 1));
+        assert_eq!(refused, [2]);
+    }
+
+    #[test]
+    fn a_row_number_survives_in_five_bytes() {
+        let event = |row| EncodedEvent { key: EventKey::from([0; 16]), span: 0..0, time: 0, row, payload: 7 };
+        for row in [0, 1, 1 << 20, (1 << 40) - 1] {
+            assert_eq!(First::of(&event(row)).row(), row);
+        }
+        assert_eq!(size_of::<(EventKey, First)>(), 29);
     }
 }

@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::error::{DataFusionError, Result};
 
 use crate::encode::Encoder;
-use crate::event::EncodedEvents;
+use crate::event::{EncodedEvents, Identity};
 use crate::query::Narrowing;
 use crate::validate::{Judge, Policy, Violation};
 
@@ -34,6 +34,8 @@ pub struct Staged {
     pub out_of_window: Vec<u64>,
     /// Every fault of every row.
     pub violations: Vec<Violation>,
+    /// What is known of each row with a fault, in row order.
+    pub identities: Vec<(u64, Identity)>,
     /// The accepted rows.
     pub events: EncodedEvents,
 }
@@ -66,6 +68,11 @@ impl Stage {
             unidentified: judged.unidentified,
             out_of_window: judged.out_of_window,
             violations: judged.violations,
+            identities: judged
+                .identities
+                .into_iter()
+                .map(|(row, identity)| (row, self.encoder.identify(identity)))
+                .collect(),
             events,
         })
     }

@@ -120,13 +120,6 @@ impl Tally {
         }
     }
 
-    /// Counts more rows that a fault on record rejects.
-    pub fn record_more(&mut self, code: &'static str, column: &str, rows: u64) {
-        if let Some(fault) = self.faults.get_mut(&(code, Severity::Reject, column.to_owned())) {
-            fault.count += rows;
-        }
-    }
-
     /// Faults that rejected rows, then those that warned, the more frequent first.
     #[must_use]
     pub fn faults_by_weight(&self) -> Vec<(&str, &Fault)> {

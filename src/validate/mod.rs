@@ -29,6 +29,7 @@ mod event_id;
 mod faults;
 mod identity;
 mod instants;
+mod known;
 mod names;
 mod number;
 pub mod plan;
@@ -52,7 +53,16 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The word users see: `warning` or `error`.
+    /// The word for what it does to one event: `warn` or `reject`.
+    #[must_use]
+    pub const fn effect(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Reject => "reject",
+        }
+    }
+
+    /// The word for what it does to a query: `warning` or `error`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -32,11 +32,13 @@ use super::Violation;
 use super::cells::{RowSources, Scope, text};
 use super::contents::{ItemsPlan, internal};
 use super::faults::{Fate, Faults};
+use super::known;
 use crate::contract::fields::{self, FIELDS};
 use crate::contract::phone::Region;
 use crate::contract::time::TimeZone;
 use crate::contract::{EventSource, Field, Kind, Presence};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Identity;
 
 /// Prefix of columns that are sent as custom properties.
 pub const PROPERTY: &str = "properties.";
@@ -109,6 +111,8 @@ pub struct Judged {
     pub unidentified: HashMap<u64, u64>,
     /// Every fault of every row, in row order: those that refused a row, and those that only warn.
     pub violations: Vec<Violation>,
+    /// What is known of each row with a fault, in row order; without keys, which take a secret.
+    pub identities: Vec<(u64, Identity)>,
 }
 
 /// Judges batches of one schema.
@@ -234,17 +238,17 @@ impl Judge {
     pub fn judge(&self, batch: &RecordBatch, first_row: u64) -> Result<Judged> {
         let mut faults = Faults::new(first_row, batch.num_rows(), self.policy.reject_bad_optional);
         let columns = self.columns(batch, &mut faults)?;
-        let events = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(internal)?;
+        let all = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(internal)?;
         let numbered = || faults.fates().iter().zip(first_row..);
         let with = |fate| numbered().filter(move |(other, _)| **other == fate).map(|(_, row)| row);
         let (rows, out_of_window): (Vec<_>, Vec<_>) =
             (with(Fate::Accepted).collect(), with(Fate::OutOfWindow).collect());
         let rejected = with(Fate::Rejected).count() as u64;
         let events = if rows.len() == batch.num_rows() {
-            events
+            all.clone()
         } else {
             let mask: BooleanArray = faults.fates().iter().map(|fate| Some(*fate == Fate::Accepted)).collect();
-            filter_record_batch(&events, &mask).map_err(internal)?
+            filter_record_batch(&all, &mask).map_err(internal)?
         };
         let fates = faults.fates().to_vec();
         let is_rejected = |row: u64| fates[usize::try_from(row - first_row).unwrap_or_default()] == Fate::Rejected;
@@ -264,6 +268,7 @@ impl Judge {
         // They have nothing in common that could differ.
         violations.retain(|violation| violation.rule.code != DISAGREEING || !unidentified.contains_key(&violation.row));
         let apart: u64 = unidentified.values().sum();
+        let identities = known::identities(&all, first_row, &violations);
         Ok(Judged {
             events,
             rows,
@@ -272,6 +277,7 @@ impl Judge {
             rejected: rejected + apart,
             unidentified,
             violations,
+            identities,
         })
     }
 

@@ -99,7 +99,7 @@ async fn run<T: Transport>(
         }
         entered
     });
-    while let Some(Settled { batch, outcomes: found }) = settlements.recv().await {
+    while let Some(Settled { batch, outcomes: found, .. }) = settlements.recv().await {
         let text = String::from_utf8_lossy(&batch.json).into_owned();
         let number: usize = text[6..].split('.').next().expect("a number").parse().expect("a number");
         assert_eq!(found.len(), batch.len());

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it is")]
 
+mod artifacts;
 mod bad_input;
 mod canaries;
 mod cli;

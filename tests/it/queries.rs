@@ -238,7 +238,7 @@ fn folded_rows_without_an_id_are_refused_one_by_one() {
     assert_eq!((place("rows"), place("folded"), place("events"), place("rejected")), (100, 0, 100, 90));
     let faults = account["faults"].as_array().unwrap();
     assert_eq!(faults.len(), 1, "{faults:?}");
-    assert_eq!((&faults[0]["code"], &faults[0]["rows"]), (&Value::from("PB3102"), &Value::from(90)));
+    assert_eq!((&faults[0]["code"], &faults[0]["events"]), (&Value::from("PB3102"), &Value::from(90)));
 }
 
 /// What reads a local clock is let be, and so is UTC where that is the zone.

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -117,7 +118,14 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The binary with `arguments`, in the repository's folder, without any `POSTBACK_*` variable.
+/// A folder of its own for what one command leaves behind.
+fn ledger() -> String {
+    static COMMANDS: AtomicUsize = AtomicUsize::new(0);
+    let number = COMMANDS.fetch_add(1, Ordering::Relaxed);
+    format!("{}/ledgers/{}-{number}", env!("CARGO_TARGET_TMPDIR"), std::process::id())
+}
+
+/// The binary with `arguments`, in the repository's folder, without any `POSTBACK_*` variable but a ledger of its own.
 pub(crate) fn postback(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postback"));
     command.args(arguments).current_dir(root()).env("NO_COLOR", "1");
@@ -126,6 +134,7 @@ pub(crate) fn postback(arguments: &[&str]) -> Command {
             command.env_remove(variable);
         }
     }
+    command.env("POSTBACK_LEDGER", ledger());
     command
 }
 

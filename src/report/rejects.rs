@@ -1,0 +1,263 @@
+//! `rejects.parquet`: every fault of every event, with what is known of the event's identity and never a value.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use datafusion::arrow::array::builder::{Int64Builder, StringBuilder};
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use crate::contract::{EventSource, fields, responses};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Identity, Refusal};
+use crate::validate::{Severity, Violation, shape};
+
+/// Rows that are gathered before they are encoded.
+const MAX_GATHERED: usize = 8_192;
+/// Name and type of each column.
+const COLUMNS: [(&str, DataType); 16] = [
+    ("reject", DataType::Int64),
+    ("row", DataType::Int64),
+    ("event_key", DataType::Utf8),
+    ("event_id", DataType::Utf8),
+    ("event_source", DataType::Utf8),
+    ("event_source_id", DataType::Utf8),
+    ("event", DataType::Utf8),
+    ("column", DataType::Utf8),
+    ("code", DataType::Utf8),
+    ("slug", DataType::Utf8),
+    ("severity", DataType::Utf8),
+    ("message", DataType::Utf8),
+    ("shape", DataType::Utf8),
+    ("origin", DataType::Utf8),
+    ("api_code", DataType::Int64),
+    ("request_id", DataType::Utf8),
+];
+
+/// An event with at least one fault.
+#[derive(Clone, Debug)]
+pub struct FaultyEvent {
+    /// Position of its row in the query's result, from 1, if it has one that says something.
+    pub row: Option<u64>,
+    /// Events that this one stands for: more than one where rows that nothing identifies were thrown together.
+    pub events: u64,
+    /// What is known of its identity.
+    pub identity: Identity,
+    /// What is wrong with it.
+    pub faults: Faults,
+}
+
+/// Who found fault, and what.
+#[derive(Clone, Debug)]
+pub enum Faults {
+    /// Rules of postback.
+    Found(Vec<Violation>),
+    /// The API.
+    Refused(Refusal),
+}
+
+impl Faults {
+    fn is_rejecting(&self) -> bool {
+        match self {
+            Self::Found(violations) => violations.iter().any(|violation| violation.severity == Severity::Reject),
+            Self::Refused(_) => true,
+        }
+    }
+}
+
+/// The rows that are gathered, and the numbers given so far.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    rows: usize,
+    rejects: i64,
+    numbers: [Int64Builder; 3],
+    texts: [StringBuilder; 13],
+}
+
+/// The values of one row, by type and in the order of the columns.
+struct Line<'a> {
+    numbers: [Option<i64>; 3],
+    texts: [Option<&'a str>; 13],
+}
+
+impl Gathered {
+    pub(super) fn new() -> Self {
+        Self { rows: 0, rejects: 0, numbers: Default::default(), texts: Default::default() }
+    }
+
+    pub(super) fn schema() -> SchemaRef {
+        Arc::new(Schema::new(COLUMNS.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec()))
+    }
+
+    /// Adds the faults of `event`; gives rows to `full` whenever enough are gathered.
+    pub(super) fn add(&mut self, event: &FaultyEvent, mut full: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+        let Identity { event_source, event_source_id, event: name, event_id, key } = &event.identity;
+        let key = key.map(|key| key.to_string());
+        let texts = [event_id.as_deref(), event_source_id.as_deref(), name.as_deref()].map(|text| text.map(shown));
+        let [event_id, event_source_id, name] = texts.each_ref().map(Option::as_deref);
+        let identity = [key.as_deref(), event_id, event_source.map(EventSource::as_str), event_source_id, name];
+        let row = event.row.and_then(|row| i64::try_from(row).ok());
+        for _ in 0..event.events {
+            let reject = event.faults.is_rejecting().then(|| {
+                self.rejects += 1;
+                self.rejects
+            });
+            match &event.faults {
+                Faults::Found(violations) => {
+                    for violation in violations {
+                        self.append(&Line { numbers: [reject, row, None], texts: found(identity, violation) });
+                        if self.rows >= MAX_GATHERED {
+                            full(&self.take()?)?;
+                        }
+                    }
+                }
+                Faults::Refused(refusal) => {
+                    self.append(&Line {
+                        numbers: [reject, row, Some(refusal.code)],
+                        texts: refused(identity, refusal),
+                    });
+                    if self.rows >= MAX_GATHERED {
+                        full(&self.take()?)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows gathered since the last time.
+    pub(super) fn take(&mut self) -> Result<RecordBatch> {
+        self.rows = 0;
+        let (mut numbers, mut texts) = (self.numbers.iter_mut(), self.texts.iter_mut());
+        let columns = COLUMNS.iter().map(|(_, data_type)| -> ArrayRef {
+            if *data_type == DataType::Int64 {
+                Arc::new(numbers.next().expect("a builder for every column of numbers").finish())
+            } else {
+                Arc::new(texts.next().expect("a builder for every column of text").finish())
+            }
+        });
+        RecordBatch::try_new(Self::schema(), columns.collect())
+            .map_err(|error| Error::new(ErrorKind::Internal, "the columns of rejects.parquet do not fit").source(error))
+    }
+
+    fn append(&mut self, line: &Line<'_>) {
+        self.rows += 1;
+        self.numbers.iter_mut().zip(line.numbers).for_each(|(column, number)| column.append_option(number));
+        self.texts.iter_mut().zip(line.texts).for_each(|(column, text)| column.append_option(text));
+    }
+}
+
+/// The texts of a fault that a rule found, in the order of the columns.
+fn found<'a>(identity: [Option<&'a str>; 5], violation: &'a Violation) -> [Option<&'a str>; 13] {
+    let [key, event_id, source, source_id, name] = identity;
+    [
+        key,
+        event_id,
+        source,
+        source_id,
+        name,
+        violation.column.as_deref(),
+        Some(violation.rule.code),
+        Some(violation.rule.slug),
+        Some(violation.severity.effect()),
+        Some(&violation.detail),
+        Some(&*violation.shape).filter(|shape| !shape.is_empty()),
+        Some("postback"),
+        None,
+    ]
+}
+
+/// The texts of a refusal by the API, in the order of the columns.
+fn refused<'a>(identity: [Option<&'a str>; 5], refusal: &'a Refusal) -> [Option<&'a str>; 13] {
+    let [key, event_id, source, source_id, name] = identity;
+    let column = refusal.field.and_then(|path| fields::FIELDS.iter().find(|field| field.path == path));
+    [
+        key,
+        event_id,
+        source,
+        source_id,
+        name,
+        column.map(|field| field.column),
+        None,
+        None,
+        Some(Severity::Reject.effect()),
+        Some(responses::meaning(refusal.code)),
+        None,
+        Some("api"),
+        refusal.request_id.as_deref(),
+    ]
+}
+
+/// An identifier as it may be kept: its shape where it looks like an address or a phone number.
+fn shown(text: &str) -> Cow<'_, str> {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let is_phone = text.starts_with('+') && digits >= 7 && !text.bytes().any(|byte| byte.is_ascii_alphabetic());
+    if text.contains('@') || is_phone { Cow::Owned(shape(text)) } else { Cow::Borrowed(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Array, AsArray};
+    use datafusion::arrow::datatypes::Int64Type;
+
+    use super::*;
+    use crate::validate::rule;
+
+    fn violation(severity: Severity) -> Violation {
+        let rule = rule("PB3102").unwrap();
+        Violation { row: 0, column: None, rule, severity, detail: "is missing".into(), shape: String::new() }
+    }
+
+    fn gathered(events: &[FaultyEvent]) -> Vec<RecordBatch> {
+        let (mut gathered, mut batches) = (Gathered::new(), Vec::new());
+        for event in events {
+            let keep = |batch: &RecordBatch| {
+                batches.push(batch.clone());
+                Ok(())
+            };
+            gathered.add(event, keep).unwrap();
+        }
+        batches.push(gathered.take().unwrap());
+        batches
+    }
+
+    #[test]
+    fn each_rejected_event_has_one_number_and_warnings_none() {
+        let event = |events, faults| FaultyEvent { row: None, events, identity: Identity::default(), faults };
+        let both = vec![violation(Severity::Warn), violation(Severity::Reject)];
+        let refusal = Refusal { code: 40_002, field: None, request_id: None };
+        let batches = gathered(&[
+            event(1, Faults::Found(both)),
+            event(1, Faults::Found(vec![violation(Severity::Warn)])),
+            event(2, Faults::Found(vec![violation(Severity::Reject)])),
+            event(1, Faults::Refused(refusal)),
+        ]);
+        let numbers: Vec<_> = batches[0].column(0).as_primitive::<Int64Type>().iter().collect();
+        assert_eq!(numbers, [Some(1), Some(1), None, Some(2), Some(3), Some(4)]);
+    }
+
+    #[test]
+    fn many_faults_leave_in_pieces() {
+        let faults = Faults::Found(vec![violation(Severity::Reject)]);
+        let batches = gathered(&[FaultyEvent { row: None, events: 20_000, identity: Identity::default(), faults }]);
+        let rows: Vec<_> = batches.iter().map(RecordBatch::num_rows).collect();
+        assert_eq!(rows, [MAX_GATHERED, MAX_GATHERED, 20_000 - 2 * MAX_GATHERED]);
+    }
+
+    #[test]
+    fn an_identifier_that_looks_personal_is_masked() {
+        for (text, expected) in [
+            ("order-4711", "order-4711"),
+            ("Pat.Lee@example.com", "Aa.Aa@a.a (19 characters)"),
+            ("+1 213 373 4253", "+9_9_9_9 (15 characters)"),
+            ("+A-12345678", "+A-12345678"),
+        ] {
+            let identity = Identity { event_id: Some(text.to_owned()), ..Identity::default() };
+            let faults = Faults::Found(vec![violation(Severity::Reject)]);
+            let batches = gathered(&[FaultyEvent { row: Some(1), events: 1, identity, faults }]);
+            let ids = batches[0].column_by_name("event_id").unwrap();
+            assert_eq!(ids.as_string::<i32>().value(0), expected);
+            assert!(batches[0].column_by_name("event_key").unwrap().is_null(0));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The account in the form that documents have.
+
+use super::{Account, Tally};
+use crate::contract::responses;
+use crate::report;
+
+impl Account {
+    /// The account as documents show it; of a query that `folds`, without row numbers, which say nothing then.
+    #[must_use]
+    pub fn document(&self, folds: bool) -> report::Account {
+        let rows = |examples: &[u64]| if folds { Vec::new() } else { examples.to_vec() };
+        let faults = self.tally.faults_by_weight().into_iter().map(|(column, fault)| report::Fault {
+            code: fault.rule.code,
+            slug: fault.rule.slug,
+            severity: fault.severity.effect(),
+            column: Some(column.to_owned()).filter(|column| !column.is_empty()),
+            message: fault.detail.clone(),
+            help: fault.rule.fix,
+            events: fault.count,
+            rows: rows(&fault.examples),
+        });
+        let refusals = self.tally.refusals.iter().map(|((code, field), refused)| report::Refusal {
+            code: *code,
+            message: responses::meaning(*code),
+            field: *field,
+            events: refused.count,
+            request_id: refused.request_id.clone(),
+            rows: rows(&refused.examples),
+        });
+        report::Account {
+            counts: counts(&self.tally),
+            seconds: self.elapsed.as_secs_f64(),
+            delivery: self.report.as_ref().map(|report| report::Delivery {
+                requests: report.requests,
+                retries: report.retries,
+                throttles: report.throttles,
+                throttled_seconds: report.throttled.as_secs_f64(),
+                bytes_sent: report.bytes_sent,
+                codes: report.codes.clone(),
+            }),
+            faults: faults.collect(),
+            refusals: refusals.collect(),
+        }
+    }
+}
+
+fn counts(tally: &Tally) -> report::Counts {
+    report::Counts {
+        rows: tally.rows,
+        folded: tally.folded,
+        events: tally.events,
+        accepted: tally.accepted,
+        already_accepted: tally.already_accepted,
+        rejected: tally.rejected,
+        out_of_window: tally.out_of_window,
+        held: tally.held,
+        unsent: tally.unsent,
+    }
+}
