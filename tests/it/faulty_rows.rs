@@ -9,10 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
+use datafusion::arrow::datatypes::Int64Type;
 use jiff::Timestamp;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use postback::sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
@@ -225,6 +228,19 @@ fn only_phone(row: &mut Row, text: &str) {
     set(row, "phone", text);
 }
 
+/// What becomes of a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Fate {
+    #[default]
+    Arrives,
+    Refused,
+    /// Refused because it shares its event with a row that differs.
+    Conflicts,
+    TooOld,
+    /// Collapsed into the row that it repeats.
+    Folded,
+}
+
 /// What must become of a row.
 #[derive(Clone, Debug, Default)]
 struct Expected {
@@ -233,12 +249,19 @@ struct Expected {
     order: Option<String>,
     /// (code, severity) of what is said of the row alone.
     findings: BTreeSet<(&'static str, &'static str)>,
-    is_refused: bool,
-    is_too_old: bool,
-    /// Shares its event with a row that differs.
-    conflicts: bool,
-    /// Repeats another row.
-    repeats: bool,
+    fate: Fate,
+}
+
+impl Expected {
+    fn is_refused(&self) -> bool {
+        matches!(self.fate, Fate::Refused | Fate::Conflicts)
+    }
+
+    /// The findings that stay: nobody has to repair what is too old, and a conflict is known of all rows only.
+    fn told(&self) -> BTreeSet<(&'static str, &'static str)> {
+        let conflict = (self.fate == Fate::Conflicts).then_some(("PB3073", "reject"));
+        self.findings.iter().copied().chain(conflict).collect()
+    }
 }
 
 /// A data set and the fate of each of its rows.
@@ -338,14 +361,14 @@ fn generate(is_typed: bool, rejects_optional: bool) -> Rows {
             0 => {
                 let row = good(number, source, is_typed, &mut chance);
                 for copy in 0..=1 + chance.below(2) {
-                    let expected = Expected { repeats: copy > 0, ..expect("a row that comes again", &row) };
+                    let fate = if copy > 0 { Fate::Folded } else { Fate::Arrives };
+                    let expected = Expected { fate, ..expect("a row that comes again", &row) };
                     rows.push((row.clone(), expected));
                 }
             }
             1 => {
                 let row = good(number, source, is_typed, &mut chance);
-                let expected =
-                    Expected { conflicts: true, is_refused: true, ..expect("an id of several orders", &row) };
+                let expected = Expected { fate: Fate::Conflicts, ..expect("an id of several orders", &row) };
                 for copy in 0..2 + chance.below(2) {
                     let mut other = row.clone();
                     set(&mut other, "description", &format!("part {copy}"));
@@ -362,7 +385,7 @@ fn generate(is_typed: bool, rejects_optional: bool) -> Rows {
                 let mut bad = row.clone();
                 set(&mut bad, "value", "-5");
                 let expected = Expected {
-                    is_refused: true,
+                    fate: Fate::Refused,
                     findings: BTreeSet::from([("PB3049", "reject"), ("PB3052", "warn")]),
                     ..expect("a refund of the same order", &bad)
                 };
@@ -374,12 +397,17 @@ fn generate(is_typed: bool, rejects_optional: bool) -> Rows {
                 let fault = next_fault.next().unwrap();
                 let mut row = good(number, fault.source, is_typed, &mut chance);
                 (fault.spoil)(&mut row);
-                let mut expected = Expected { is_too_old: fault.is_too_old, ..expect(fault.name, &row) };
+                let mut expected = expect(fault.name, &row);
                 let dropped = if rejects_optional { "reject" } else { "warn" };
                 expected.findings.extend(fault.refuses.iter().map(|code| (*code, "reject")));
                 expected.findings.extend(fault.drops.iter().map(|code| (*code, dropped)));
                 expected.findings.extend(fault.warns.iter().map(|code| (*code, "warn")));
-                expected.is_refused = expected.findings.iter().any(|(_, severity)| *severity == "reject");
+                let is_refused = expected.findings.iter().any(|(_, severity)| *severity == "reject");
+                expected.fate = match (fault.is_too_old, is_refused) {
+                    (true, _) => Fate::TooOld,
+                    (false, true) => Fate::Refused,
+                    (false, false) => Fate::Arrives,
+                };
                 rows.push((row, expected));
             }
             _ => {
@@ -402,14 +430,9 @@ impl Rows {
 
     /// Order ids of the events that must arrive, each once.
     fn arriving(&self) -> Vec<&str> {
-        let arrives = |expected: &&Expected| !(expected.is_refused || expected.is_too_old || expected.repeats);
-        let mut orders: Vec<_> = self
-            .rows
-            .iter()
-            .map(|(_, expected)| expected)
-            .filter(arrives)
-            .map(|it| it.order.as_deref().unwrap())
-            .collect();
+        let expected = self.rows.iter().map(|(_, expected)| expected);
+        let arriving = expected.filter(|expected| expected.fate == Fate::Arrives);
+        let mut orders: Vec<_> = arriving.map(|expected| expected.order.as_deref().unwrap()).collect();
         orders.sort_unstable();
         orders
     }
@@ -418,8 +441,7 @@ impl Rows {
     fn faults(&self) -> BTreeMap<(&str, &str), BTreeSet<u64>> {
         let mut faults: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
         for ((_, expected), row) in self.rows.iter().zip(1..) {
-            let conflict = expected.conflicts.then_some(("PB3073", "reject"));
-            expected.findings.iter().copied().chain(conflict).for_each(|finding| {
+            expected.told().into_iter().for_each(|finding| {
                 faults.entry(finding).or_default().insert(row);
             });
         }
@@ -461,20 +483,20 @@ impl Rows {
     }
 
     fn array(&self, column: &str, data_type: Type) -> ArrayRef {
-        let cells = self.rows.iter().map(|(row, _)| row.get(column));
-        let seconds = |cell: &String| cell.parse::<Timestamp>().unwrap().as_microsecond();
+        fn read<A: FromIterator<Option<T>>, T>(cells: &[Option<&String>], read: impl Fn(&str) -> T) -> A {
+            cells.iter().map(|cell| cell.map(|text| read(text))).collect()
+        }
+        let cells: Vec<_> = self.rows.iter().map(|(row, _)| row.get(column)).collect();
         match data_type {
-            Type::Text => Arc::new(StringArray::from_iter(cells)),
-            _ if !self.is_typed => Arc::new(StringArray::from_iter(cells)),
-            Type::Time => {
-                let times = TimestampMicrosecondArray::from_iter(cells.map(|cell| cell.map(seconds)));
+            Type::Time if self.is_typed => {
+                let times: TimestampMicrosecondArray =
+                    read(&cells, |text| text.parse::<Timestamp>().unwrap().as_microsecond());
                 Arc::new(times.with_timezone("UTC"))
             }
-            Type::Number => {
-                Arc::new(Float64Array::from_iter(cells.map(|cell| cell.map(|it| it.parse::<f64>().unwrap()))))
-            }
-            Type::Whole => Arc::new(Int64Array::from_iter(cells.map(|cell| cell.map(|it| it.parse::<i64>().unwrap())))),
-            Type::Flag => Arc::new(BooleanArray::from_iter(cells.map(|cell| cell.map(|it| it == "true")))),
+            Type::Number if self.is_typed => Arc::new(read::<Float64Array, f64>(&cells, |text| text.parse().unwrap())),
+            Type::Whole if self.is_typed => Arc::new(read::<Int64Array, i64>(&cells, |text| text.parse().unwrap())),
+            Type::Flag if self.is_typed => Arc::new(read::<BooleanArray, bool>(&cells, |text| text == "true")),
+            _ => Arc::new(read::<StringArray, String>(&cells, str::to_owned)),
         }
     }
 
@@ -513,9 +535,9 @@ impl Rows {
         let places = ["rows", "folded", "rejected", "out_of_window", arriving].map(count);
         let expected = [
             self.rows.len(),
-            self.count(|row| row.repeats),
-            self.count(|row| row.is_refused && !row.is_too_old),
-            self.count(|row| row.is_too_old),
+            self.count(|row| row.fate == Fate::Folded),
+            self.count(Expected::is_refused),
+            self.count(|row| row.fate == Fate::TooOld),
             self.arriving().len(),
         ];
         let mut found: BTreeMap<(&str, &str), u64> = BTreeMap::new();
@@ -526,9 +548,9 @@ impl Rows {
             if code.starts_with("PB32") {
                 continue;
             }
-            *found.entry((code, severity)).or_default() += fault["rows"].as_u64().unwrap();
+            *found.entry((code, severity)).or_default() += fault["events"].as_u64().unwrap();
             let rows = expected_faults.get(&(code, severity));
-            for example in fault["examples"].as_array().unwrap() {
+            for example in fault["rows"].as_array().unwrap() {
                 let row = example.as_u64().unwrap();
                 assert!(
                     rows.is_some_and(|rows| rows.contains(&row)),
@@ -545,6 +567,19 @@ impl Rows {
         assert_eq!(places, expected, "{place}: {account:#}");
     }
 
+    /// The artifact names exactly the rows with findings, and each of their findings once.
+    fn agrees_with_rejects(&self, path: &Path, place: &str) {
+        let (mut found, refused) = rejects(path);
+        assert_eq!(refused, self.count(Expected::is_refused), "{place}");
+        for ((row, expected), number) in self.rows.iter().zip(1_i64..) {
+            let found = found.remove(&number).unwrap_or_default();
+            let of_row = found.iter().map(|(code, severity)| (code.as_str(), severity.as_str()));
+            let told = if expected.fate == Fate::TooOld { BTreeSet::new() } else { expected.told() };
+            assert!(of_row.eq(told.iter().copied()), "{place}: {}: {row:?}\n{found:?}", expected.name);
+        }
+        assert!(found.is_empty(), "{place}: {found:?}");
+    }
+
     /// The preview says of each row what is wrong with it alone, and shows the event of every other row.
     fn agrees_with_preview(&self, lines: &str, place: &str) {
         assert_eq!(lines.lines().count(), self.rows.len(), "{place}");
@@ -552,24 +587,40 @@ impl Rows {
             let shown: Value = serde_json::from_str(line).unwrap();
             let told = || format!("{place}: {}: {row:?}\n{shown:#}", expected.name);
             assert_eq!(shown["row"], number, "{}", told());
-            assert_eq!(shown["out_of_window"], expected.is_too_old, "{}", told());
+            assert_eq!(shown["out_of_window"], expected.fate == Fate::TooOld, "{}", told());
             let findings: BTreeSet<_> = shown["findings"]
                 .as_array()
                 .unwrap()
                 .iter()
-                .map(|finding| {
-                    (finding["code"].as_str().unwrap(), if finding["severity"] == "error" { "reject" } else { "warn" })
-                })
+                .map(|finding| (finding["code"].as_str().unwrap(), finding["severity"].as_str().unwrap()))
                 .collect();
             assert_eq!(findings, expected.findings, "{}", told());
-            if !expected.is_too_old {
-                let is_refused_alone = expected.is_refused && !expected.conflicts;
+            if expected.fate != Fate::TooOld {
+                let is_refused_alone = expected.fate == Fate::Refused;
                 assert_eq!(shown["event"].is_null(), is_refused_alone, "{}", told());
                 let order = &shown["event"]["properties"]["order_id"];
                 assert!(is_refused_alone || order.as_str() == expected.order.as_deref(), "{}", told());
             }
         }
     }
+}
+
+/// The findings of `rejects.parquet` by row, and the number of events that it says were refused.
+fn rejects(path: &Path) -> (BTreeMap<i64, BTreeSet<(String, String)>>, usize) {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).unwrap()).unwrap().build().unwrap();
+    let (mut findings, mut refused) = (BTreeMap::<_, BTreeSet<_>>::new(), BTreeSet::new());
+    for batch in reader {
+        let batch = batch.unwrap();
+        let number = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<Int64Type>().clone();
+        let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>().clone();
+        let (reject, row, code, severity) = (number("reject"), number("row"), text("code"), text("severity"));
+        for at in 0..batch.num_rows() {
+            let finding = (code.value(at).to_owned(), severity.value(at).to_owned());
+            assert!(findings.entry(row.value(at)).or_default().insert(finding), "a finding comes twice");
+            refused.extend(reject.is_valid(at).then(|| reject.value(at)));
+        }
+    }
+    (findings, refused.len())
 }
 
 /// Runs `rows` in `format` through a dry run, a preview and a delivery; gives the account without what differs.
@@ -586,6 +637,7 @@ async fn judge(rows: &Rows, format: &str, settings: &str) -> Value {
     let json = |text: String| serde_json::from_str::<Value>(&text).unwrap();
     let mut account = json(run(&["run", &query, "--dry-run", "--format", "json"]));
     rows.agrees_with_account(&account, "unsent", &place);
+    rows.agrees_with_rejects(&folder.path().join("ledger/runs/latest/rejects.parquet"), &place);
     let limit = (ROWS * 2).to_string();
     rows.agrees_with_preview(&run(&["preview", &query, "-n", &limit, "--format", "ndjson"]), &place);
 
@@ -593,6 +645,7 @@ async fn judge(rows: &Rows, format: &str, settings: &str) -> Value {
     let sandbox = Sandbox::start(options).await.unwrap();
     let delivered = json(run(&["run", &query, "--base-url", &sandbox.base_url(), "--format", "json"]));
     rows.agrees_with_account(&delivered, "accepted", &place);
+    rows.agrees_with_rejects(&folder.path().join("ledger/runs/latest/rejects.parquet"), &place);
     let snapshot = sandbox.snapshot();
     let counts = (snapshot.arrived, snapshot.unique, snapshot.refused_requests);
     let arriving = rows.arriving();
@@ -603,7 +656,9 @@ async fn judge(rows: &Rows, format: &str, settings: &str) -> Value {
     assert_eq!(orders, arriving, "{place}");
     sandbox.stop().await;
 
-    for differing in ["query", "seconds", "peak_memory_bytes"] {
+    for differing in
+        ["run_id", "folder", "query", "query_sha256", "started", "finished", "seconds", "peak_memory_bytes", "settings"]
+    {
         account.as_object_mut().unwrap().remove(differing);
     }
     account
@@ -645,6 +700,6 @@ async fn every_bad_row_written_with_types_is_refused_once_and_no_good_one() {
 async fn bad_optional_values_refuse_their_rows_where_the_setting_says_so() {
     let rows = generate(false, true);
     let account = judge(&rows, "ndjson", "SET postback.on_bad_optional = 'reject';\n").await;
-    let lenient = generate(false, false).count(|row| row.is_refused);
+    let lenient = generate(false, false).count(Expected::is_refused);
     assert!(account["rejected"].as_u64().unwrap() > lenient as u64);
 }

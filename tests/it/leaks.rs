@@ -30,7 +30,7 @@ impl Secrets {
                 |form: &str, text: String| self.forms.push((format!("{name}{case}{form}"), text.to_lowercase()));
             add("", text.clone());
             add(" URL-encoded", url_encoded(&text));
-            add(" in hex", text.bytes().map(|byte| format!("{byte:02x}")).collect());
+            add(" in hex", hex(text.as_bytes()));
             add(" escaped", text.escape_default().to_string());
             for alphabet in [STANDARD, URL_SAFE] {
                 for alignment in 0..3 {
@@ -112,6 +112,14 @@ fn parquet_text(path: &Path) -> String {
     let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).unwrap()).unwrap().build().unwrap();
     let batches: Vec<_> = reader.collect::<Result<_, _>>().unwrap();
     pretty_format_batches(&batches).unwrap().to_string()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect()
 }
 
 fn url_encoded(text: &str) -> String {
