@@ -656,7 +656,8 @@ fn spilled_rows_are_private_and_go_with_the_run() {
         }
         Answer::ok(OK)
     });
-    let rows = (1..=30_000).map(|row| format!("{row},canaryemailQxz{row}@personal-post.example\n")).collect::<String>();
+    let rows = (1..=30_000)
+        .fold(String::new(), |rows, row| rows + &format!("{row},canaryemailQxz{row}@personal-post.example\n"));
     file(&place.input(), "many.csv", format!("order_id,email\n{rows}"));
     let query = place.query(
         "SET datafusion.execution.target_partitions = 1; SET datafusion.execution.sort_spill_reservation_bytes = 1000000;
