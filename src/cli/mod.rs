@@ -2,6 +2,7 @@
 //!
 //! stdout is data, stderr is talk. Every verb has a file; [`render`] is the only code that styles text.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -174,6 +175,7 @@ pub fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     log(&cli.global);
+    hush_panics();
     let world = World::read(&cli.global);
     spill::remove_leftovers();
     let outcome = runtime().and_then(|runtime| runtime.block_on(dispatch(cli.verb, &world)));
@@ -185,6 +187,18 @@ pub fn main() -> ExitCode {
             error.exit_code().into()
         }
     }
+}
+
+/// Makes a panic of this process tell where it happened and not what it says, which may quote a row.
+pub fn hush_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+        render::note(&format!("internal error{place}: this is a defect of postback, please report it"));
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            render::note(&backtrace.to_string());
+        }
+    }));
 }
 
 /// Runs the verb; what ends with another code than 0 and says why on stdout gives that code.

@@ -67,7 +67,7 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     output::write(|stdout| stdout.write_all(text.as_bytes()))
 }
 
-/// Replaces personal values below `path` by their length.
+/// Replaces personal values below `path` by what tells them apart least.
 fn mask(value: &mut Value, path: &str) {
     // What a custom property holds nobody knows but its author.
     let is_public = || fields::FIELDS.iter().any(|field| field.path == path && field.privacy == Privacy::Public);
@@ -85,6 +85,7 @@ fn mask(value: &mut Value, path: &str) {
             }
         }
         Value::String(text) if !is_public() => *text = masked(text),
+        Value::Number(_) if !is_public() => *value = "<number>".into(),
         _ => {}
     }
 }
@@ -100,6 +101,7 @@ fn shown(sample: &Sample) -> String {
         Some(event) => {
             format!("row {}: {} {}{age}\n{event:#}\n", sample.row + 1, sample.event_source, sample.event_source_id)
         }
+        None if sample.is_out_of_window => format!("row {}: out of window: a run skips it\n", sample.row + 1),
         None => format!("row {}: rejected\n", sample.row + 1),
     };
     for violation in &sample.violations {
@@ -141,13 +143,13 @@ mod tests {
         let mut event = json!({
             "event": "Lead",
             "user": { "email": ["f8be1589dee5ca3ca1c3af1e2eae4d3b3f310698c516313533ecf034c3e0ec26"], "ip": "203.0.113.24" },
-            "properties": { "value": 1.5, "order_id": "4711", "contents": [{ "content_name": "Tea" }], "mail_copy": "a@b" },
+            "properties": { "value": 1.5, "order_id": "4711", "contents": [{ "content_name": "Tea" }], "mail_copy": "a@b", "tax": 4711 },
         });
         mask(&mut event, "");
         let expected = json!({
             "event": "Lead",
             "user": { "email": ["<sha256>"], "ip": "<12 characters>" },
-            "properties": { "value": 1.5, "order_id": "4711", "contents": [{ "content_name": "Tea" }], "mail_copy": "<3 characters>" },
+            "properties": { "value": 1.5, "order_id": "4711", "contents": [{ "content_name": "Tea" }], "mail_copy": "<3 characters>", "tax": "<number>" },
         });
         assert_eq!(event, expected);
     }

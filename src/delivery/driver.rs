@@ -265,7 +265,8 @@ impl<T: Transport> Driver<T> {
             Err(error) => {
                 let id = error.id();
                 if error.is_panic() {
-                    self.fail(Error::new(ErrorKind::Internal, "a request task panicked").source(error));
+                    // Without the error, which holds what the panic said.
+                    self.fail(Error::new(ErrorKind::Internal, "a request task panicked"));
                     self.step(Input::Unsettled);
                 }
                 let fate = Fate::Doubtful { garbled: false };
@@ -396,7 +397,8 @@ fn failed_entry(entry: Result<Entry, JoinError>) -> Error {
     match entry {
         Ok(Entry::Prepared(Err(error)) | Entry::Settled(Err(error))) => error,
         Ok(_) => Error::new(ErrorKind::Internal, "the ledger answered another question"),
-        Err(error) => Error::new(ErrorKind::Internal, "a ledger task panicked").source(error),
+        // Without the error, which holds what the panic said.
+        Err(_) => Error::new(ErrorKind::Internal, "a ledger task panicked"),
     }
 }
 

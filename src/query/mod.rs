@@ -52,6 +52,7 @@ mod policy;
 mod refusal;
 mod secrets;
 mod sources;
+mod words;
 
 /// What the machine lends to the query engine.
 #[derive(Clone, Debug)]

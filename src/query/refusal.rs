@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location as Place, Span};
 use super::QueryFile;
 use super::file::locate;
 use super::sources::DAMAGED;
+use super::words::known;
 use crate::error::{Error, ErrorKind};
 use crate::settings::nearest;
 
@@ -261,7 +262,7 @@ pub fn run_error(error: DataFusionError) -> Error {
     match error {
         DataFusionError::External(inner) => match inner.downcast::<Error>() {
             Ok(ours) => *ours,
-            Err(other) => Error::new(ErrorKind::Source, masked(&other.to_string())),
+            Err(other) => foreign(&other.to_string()),
         },
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => run_error(*inner),
         DataFusionError::Shared(shared) => match Arc::try_unwrap(shared) {
@@ -277,22 +278,39 @@ fn told(error: &DataFusionError) -> Error {
     match error {
         DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
             Some(ours) => ours.restated(),
-            None => Error::new(ErrorKind::Source, masked(&inner.to_string())),
+            None => foreign(&inner.to_string()),
         },
         DataFusionError::ResourcesExhausted(message) => {
             Error::new(ErrorKind::Internal, message.as_str()).hint("raise postback.memory_limit, or read less at once")
         }
-        DataFusionError::Execution(message) => Error::new(ErrorKind::Sql, masked(&lower_first(message))),
+        DataFusionError::Execution(words) => Error::new(ErrorKind::Sql, known(&lower_first(words))),
         DataFusionError::ArrowError(inner, _) => arrow_error(inner),
+        // Without what the panic said.
+        DataFusionError::ExecutionJoin(_) => Error::new(ErrorKind::Internal, "a task of the query crashed"),
         other => Error::new(ErrorKind::Source, format!("reading failed: {}", masked(&first_line(other)))),
     }
 }
 
+/// What a library behind the engine says.
+fn foreign(text: &str) -> Error {
+    if text.starts_with("regex parse error") {
+        return of_row("a pattern is no regular expression");
+    }
+    Error::new(ErrorKind::Source, masked(first(text)))
+}
+
+fn first(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn of_row(words: &str) -> Error {
+    Error::new(ErrorKind::Sql, format!("the query fails on a row: {}", lower_first(words)))
+}
+
 fn arrow_error(error: &ArrowError) -> Error {
-    let of_row = |words: &str| Error::new(ErrorKind::Sql, format!("the query fails on a row: {}", lower_first(words)));
     match error {
         ArrowError::CastError(words) => {
-            of_row(&masked(words)).hint("TRY_CAST gives NULL for values that do not convert")
+            of_row(&known(words)).hint("TRY_CAST gives NULL for values that do not convert")
         }
         ArrowError::ParseError(words) => match place_in_csv(words) {
             Some(place) => {
@@ -300,15 +318,20 @@ fn arrow_error(error: &ArrowError) -> Error {
                     "types are inferred from the first rows: state them in CREATE EXTERNAL TABLE, TEXT takes any value",
                 )
             }
-            None => of_row(&masked(words)).hint("TRY_CAST gives NULL for values that do not convert"),
+            None => of_row(&known(words)).hint("TRY_CAST gives NULL for values that do not convert"),
         },
         ArrowError::DivideByZero => of_row("division by zero").hint("nullif(x, 0) gives NULL instead"),
         ArrowError::ArithmeticOverflow(_) => of_row("a number is too large for its type"),
-        ArrowError::ComputeError(words) => of_row(masked(words).lines().next().unwrap_or_default()),
+        ArrowError::ComputeError(words) => of_row(&known(words)),
+        ArrowError::InvalidArgumentError(words) if words.contains(" to store in a Decimal") => {
+            of_row("a number has more digits than its decimal type")
+                .hint("TRY_CAST gives NULL for values that do not convert")
+        }
         other => {
-            let text = masked(&other.to_string());
+            let text = other.to_string();
             let words = text.split_once(" error: ").map_or(text.as_str(), |(_, words)| words);
-            Error::new(ErrorKind::Source, format!("reading failed: {}", lower_first(words))).hint(DAMAGED)
+            Error::new(ErrorKind::Source, format!("reading failed: {}", lower_first(&masked(first(words)))))
+                .hint(DAMAGED)
         }
     }
 }

@@ -11,7 +11,6 @@ use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::physical_plan::collect;
-use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use tokio::sync::{mpsc, watch};
 
 pub use self::intake::Intake;
@@ -33,6 +32,7 @@ use crate::settings::{Settings, Share};
 use crate::validate::Policy;
 use crate::validate::survey::{Findings, Readiness};
 
+mod executed;
 mod intake;
 mod progress;
 mod repeats;
@@ -367,10 +367,12 @@ async fn execute(checked: &Checked, table: Arc<EventsTable>) -> datafusion::erro
     let plan = LogicalPlanBuilder::insert_into(rows, name, provider_as_source(table), InsertOp::Append)?.build()?;
     let state = checked.context().state();
     let executed = state.create_physical_plan(&plan).await?;
-    collect(Arc::clone(&executed), state.task_ctx()).await?;
-    Ok(DisplayableExecutionPlan::with_metrics(executed.as_ref()).indent(true).to_string())
+    let nodes = executed::Nodes::of(&executed);
+    collect(executed, state.task_ctx()).await?;
+    Ok(nodes.with_metrics())
 }
 
-fn crashed(error: tokio::task::JoinError) -> Error {
-    Error::new(ErrorKind::Internal, "a task of the run crashed").source(error)
+/// Without the error, which holds what the panic said.
+fn crashed(_: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "a task of the run crashed")
 }

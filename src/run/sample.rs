@@ -6,8 +6,8 @@ use datafusion::prelude::DataFrame;
 use serde_json::Value;
 
 use super::{Job, Stage};
-use crate::contract::EventSource;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::EncodedEvents;
 use crate::query::{self, Checked};
 use crate::validate::{Policy, Violation};
 
@@ -34,10 +34,11 @@ pub struct Sample {
 /// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading.
 pub async fn sample(checked: &Checked, job: &Job, limit: usize) -> Result<Vec<Sample>> {
     let schema = std::sync::Arc::clone(checked.plan().schema().inner());
-    // Old events are shown too, and marked. The secret only names events in a ledger; nothing is recorded here.
-    let policy = Policy { max_event_age: i64::MAX, ..job.policy.clone() };
-    let oldest = job.policy.now.saturating_sub(job.policy.max_event_age);
-    let stage = Stage::new(&schema, policy, [0; 32])?;
+    // The secret only names events in a ledger; nothing is recorded here.
+    let stage = Stage::new(&schema, job.policy.clone(), [0; 32])?;
+    // Events that are too old are shown too, and marked.
+    let ageless = Policy { max_event_age: i64::MAX, ..job.policy.clone() };
+    let ageless = Stage::new(&schema, ageless, [0; 32])?;
     let rows = DataFrame::new(checked.context().state(), checked.plan().clone())
         .limit(0, Some(limit))
         .map_err(query::run_error)?;
@@ -59,21 +60,30 @@ pub async fn sample(checked: &Checked, job: &Job, limit: usize) -> Result<Vec<Sa
         for violation in staged.violations {
             samples.entry(violation.row).and_modify(|sample| sample.violations.push(violation));
         }
-        for (destination, event) in &staged.events.events {
-            let json = serde_json::from_slice(&staged.events.json[event.span.clone()])
-                .map_err(|error| Error::new(ErrorKind::Internal, "an encoded event is no JSON").source(error))?;
-            let destination =
-                usize::try_from(*destination).ok().and_then(|index| staged.events.destinations.get(index));
-            samples.entry(event.row).and_modify(|sample| {
-                sample.event = Some(json);
-                if let Some(destination) = destination {
-                    sample.is_out_of_window = destination.event_source == EventSource::Offline && event.time < oldest;
-                    sample.event_source = destination.event_source.to_string();
-                    sample.event_source_id = destination.event_source_id.to_string();
-                }
-            });
+        show(&staged.events, &mut samples, |_| true)?;
+        if !staged.out_of_window.is_empty() {
+            for row in &staged.out_of_window {
+                samples.entry(*row).and_modify(|sample| sample.is_out_of_window = true);
+            }
+            let aged = ageless.apply(&batch, first_row).map_err(query::run_error)?;
+            show(&aged.events, &mut samples, |sample| sample.is_out_of_window)?;
         }
         first_row += staged.rows;
     }
     Ok(samples.into_values().collect())
+}
+
+/// Puts the events of those samples that are `wanted` into them.
+fn show(events: &EncodedEvents, samples: &mut BTreeMap<u64, Sample>, wanted: impl Fn(&Sample) -> bool) -> Result<()> {
+    for (destination, event) in &events.events {
+        let Some(sample) = samples.get_mut(&event.row).filter(|sample| wanted(sample)) else { continue };
+        let json = serde_json::from_slice(&events.json[event.span.clone()])
+            .map_err(|error| Error::new(ErrorKind::Internal, "an encoded event is no JSON").source(error))?;
+        sample.event = Some(json);
+        if let Some(destination) = usize::try_from(*destination).ok().and_then(|index| events.destinations.get(index)) {
+            sample.event_source = destination.event_source.to_string();
+            sample.event_source_id = destination.event_source_id.to_string();
+        }
+    }
+    Ok(())
 }

@@ -6,9 +6,9 @@ use crate::event::{EncodedEvent, Outcome, Refusal};
 use crate::validate::survey::Finding;
 use crate::validate::{Rule, Severity, Violation};
 
-/// Distinct (rule, column) pairs that are kept; a query has far fewer columns × rules than this.
+/// Distinct faults that are kept; a query has far fewer columns × rules than this.
 const MAX_FAULTS: usize = 1_000;
-/// Row numbers that are kept of one (rule, column) pair, as examples.
+/// Row numbers that are kept of one fault, as examples.
 const MAX_EXAMPLES: usize = 3;
 
 /// Counts of rows and events, and the faults behind the rejects.
@@ -32,8 +32,8 @@ pub struct Tally {
     pub held: u64,
     /// Not known to be accepted, and safe to send again.
     pub unsent: u64,
-    /// Faults by rule and column.
-    pub faults: BTreeMap<(&'static str, String), Fault>,
+    /// Faults by rule, what it did to its rows, and column.
+    pub faults: BTreeMap<(&'static str, Severity, String), Fault>,
     /// Refusals by the API, by code and the field it named.
     pub refusals: BTreeMap<(i64, Option<&'static str>), Refused>,
 }
@@ -97,7 +97,8 @@ impl Tally {
 
     /// Counts a fault of `rows` rows, of which `violation` is one.
     pub fn record(&mut self, violation: &Violation, rows: u64) {
-        let key = (violation.rule.code, violation.column.as_deref().unwrap_or_default().to_owned());
+        let column = violation.column.as_deref().unwrap_or_default().to_owned();
+        let key = (violation.rule.code, violation.severity, column);
         if self.faults.len() >= MAX_FAULTS && !self.faults.contains_key(&key) {
             return;
         }
@@ -130,13 +131,13 @@ impl Tally {
             examples: Vec::new(),
             last_row: None,
         };
-        self.faults.insert((finding.rule.code, finding.column.to_owned()), fault);
+        self.faults.insert((finding.rule.code, finding.rule.severity, finding.column.to_owned()), fault);
     }
 
     /// Faults that rejected rows, then those that warned, the more frequent first.
     #[must_use]
     pub fn faults_by_weight(&self) -> Vec<(&str, &Fault)> {
-        let mut faults: Vec<_> = self.faults.iter().map(|((_, column), fault)| (column.as_str(), fault)).collect();
+        let mut faults: Vec<_> = self.faults.iter().map(|((.., column), fault)| (column.as_str(), fault)).collect();
         faults.sort_by_key(|(_, fault)| (std::cmp::Reverse(fault.severity), std::cmp::Reverse(fault.count)));
         faults
     }
@@ -145,6 +146,19 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_that_rejects_one_row_and_warns_of_another_is_counted_as_both() {
+        let rule = crate::validate::rule("PB3009").expect("the rule is a row of RULES");
+        let mut tally = Tally::default();
+        for (row, severity) in [Severity::Warn, Severity::Reject, Severity::Warn].into_iter().enumerate() {
+            let (column, detail) = (Some("event_source_id".into()), "is odd".into());
+            tally.record(&Violation { row: row as u64, column, rule, severity, detail, shape: String::new() }, 1);
+        }
+        let faults = tally.faults_by_weight();
+        let counts: Vec<_> = faults.iter().map(|(_, fault)| (fault.severity, fault.count, &*fault.examples)).collect();
+        assert_eq!(counts, [(Severity::Reject, 1, &[2][..]), (Severity::Warn, 2, &[1, 3][..])]);
+    }
 
     #[test]
     fn an_event_in_no_place_unbalances_the_account() {

@@ -161,17 +161,20 @@ pub(super) fn booleans(
         return Some(booleans.clone());
     }
     let texts = column.as_string_view_opt()?;
+    let is_choice = field.is_some_and(|field| field.column == "limited_data_use");
     let mut builder = BooleanBuilder::with_capacity(texts.len());
     for cell in 0..texts.len() {
-        let text = cells::text(texts, cell).filter(|_| scope.takes(cell));
+        // A choice that has no effect on an event source is still a choice, in whatever form it was written.
+        let text = cells::text(texts, cell).filter(|_| is_choice || scope.takes(cell));
         let named = |text: &str, name| text.trim().eq_ignore_ascii_case(name);
         match text {
             None => builder.append_null(),
             Some(text) if named(text, "true") => builder.append_value(true),
             Some(text) if named(text, "false") => builder.append_value(false),
+            Some(_) if !scope.takes(cell) => builder.append_null(),
             Some(text) => {
                 builder.append_null();
-                if field.is_some_and(|field| field.column == "limited_data_use") {
+                if is_choice {
                     faults.refuse(
                         scope.row(cell),
                         Some(scope.column),

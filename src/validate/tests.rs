@@ -231,6 +231,7 @@ fn every_rule_finds_its_fault() {
         ("PB3061", Warn, Web, vec![("customer_type", text("vip"))]),
         ("PB3062", Reject, Web, vec![("limited_data_use", text("maybe"))]),
         ("PB3063", Warn, Offline, vec![("event_source", text("offline")), ("limited_data_use", boolean(true))]),
+        ("PB3063", Warn, Offline, vec![("event_source", text("offline")), ("limited_data_use", text("TRUE"))]),
         ("PB3064", Warn, Web, vec![("limited_data_use", boolean(true))]),
         ("PB3065", Warn, Web, vec![("attribution_share", integer(40))]),
         ("PB3069", Warn, Offline, vec![("event_channel", text("shop"))]),

@@ -4,6 +4,7 @@
 
 mod artifacts;
 mod bad_input;
+mod canaries;
 mod check_command;
 mod cli;
 mod delivery;
@@ -11,7 +12,9 @@ mod documents;
 mod edges;
 mod explain_command;
 mod faults;
+mod faulty_rows;
 mod functions;
+mod leaks;
 mod payloads;
 mod queries;
 mod readiness;

@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 
 use super::sniff::{self, Dialect, Recognised, SAMPLE_ROWS};
-use super::{typed, whole};
+use super::{header, typed, whole};
 use crate::contract::{Kind, fields};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -27,6 +27,9 @@ const LAST_TEXT_WORDS: &[&str] = &["number", "no", "nr", "code"];
 /// Words of a column name that make it an amount of money.
 const AMOUNT_WORDS: &[&str] =
     &["amount", "value", "price", "total", "subtotal", "revenue", "sum", "cost", "tax", "discount", "sales"];
+/// What to do about a first line that is a row.
+const NO_HEADER: &str =
+    "a file without a header line is read with CREATE EXTERNAL TABLE … OPTIONS ('format.has_header' 'false')";
 /// Decimal digits behind the point up to which numbers are taken for amounts, and not for measurements.
 const CENTS: usize = 4;
 /// What amounts are read as: digits behind the point to spare, so that none is ever rounded.
@@ -98,6 +101,7 @@ fn infer_one(file: &Path, files: usize, recognised: &Recognised, dialect: Dialec
     let format = Format::default().with_header(dialect.has_header).with_delimiter(dialect.delimiter);
     let (inferred, rows) = format.infer_schema(content.as_slice(), Some(SAMPLE_ROWS)).map_err(malformed)?;
     let names = inferred.fields().iter().map(|field| field.name().as_str());
+    header::require_names(file, names.clone().filter(|_| dialect.has_header), NO_HEADER)?;
     if let Some(twice) =
         names.clone().enumerate().find(|(index, name)| names.clone().take(*index).any(|it| it == *name))
     {

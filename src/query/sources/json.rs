@@ -9,6 +9,7 @@ use datafusion::arrow::json::reader::infer_json_schema_from_iterator;
 use serde_json::Value;
 
 use super::csv::identifies;
+use super::header;
 use super::sniff::{self, Format, Recognised, SAMPLE_ROWS, Sample};
 use super::whole::ArrayItems;
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +38,10 @@ pub(super) fn infer(files: &[&Path], recognised: &Recognised) -> Result<Option<S
         .map_err(|error| Error::new(ErrorKind::Source, "the objects differ in the shape of a field").source(error))?;
     if rows == 0 {
         return Ok(None);
+    }
+    if let Some(file) = files.first() {
+        let names = inferred.fields().iter().map(|field| field.name().as_str());
+        header::require_names(file, names, "write it as a value, behind a name of its own")?;
     }
     Ok(Some(Schema::new(inferred.fields().iter().map(corrected).collect::<Vec<_>>())))
 }

@@ -24,6 +24,7 @@ use crate::settings::nearest;
 mod csv;
 mod declared;
 mod footers;
+mod header;
 mod json;
 mod sniff;
 mod text;
