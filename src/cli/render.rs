@@ -188,9 +188,10 @@ pub(super) fn account(heading: &Heading<'_>, account: &Account, results: &RunRes
 /// for it.
 pub(super) fn account_beside(heading: &Heading<'_>, account: &Account, format: Format) {
     if matches!(format, Format::Csv | Format::Markdown) {
-        let mut text = details(heading);
+        let mut text = String::new();
         faults(&account.tally, heading.checked.folds(), &mut text);
-        note(text.trim_end());
+        text += &details(heading);
+        note(text.trim());
     }
 }
 
@@ -240,14 +241,14 @@ fn account_text(heading: &Heading<'_>, account: &Account) -> String {
         );
         account.readiness.iter().for_each(|readiness| super::readiness::write(readiness, &mut text));
     }
-    text += &details(heading);
     faults(&account.tally, heading.checked.folds(), &mut text);
+    text += &details(heading);
     text
 }
 
 /// Where what the run leaves behind lies.
 fn details(heading: &Heading<'_>) -> String {
-    format!("  every reject and batch: {}\n", heading.folder)
+    format!("\n  every reject and batch: {}\n", heading.folder)
 }
 
 fn faults(tally: &Tally, folds: bool, text: &mut String) {

@@ -22,11 +22,12 @@ SET postback.event_source_id = '7654321098765432109';
 SET postback.as_of = '2026-08-20T14:10:00Z';
 ";
 
-/// A query of offline purchases: `rows` are tuples of order, e-mail, value and currency.
+/// A query of offline purchases: `rows` are tuples of order, e-mail, value and currency. The latter two are expressions, so
+/// that nothing is known of them before they are read.
 fn purchases(more: &str, rows: &str) -> String {
     format!(
         "{SETTINGS}{more}
-SELECT 'Purchase' AS event, 1787234400 AS timestamp, o AS order_id, m AS email, v AS value, c AS currency
+SELECT 'Purchase' AS event, 1787234400 AS timestamp, o AS order_id, m AS email, v || '' AS value, c || '' AS currency
 FROM (VALUES {rows}) AS t (o, m, v, c)"
     )
 }

@@ -33,8 +33,9 @@ fn sales(folder: &std::path::Path) -> String {
     file(folder, "sales.sql", sql)
 }
 
-/// `text` from the line that starts with `start`, without the time it took.
+/// `text` from the line that starts with `start` to the faults, without the time it took and the run's folder.
 fn from<'a>(text: &'a str, start: &str) -> &'a str {
+    let (text, _) = text.split_once("\n  every reject").unwrap_or_else(|| panic!("the folder in {text}"));
     &text[text.find(start).unwrap_or_else(|| panic!("{start} in {text}"))..]
 }
 
