@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it is")]
 
 mod bad_input;
+mod check;
 mod cli;
 mod delivery;
 mod documents;
