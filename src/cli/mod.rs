@@ -16,8 +16,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::Resources;
 use crate::settings::Settings;
 
+mod check;
 mod completions;
 mod config;
+mod explain;
 mod flags;
 mod output;
 mod preview;
@@ -70,6 +72,10 @@ enum LogFormat {
 enum Verb {
     /// Check, preflight and deliver the events of query files
     Run(run::Arguments),
+    /// Find every problem of query files before a row is read
+    Check(check::Arguments),
+    /// Say what a code means, why it matters and what to do about it
+    Explain(explain::Arguments),
     /// Show the first rows of a query as events, personal data masked
     Preview(preview::Arguments),
     /// Print the contract that is enforced: columns, limits, event names, currencies
@@ -172,7 +178,7 @@ pub fn main() -> ExitCode {
     let outcome = runtime().and_then(|runtime| runtime.block_on(dispatch(cli.verb, &world)));
     spill::remove(&world.resources.spill_folder);
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             render::error(&error);
             error.exit_code().into()
@@ -180,8 +186,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(verb: Verb, world: &World) -> Result<()> {
+/// Runs the verb; what ends with another code than 0 and says why on stdout gives that code.
+async fn dispatch(verb: Verb, world: &World) -> Result<ExitCode> {
     match verb {
+        Verb::Check(arguments) => return check::run(arguments, world).await,
+        Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Run(arguments) => run::run(arguments, world).await,
         Verb::Preview(arguments) => preview::run(arguments, world).await,
         Verb::Schema(arguments) => schema::run(&arguments),
@@ -189,7 +198,8 @@ async fn dispatch(verb: Verb, world: &World) -> Result<()> {
         Verb::Config(arguments) => config::run(&arguments, world),
         Verb::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
         Verb::Sql(arguments) => sql::run(arguments, world).await,
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

@@ -27,7 +27,11 @@ const MAX_FAULTS: usize = 20;
 
 /// Whether talk may be coloured: on a terminal, unless `NO_COLOR` says otherwise.
 pub(super) fn is_coloured() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    may_be_coloured(&std::io::stderr())
+}
+
+fn may_be_coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Says `line` to the user.
@@ -56,23 +60,26 @@ pub(super) fn error(error: &Error) {
         source = cause.source();
     }
     let notes: Vec<String> = notes.into_iter().map(|(_, note)| note).collect();
-    note(&report(Level::ERROR, None, error.message(), error.location(), &notes, error.hint_text()));
+    note(&report(Level::ERROR, None, error.message(), error.location(), &notes, error.hint_text(), is_coloured()));
 }
 
 /// Shows every problem of a query.
 pub(super) fn diagnoses(diagnoses: &[Diagnosis]) {
     for diagnosis in diagnoses {
-        let level = if diagnosis.is_error() { Level::ERROR } else { Level::WARNING };
-        let why = [diagnosis.rule.why.to_owned()];
-        note(&report(
-            level,
-            Some(diagnosis.rule.code),
-            &diagnosis.message,
-            diagnosis.location.as_ref(),
-            &why,
-            Some(&diagnosis.help),
-        ));
+        note(&diagnosed(diagnosis, is_coloured()));
     }
+}
+
+/// A problem as data for stdout: what it is, where it is, why it matters and what to do about it.
+pub(super) fn diagnosis(diagnosis: &Diagnosis) -> String {
+    diagnosed(diagnosis, may_be_coloured(&std::io::stdout()))
+}
+
+fn diagnosed(diagnosis: &Diagnosis, is_coloured: bool) -> String {
+    let level = if diagnosis.is_error() { Level::ERROR } else { Level::WARNING };
+    let (code, why) = (Some(diagnosis.rule.code), [diagnosis.rule.why.to_owned()]);
+    let (location, help) = (diagnosis.location.as_ref(), Some(diagnosis.help.as_str()));
+    report(level, code, &diagnosis.message, location, &why, help, is_coloured)
 }
 
 fn report(
@@ -82,6 +89,7 @@ fn report(
     location: Option<&Location>,
     notes: &[String],
     help: Option<&str>,
+    is_coloured: bool,
 ) -> String {
     let mut title = level.primary_title(message);
     if let Some(code) = code {
@@ -103,7 +111,7 @@ fn report(
     if let Some(help) = help {
         group = group.element(Level::HELP.message(help));
     }
-    let renderer = if is_coloured() { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if is_coloured { Renderer::styled() } else { Renderer::plain() };
     renderer.render(&[group])
 }
 
@@ -280,7 +288,7 @@ pub(super) fn sandbox_stopped(snapshot: &Snapshot) {
 }
 
 /// `1 event`, `1,234 events`.
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 

@@ -74,6 +74,53 @@ impl Action {
             Self::StopConfiguration => "stop: configuration",
         }
     }
+
+    /// What postback does about it, in a sentence without a full stop.
+    #[must_use]
+    pub const fn explained(self) -> &'static str {
+        match self {
+            Self::Accept => "counts every event of the request as accepted",
+            Self::Split => {
+                "rejects the events that the answer names; names it none, sends halves until each event is settled"
+            }
+            Self::Isolate => {
+                "sends halves of the request until the event at fault is found, rejects it and delivers the others"
+            }
+            Self::RetryThenIsolate(_) => {
+                "sends the request again, and after several such answers looks for the event at fault, rejects it and delivers the others"
+            }
+            Self::Throttle => "waits, sends the same request again, and sends fewer at a time",
+            Self::Retry => "sends the same request again, after growing waits, until `postback.give_up_after`",
+            Self::RetryLate => "sends the same request again after minutes, until `postback.give_up_after`",
+            Self::Halve => "sends the request in halves",
+            Self::Duplicate => "counts the events as accepted if it sent them before, and holds them if it did not",
+            Self::StopCredentials | Self::StopConfiguration => {
+                "stops, since the events are not at fault: what was not accepted stays unsent"
+            }
+        }
+    }
+
+    /// What there is left for the user to do, in a sentence without a full stop.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Accept | Self::Halve => "nothing",
+            Self::Split | Self::Isolate | Self::RetryThenIsolate(_) => {
+                "look into the account for the events and the field that the API named, correct them in the query, and run it again"
+            }
+            Self::Throttle => {
+                "nothing; if it happens often, lower `postback.requests_per_second`, since other senders share the app's limit"
+            }
+            Self::Retry | Self::RetryLate => "nothing; if the run gave up, run the file again later",
+            Self::Duplicate => "check in Events Manager whether the events that are held have arrived",
+            Self::StopCredentials => {
+                "check that the token is valid, that its account has the role Admin or Operator, and that it may use the event set, pixel or app; then run the file again"
+            }
+            Self::StopConfiguration => {
+                "check `postback.event_source`, `postback.event_source_id` and `postback.base_url`; then run the file again"
+            }
+        }
+    }
 }
 
 /// The row of exactly this code.

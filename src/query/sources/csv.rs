@@ -9,8 +9,8 @@ use datafusion::arrow::csv::reader::Format;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 
-use super::sniff::{self, Dialect, Recognised, SAMPLE_BYTES, SAMPLE_ROWS};
-use super::typed;
+use super::sniff::{self, Dialect, Recognised, SAMPLE_ROWS};
+use super::{typed, whole};
 use crate::contract::{Kind, fields};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -50,7 +50,7 @@ pub(super) fn infer(
     let mut header: Option<(Vec<String>, &Path)> = None;
     let mut merged: Option<Schema> = None;
     for file in files {
-        let (schema, rows) = infer_one(file, recognised, dialect)?;
+        let (schema, rows) = infer_one(file, files.len(), recognised, dialect)?;
         let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
         if let Some(columns) = columns
             && dialect.has_header
@@ -89,15 +89,12 @@ fn agree_in_order(file: &Path, names: &[String], columns: &Schema) -> Result<()>
     Ok(())
 }
 
-fn infer_one(file: &Path, recognised: &Recognised, dialect: Dialect) -> Result<(Schema, usize)> {
+fn infer_one(file: &Path, files: usize, recognised: &Recognised, dialect: Dialect) -> Result<(Schema, usize)> {
     let malformed = |error: ArrowError| {
         Error::new(ErrorKind::Source, format!("`{}` is no well-formed delimited text", file.display())).source(error)
     };
-    let mut content = sniff::sample(file, recognised.compression, SAMPLE_BYTES)?;
-    if content.len() as u64 == SAMPLE_BYTES {
-        // The sample ends inside a record.
-        content.truncate(content.iter().rposition(|byte| *byte == b'\n').map_or(content.len(), |end| end + 1));
-    }
+    let end = |text: &[u8]| whole::end_of_records(text, dialect.delimiter);
+    let content = sniff::records(file, recognised.compression, files, end)?.text;
     let format = Format::default().with_header(dialect.has_header).with_delimiter(dialect.delimiter);
     let (inferred, rows) = format.infer_schema(content.as_slice(), Some(SAMPLE_ROWS)).map_err(malformed)?;
     let names = inferred.fields().iter().map(|field| field.name().as_str());

@@ -9,7 +9,7 @@ use datafusion::arrow::json::reader::infer_json_schema_from_iterator;
 use serde_json::Value;
 
 use super::csv::identifies;
-use super::sniff::{self, Format, Recognised, SAMPLE_BYTES, SAMPLE_ROWS};
+use super::sniff::{self, Format, Recognised, SAMPLE_ROWS, Sample};
 use super::whole::ArrayItems;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -25,7 +25,7 @@ pub(super) fn infer(files: &[&Path], recognised: &Recognised) -> Result<Option<S
     let mut rows = 0_usize;
     let objects = files
         .iter()
-        .map_while(|file| sample(file, recognised).map_err(|error| fault = Some(error)).ok())
+        .map_while(|file| sample(file, files.len(), recognised).map_err(|error| fault = Some(error)).ok())
         .flatten()
         .inspect(|_| rows += 1)
         .map(Ok::<_, ArrowError>);
@@ -57,16 +57,11 @@ fn corrected_type(name: &str, data_type: &DataType) -> DataType {
     }
 }
 
-/// The objects at the beginning of a file.
-fn sample(file: &Path, recognised: &Recognised) -> Result<Vec<Value>> {
-    let content = sniff::sample(file, recognised.compression, SAMPLE_BYTES)?;
-    let is_cut = content.len() as u64 == SAMPLE_BYTES;
-    let values: Box<dyn Iterator<Item = serde_json::Result<Value>>> = match recognised.format {
-        Format::JsonArray => {
-            Box::new(serde_json::Deserializer::from_reader(ArrayItems::new(content.as_slice())).into_iter())
-        }
-        _ => Box::new(serde_json::Deserializer::from_slice(&content).into_iter()),
-    };
+/// The objects at the beginning of a file, one of `files` of a location.
+fn sample(file: &Path, files: usize, recognised: &Recognised) -> Result<Vec<Value>> {
+    let has_one = |text: &[u8]| matches!(values(text, recognised.format).next(), Some(Ok(_))).then_some(text.len());
+    let Sample { text, is_cut } = sniff::records(file, recognised.compression, files, has_one)?;
+    let values = values(&text, recognised.format);
     let mut objects = Vec::new();
     for value in values.take(SAMPLE_ROWS) {
         match value {
@@ -84,4 +79,12 @@ fn sample(file: &Path, recognised: &Recognised) -> Result<Vec<Value>> {
         }
     }
     Ok(objects)
+}
+
+/// The values that `text` holds one after the other, or in an array.
+fn values(text: &[u8], format: Format) -> Box<dyn Iterator<Item = serde_json::Result<Value>> + '_> {
+    match format {
+        Format::JsonArray => Box::new(serde_json::Deserializer::from_reader(ArrayItems::new(text)).into_iter()),
+        _ => Box::new(serde_json::Deserializer::from_slice(text).into_iter()),
+    }
 }

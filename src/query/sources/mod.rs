@@ -18,6 +18,7 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use url::Url;
 
@@ -37,6 +38,8 @@ mod whole;
 
 /// Files behind one location; more are refused before memory goes.
 const MAX_FILES: usize = 100_000;
+/// Parquet footers that are read at the same time.
+const FOOTERS_AT_ONCE: usize = 16;
 /// What to do about a file that begins well and cannot be read.
 pub(super) const DAMAGED: &str = "the file may be damaged or cut off: check the export, or copy it again";
 
@@ -89,8 +92,7 @@ pub(super) async fn open(
     };
     let inferred = match recognised.format {
         Format::Parquet => {
-            if !readable.iter().map(|file| parquet_rows(file)).collect::<Result<Vec<_>>>()?.iter().any(|rows| *rows > 0)
-            {
+            if parquet_rows(&readable).await? == 0 {
                 return Err(no_rows());
             }
             let table = parquet_table(state, &readable, columns).await;
@@ -248,14 +250,27 @@ fn is_hidden(path: &Path) -> bool {
     is_marker || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("crc"))
 }
 
-fn parquet_rows(file: &Path) -> Result<i64> {
+/// The rows of all `files`, as their footers count them; several footers are read at the same time.
+async fn parquet_rows(files: &[&Path]) -> Result<u64> {
+    let crashed = |error| Error::new(ErrorKind::Internal, "reading a footer crashed").source(error);
+    let counts: Vec<Result<u64>> = stream::iter(files.iter().map(|file| file.to_path_buf()))
+        .map(|file| tokio::task::spawn_blocking(move || footer_rows(&file)))
+        .buffered(FOOTERS_AT_ONCE)
+        .try_collect()
+        .await
+        .map_err(crashed)?;
+    counts.into_iter().sum()
+}
+
+fn footer_rows(file: &Path) -> Result<u64> {
     let corrupt = |error: parquet::errors::ParquetError| {
         Error::new(ErrorKind::Source, format!("`{}` is no readable Parquet file", file.display()))
             .hint("its footer is damaged: a transfer may have stopped half-way")
             .source(error)
     };
     let open = fs::File::open(file).map_err(|error| unreadable(&file.display().to_string(), error))?;
-    Ok(SerializedFileReader::new(open).map_err(corrupt)?.metadata().file_metadata().num_rows())
+    let rows = SerializedFileReader::new(open).map_err(corrupt)?.metadata().file_metadata().num_rows();
+    Ok(u64::try_from(rows).unwrap_or(0))
 }
 
 async fn parquet_table(
@@ -266,11 +281,12 @@ async fn parquet_table(
     let urls = files.iter().map(|file| file_url(file)).collect::<datafusion::error::Result<Vec<_>>>()?;
     let format = ParquetFormat::default().with_options(state.table_options().parquet.clone());
     let options = ListingOptions::new(Arc::new(format)).with_file_extension("");
-    let mut schemas = Vec::with_capacity(urls.len());
-    for url in &urls {
-        schemas.push(options.infer_schema(state, url).await?.as_ref().clone());
-    }
-    let merged = Arc::new(Schema::try_merge(schemas)?);
+    // In the order of the files, so that the order of their columns is always the same.
+    let mut schemas: Vec<SchemaRef> =
+        stream::iter(&urls).map(|url| options.infer_schema(state, url)).buffered(FOOTERS_AT_ONCE).try_collect().await?;
+    // Most exports write the same schema into every file, and merging is slow.
+    schemas.dedup();
+    let merged = Arc::new(Schema::try_merge(schemas.iter().map(|schema| schema.as_ref().clone()))?);
     let schema = columns.unwrap_or(merged);
     let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
     Ok(Arc::new(ListingTable::try_new(config)?))

@@ -10,11 +10,13 @@ use flate2::read::MultiGzDecoder;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Bytes of decompressed text that recognition and inference look at, per file.
-pub(super) const SAMPLE_BYTES: u64 = 8 << 20;
+/// Bytes of decompressed text that inference looks at, per file.
+const SAMPLE_BYTES: u64 = 8 << 20;
+/// The same, over all files of a location: each file gets its share.
+const ALL_SAMPLE_BYTES: u64 = 64 << 20;
 /// Rows that inference looks at, per file.
 pub(super) const SAMPLE_ROWS: usize = 20_000;
-/// Bytes that tell a format.
+/// Bytes that tell a format; every sample has as many.
 const HEAD_BYTES: u64 = 64 << 10;
 /// How some programs begin UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -117,11 +119,46 @@ pub(super) fn recognise(file: &Path) -> Result<Option<Recognised>> {
     Ok(Some(Recognised { format, compression }))
 }
 
-/// The first `limit` bytes of the [`content`].
+/// Whole records from the beginning of a file.
+pub(super) struct Sample {
+    /// Their text.
+    pub(super) text: Vec<u8>,
+    /// Whether the file goes on behind them.
+    pub(super) is_cut: bool,
+}
+
+/// The records at the beginning of `file`, one of `files` of a location: as many as its share of the sample holds, but
+/// at least one, if it is no longer than the sample of a single file. `end` finds the end of the last whole record.
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if the file cannot be read or its compression is damaged.
-pub(super) fn sample(file: &Path, compression: CompressionTypeVariant, limit: u64) -> Result<Vec<u8>> {
+pub(super) fn records(
+    file: &Path,
+    compression: CompressionTypeVariant,
+    files: usize,
+    end: impl Fn(&[u8]) -> Option<usize>,
+) -> Result<Sample> {
+    let files = u64::try_from(files.max(1)).unwrap_or(u64::MAX);
+    let mut limit = (ALL_SAMPLE_BYTES / files).clamp(HEAD_BYTES, SAMPLE_BYTES);
+    loop {
+        let mut text = sample(file, compression, limit)?;
+        let is_cut = text.len() as u64 == limit;
+        if !is_cut {
+            return Ok(Sample { text, is_cut });
+        }
+        match end(&text) {
+            Some(end) => {
+                text.truncate(end);
+                return Ok(Sample { text, is_cut });
+            }
+            None if limit == SAMPLE_BYTES => return Ok(Sample { text, is_cut }),
+            None => limit = SAMPLE_BYTES,
+        }
+    }
+}
+
+/// The first `limit` bytes of the [`content`].
+fn sample(file: &Path, compression: CompressionTypeVariant, limit: u64) -> Result<Vec<u8>> {
     let mut sample = Vec::new();
     content(file, compression)?.take(limit).read_to_end(&mut sample).map_err(|error| unreadable(file, error))?;
     Ok(sample)

@@ -37,20 +37,40 @@ impl<R: Read> Read for Delimited<R> {
         }
         for byte in &buffer[..count] {
             self.line += u64::from(*byte == b'\n');
-            self.place = match (self.place, byte) {
-                (Place::FieldStart, b'"') => {
-                    self.opened_at = self.line;
-                    Place::Quoted
-                }
-                (Place::Quoted, b'"') => Place::BehindQuote,
-                (Place::Quoted, _) | (Place::BehindQuote, b'"') => Place::Quoted,
-                (_, b'\r' | b'\n') => Place::FieldStart,
-                (_, byte) if *byte == self.delimiter => Place::FieldStart,
-                _ => Place::Plain,
-            };
+            if self.place == Place::FieldStart && *byte == b'"' {
+                self.opened_at = self.line;
+            }
+            self.place = self.place.after(*byte, self.delimiter);
         }
         Ok(count)
     }
+}
+
+impl Place {
+    /// Where the byte behind `byte` stands.
+    fn after(self, byte: u8, delimiter: u8) -> Self {
+        match (self, byte) {
+            (Self::FieldStart, b'"') | (Self::BehindQuote, b'"') => Self::Quoted,
+            (Self::Quoted, b'"') => Self::BehindQuote,
+            (Self::Quoted, _) => Self::Quoted,
+            (_, b'\r' | b'\n') => Self::FieldStart,
+            (_, byte) if byte == delimiter => Self::FieldStart,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// Where the last whole record of delimited `text` ends, if more than its first one, the header, is whole.
+pub(super) fn end_of_records(text: &[u8], delimiter: u8) -> Option<usize> {
+    let mut place = Place::FieldStart;
+    let mut ends = (None, None);
+    for (index, byte) in text.iter().enumerate() {
+        place = place.after(*byte, delimiter);
+        if *byte == b'\n' && place == Place::FieldStart {
+            ends = (ends.1, Some(index + 1));
+        }
+    }
+    ends.0.and(ends.1)
 }
 
 /// The items of a JSON array, one after the other; an error at its end if the array is not closed or not alone.
@@ -136,6 +156,14 @@ mod tests {
         let error = read(Delimited::new("a,b\n1,\"x\n2,y\n".as_bytes(), b',')).unwrap_err();
         assert_eq!(error.to_string(), "the quoted value that begins in line 2 has no end");
         assert!(read(Delimited::new("a,b\n1,\"x\"\"".as_bytes(), b',')).is_err());
+    }
+
+    #[test]
+    fn records_end_at_line_ends_outside_of_quotes() {
+        let end = |text: &str| end_of_records(text.as_bytes(), b',');
+        assert_eq!(end("a,b\n1,2\n3,"), Some(8));
+        assert_eq!(end("a,b\r\n1,\"x\ny\"\r\n3,\"z\n4"), Some(14));
+        assert_eq!([end("a,b\n1,\"x\n"), end("a,b"), end("")], [None; 3]);
     }
 
     #[test]

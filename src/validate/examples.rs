@@ -1,0 +1,38 @@
+//! Select items that break a rule, and what to write in their place.
+
+/// How a rule is broken, and how not.
+#[derive(Clone, Copy, Debug)]
+pub struct Example {
+    /// The code of the rule.
+    pub code: &'static str,
+    /// What breaks it: items of a SELECT over `c`, behind the settings they need.
+    pub bad: &'static str,
+    /// What to write in its place.
+    pub good: &'static str,
+}
+
+/// The example of the rule `code`.
+#[must_use]
+pub fn find(code: &str) -> Option<&'static Example> {
+    EXAMPLES.iter().find(|example| example.code == code)
+}
+
+const fn example(code: &'static str, bad: &'static str, good: &'static str) -> Example {
+    Example { code, bad, good }
+}
+
+/// One example for each rule that one can be given for, sorted by code. Each is tried by a test.
+#[rustfmt::skip]
+pub static EXAMPLES: &[Example] = &[
+    example("PB2001", "c.email AS emial", "c.email AS email"),
+    example("PB2002", "c.email AS email, c.work_email AS emails", "make_array(c.email, c.work_email) AS emails"),
+    example("PB2005", "c.is_paid AS value, 'USD' AS currency", "c.total AS value, 'USD' AS currency"),
+    example("PB2006", "c.email AS email, c.ip AS ip", "c.email AS email, c.ip AS _ip"),
+    example("PB2007", "'c.email' AS email", "c.email AS email"),
+    example("PB2008", "'purchase' AS event", "'Purchase' AS event"),
+    example("PB2009", "c.total AS value, 'usd' AS currency", "c.total AS value, 'USD' AS currency"),
+    example("PB2011", "c.local_time AS timestamp", "SET postback.timezone = 'Europe/Berlin'; c.local_time AS timestamp"),
+    example("PB2012", "now() AS timestamp", "c.placed_at AS timestamp"),
+    example("PB2014", "c.total AS value", "c.total AS value, 'USD' AS currency"),
+    example("PB2016", "CAST(c.placed_at AS TIMESTAMP) AS timestamp", "c.placed_at AS timestamp"),
+];
