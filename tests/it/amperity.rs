@@ -112,7 +112,8 @@ fn without_settings_it_also_lacks_the_source_and_the_zone() {
 
 #[test]
 fn the_fixes_it_is_given_make_it_run() {
-    let fixed = format!("SET postback.fold = 'contents';\n{SETTINGS}{TABLES}{PUBLISHED}").replace("'mc.email'", "mc.email");
+    let fixed =
+        format!("SET postback.fold = 'contents';\n{SETTINGS}{TABLES}{PUBLISHED}").replace("'mc.email'", "mc.email");
     is(&findings(&fixed), &[]);
     // Chinook ends in 2025: the days are fixed where the documentation counts back from today.
     let of_2025 = fixed.replace("(CURRENT_DATE - interval '7' day)", "TIMESTAMP '2025-12-01T00:00:00'");

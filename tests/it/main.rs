@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it is")]
 
+mod amperity;
 mod bad_input;
 mod check;
+mod check_output;
 mod cli;
 mod delivery;
 mod documents;
