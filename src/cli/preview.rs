@@ -10,7 +10,6 @@ use super::flags::SettingFlags;
 use super::{World, output, render, run};
 use crate::contract::{Privacy, fields};
 use crate::error::Result;
-use crate::query::{self, QueryFile};
 use crate::run::{Job, Sample, sample};
 use crate::validate::Severity;
 
@@ -45,10 +44,7 @@ enum Form {
 }
 
 pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
-    let file = QueryFile::read(&arguments.file)?;
-    let mut settings = world.settings(&arguments.settings, Some(&arguments.file))?;
-    query::apply_settings(&file, &mut settings)?;
-    let checked = run::check(&file, &settings, &arguments.parameters, world).await?;
+    let (checked, settings) = run::check(&arguments.file, &arguments.settings, &arguments.parameters, world).await?;
     let job = Job::resolve(&settings, world.now, world.resources.partitions);
     let mut samples = sample(&checked, &job, arguments.rows).await?;
     if samples.is_empty() && !world.quiet {

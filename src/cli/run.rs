@@ -17,7 +17,7 @@ use crate::api::{BaseUrl, Client, credentials};
 use crate::delivery::Activity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Model, Store};
-use crate::query::{self, Checked, Parameters, QueryFile};
+use crate::query::{self, Checked, Examination, Parameters, QueryFile};
 use crate::run::{self, Account, Job, Preflight, Progress};
 use crate::sandbox::{Options, Sandbox};
 use crate::settings::{Origin, Settings, TOKEN_VARIABLE};
@@ -147,10 +147,7 @@ impl<'a> Failures<'a> {
 }
 
 async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World) -> Result<Ready<'a>> {
-    let file = QueryFile::read(path)?;
-    let mut settings = world.settings(&arguments.settings, Some(path))?;
-    query::apply_settings(&file, &mut settings)?;
-    let checked = check(&file, &settings, &arguments.parameters, world).await?;
+    let (checked, settings) = check(path, &arguments.settings, &arguments.parameters, world).await?;
     let target = target(arguments, &settings, world).await?;
     let mut job = Job::resolve(&settings, world.now, world.resources.partitions);
     job.delivery.seed = u64::try_from(super::unix_nanos() & u128::from(u64::MAX)).unwrap_or_default();
@@ -213,26 +210,34 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     verdict
 }
 
-/// Plans and judges the query, and shows every problem.
+/// Plans and judges the query of a file, and shows every problem; gives the settings it runs under, too.
 pub(super) async fn check(
-    file: &QueryFile,
-    settings: &Settings,
+    path: &Path,
+    flags: &SettingFlags,
     assignments: &[String],
     world: &World,
-) -> Result<Checked> {
+) -> Result<(Checked, Settings)> {
+    let mut settings = world.settings(flags, Some(path))?;
     let mut parameters = Parameters::default();
     assignments.iter().try_for_each(|assignment| parameters.add(assignment))?;
-    let context = query::session(settings, &world.resources(settings)?)?;
-    let planned = query::plan(context, file, &parameters).await?;
-    let (diagnoses, checked) = query::check(planned, file, settings)?;
+    let Examination { diagnoses, checked } = match QueryFile::read(path) {
+        Ok(file) => {
+            // What cannot be set is among the diagnoses.
+            let _ = query::apply_settings(&file, &mut settings);
+            query::examine(&file, &settings, &parameters, &world.resources(&settings)?).await
+        }
+        Err(error) => Examination::unread(error),
+    };
     if !world.quiet || checked.is_none() {
         render::diagnoses(&diagnoses);
     }
-    let errors = diagnoses.iter().filter(|diagnosis| diagnosis.is_error()).count();
-    checked.ok_or_else(|| {
-        let problems = if errors == 1 { "1 problem".to_owned() } else { format!("{errors} problems") };
-        Error::new(ErrorKind::Contract, format!("`{}` has {problems}; nothing was read or sent", file.path.display()))
-    })
+    let errors: Vec<_> = diagnoses.iter().filter(|diagnosis| diagnosis.is_error()).collect();
+    let kind = errors.first().map_or(ErrorKind::Internal, |diagnosis| diagnosis.kind);
+    let checked = checked.ok_or_else(|| {
+        let problems = if errors.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", errors.len()) };
+        Error::new(kind, format!("`{}` has {problems}; nothing was read or sent", path.display()))
+    })?;
+    Ok((checked, settings))
 }
 
 /// The secret that event keys are made under. The ledger lives as long as the run, and so does its secret.

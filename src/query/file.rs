@@ -6,23 +6,26 @@ use std::path::{Path, PathBuf};
 
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, Spanned, Value};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::tokenizer::{Span, Token, Tokenizer};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, Value};
+use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 
+use super::diagnosis::Diagnosis;
+use super::places::{ItemPlace, Tokens};
 use super::policy::{self, Allowed};
 use super::refusal;
+use super::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Location, Result};
+use crate::validate::rule;
 
 /// The largest query file that is read; a longer one is not SQL written by people.
 const MAX_QUERY_BYTES: u64 = 4 << 20;
 
-/// A parsed query file whose statements are all allowed. Nothing has been planned or read yet.
+/// A parsed query file. Nothing has been planned or read yet.
 #[derive(Debug)]
 pub struct QueryFile {
     /// The path as the user gave it.
     pub path: PathBuf,
-    /// The text, for snippets in messages.
+    /// The text, for snippets in messages: secrets are masked.
     pub text: String,
     /// `SET postback.*`, in file order.
     pub settings: Vec<Assignment>,
@@ -30,12 +33,16 @@ pub struct QueryFile {
     pub engine_settings: Vec<Assignment>,
     /// `CREATE EXTERNAL TABLE` and `CREATE VIEW`, in file order.
     pub definitions: Vec<Statement>,
-    /// The query whose rows become events.
-    pub query: Box<Query>,
+    /// The query whose rows become events; `None` in a file without one.
+    pub query: Option<Box<Query>>,
     /// The column names of `INSERT INTO postback.events (…)`, empty where it gives none; `None` for a bare SELECT.
     pub insert: Option<Vec<Ident>>,
     /// The first word of the query, for problems of the query as a whole.
     pub query_start: Span,
+    /// What is wrong with the file before anything is planned: statements that are refused, and secrets.
+    pub faults: Vec<Diagnosis>,
+    pub(super) tokens: Tokens,
+    secrets: Secrets,
 }
 
 /// One `SET name = value`.
@@ -45,7 +52,7 @@ pub struct Assignment {
     pub name: String,
     /// The value as text.
     pub value: String,
-    /// Where it stands.
+    /// Where its value stands.
     pub span: Span,
 }
 
@@ -78,46 +85,124 @@ impl QueryFile {
         Self::parse(path, text)
     }
 
-    /// Parses `text` as the content of the file at `path`.
+    /// Parses `text` as the content of the file at `path`. Statements that are not allowed, and queries beyond the
+    /// first, are among the [`faults`](Self::faults).
     ///
     /// # Errors
-    /// [`ErrorKind::Sql`] with a location for SQL that does not parse, for a statement that is not allowed, and for
-    /// any number of queries but one.
+    /// [`ErrorKind::Sql`] with a location for SQL that does not parse.
     pub fn parse(path: &Path, text: String) -> Result<Self> {
-        let statements = statements(&text).map_err(|error| refusal::syntax_error(path, &text, error))?;
-        let mut settings = Vec::new();
-        let mut engine_settings = Vec::new();
-        let mut definitions = Vec::new();
-        let mut queries: Vec<(Box<Query>, Option<Vec<Ident>>, Span)> = Vec::new();
+        let secrets = Secrets::of(&text);
+        let masked = secrets.masked_file(&text);
+        let statements = statements(&text).map_err(|error| {
+            let error = refusal::syntax_error(path, &masked, error);
+            if secrets.iter().next().is_some() { secrets.conceal(error) } else { error }
+        })?;
+        let mut file = Self {
+            path: path.to_owned(),
+            text: masked,
+            settings: Vec::new(),
+            engine_settings: Vec::new(),
+            definitions: Vec::new(),
+            query: None,
+            insert: None,
+            query_start: Span::empty(),
+            faults: Vec::new(),
+            tokens: Tokens::of(&text),
+            secrets,
+        };
+        file.find_secrets();
         for (statement, start) in statements {
             let span = policy::span(&statement);
-            let refuse = |message: String| Error::new(ErrorKind::Sql, message).at(locate(path, &text, start));
-            match policy::judge(statement).map_err(refuse)? {
-                Allowed::Set(name, value) => {
-                    let assignment = |name: &str| -> Result<Assignment> {
-                        let value = literal(&value)
-                            .ok_or_else(|| refuse(format!("the value of `{name}` must be a literal")))?;
-                        Ok(Assignment { name: name.to_owned(), value, span })
-                    };
-                    match name.strip_prefix("postback.") {
-                        Some(name) => settings.push(assignment(name)?),
-                        None => engine_settings.push(assignment(&name)?),
-                    }
-                }
-                Allowed::Definition(statement) => definitions.push(statement),
-                Allowed::Query { query, insert } if queries.is_empty() => queries.push((query, insert, start)),
-                Allowed::Query { .. } => {
-                    return Err(refuse("a query file has exactly one query, and this is the second".into())
-                        .hint("put each query into a file of its own"));
-                }
+            if let Err(error) = file.take(statement, start, span) {
+                file.faults.push(error.at(file.locate(start)).into());
             }
         }
-        let Some((query, insert, query_start)) = queries.pop() else {
+        if file.query.is_none() {
             let what = if text.trim().is_empty() { "is empty" } else { "has no query" };
-            return Err(Error::new(ErrorKind::Sql, format!("`{}` {what}", path.display()))
-                .hint("end the file with the SELECT whose rows become events"));
-        };
-        Ok(Self { path: path.to_owned(), text, settings, engine_settings, definitions, query, insert, query_start })
+            let error = Error::new(ErrorKind::Sql, format!("`{}` {what}", path.display()));
+            file.faults.push(error.hint("end the file with the SELECT whose rows become events").into());
+        }
+        Ok(file)
+    }
+
+    /// The query.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Sql`] with what is wrong with the file, if it has none or a statement of it is refused.
+    pub fn query(&self) -> Result<&Query> {
+        match (self.faults.iter().find(|fault| fault.is_error()), &self.query) {
+            (None, Some(query)) => Ok(query),
+            (Some(fault), _) => {
+                Err(Error::new(fault.kind, fault.message.clone()).hint(fault.help.clone()).at(fault.location.clone()))
+            }
+            (None, None) => Err(Error::new(ErrorKind::Sql, "the file has no query")),
+        }
+    }
+
+    /// Sorts a statement in, or says why it is refused.
+    fn take(&mut self, statement: Statement, start: Span, span: Span) -> Result<()> {
+        let refuse = |message: String| Error::new(ErrorKind::Sql, message);
+        match policy::judge(statement).map_err(refuse)? {
+            Allowed::Set(name, value) => {
+                let value =
+                    literal(&value).ok_or_else(|| refuse(format!("the value of `{name}` must be a literal")))?;
+                let (settings, name) = match name.strip_prefix("postback.") {
+                    Some(name) => (&mut self.settings, name.to_owned()),
+                    None => (&mut self.engine_settings, name),
+                };
+                settings.push(Assignment { name, value, span });
+            }
+            Allowed::Definition(statement) => self.definitions.push(statement),
+            Allowed::Query { query, insert } if self.query.is_none() => {
+                self.query = Some(query);
+                self.insert = insert;
+                self.query_start = start;
+            }
+            Allowed::Query { .. } => {
+                return Err(refuse("a query file has exactly one query, and this is the second".into())
+                    .hint("put each query into a file of its own"));
+            }
+        }
+        Ok(())
+    }
+
+    fn find_secrets(&mut self) {
+        let rule = rule("PB2015").expect("the rules of the plan are rows of RULES");
+        for secret in self.secrets.iter() {
+            self.faults.push(Diagnosis {
+                rule,
+                message: format!("the file holds {}", secret.what),
+                help: rule.fix.to_owned(),
+                location: self.locate(secret.span),
+                severity: rule.severity,
+                kind: ErrorKind::Contract,
+            });
+        }
+    }
+
+    /// Whether what begins at `span` is a secret.
+    pub(super) fn is_secret(&self, span: Span) -> bool {
+        self.secrets.iter().any(|secret| secret.span.start < span.end && span.start < secret.span.end)
+    }
+
+    /// The placeholders of the file, each as it is written, in the order of their first places.
+    pub(super) fn placeholders(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for token in self.tokens.iter() {
+            if let Token::Placeholder(name) = &token.token
+                && !found.contains(name)
+            {
+                found.push(name.clone());
+            }
+        }
+        found
+    }
+
+    /// `diagnosis` without the text of a secret.
+    pub(super) fn concealed(&self, diagnosis: Diagnosis) -> Diagnosis {
+        let message = self.secrets.concealed(&diagnosis.message);
+        let help = self.secrets.concealed(&diagnosis.help);
+        Diagnosis { message, help, ..diagnosis }
     }
 
     /// The folder that relative paths in the file start from.
@@ -135,31 +220,23 @@ impl QueryFile {
         locate(&self.path, &self.text, span)
     }
 
-    /// The span of the `index`-th column of the result, where the select list tells it.
-    #[must_use]
-    pub fn column_span(&self, index: usize) -> Option<Span> {
-        let mut body = self.query.body.as_ref();
-        while let SetExpr::SetOperation { left, .. } = body {
-            body = left;
+    /// Where the `index`-th column of the result is made, where the select list tells it: the `*` if that makes it.
+    pub(super) fn item(&self, index: usize) -> Option<ItemPlace> {
+        let mut body = self.query.as_ref()?.body.as_ref();
+        loop {
+            body = match body {
+                SetExpr::SetOperation { left, .. } => left,
+                SetExpr::Query(query) => &query.body,
+                SetExpr::Select(select) => {
+                    let is_star =
+                        |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+                    let items = self.tokens.items(select)?;
+                    let star = select.projection.iter().position(is_star);
+                    return items.get(star.map_or(index, |star| star.min(index))).copied();
+                }
+                _ => return None,
+            };
         }
-        let SetExpr::Select(select) = body else { return None };
-        let known = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
-        if !select.projection.iter().take(index + 1).all(known) {
-            return None;
-        }
-        select.projection.get(index).map(Spanned::span)
-    }
-
-    /// Where the token is that is written `text`: a placeholder with its `$`, or a name without regard to case.
-    #[must_use]
-    pub(super) fn token_span(&self, text: &str) -> Option<Span> {
-        let tokens = Tokenizer::new(&GenericDialect {}, &self.text).tokenize_with_location().ok()?;
-        let found = tokens.into_iter().find(|token| match &token.token {
-            Token::Word(word) => word.value.eq_ignore_ascii_case(text),
-            Token::Placeholder(placeholder) => placeholder == text,
-            _ => false,
-        });
-        found.map(|token| token.span)
     }
 }
 

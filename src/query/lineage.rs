@@ -1,103 +1,233 @@
-//! Where the columns of a plan come from, as far as it is one expression: through names, views, joins and sub-queries.
+//! Where the columns of a plan come from: through names, views, joins, sub-queries, unions, groups and windows.
 
-use std::sync::Arc;
-
-use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue};
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Volatility};
+use datafusion::common::{Column as PlanColumn, DFSchema};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, TableScan};
 
-use crate::contract::time;
-use crate::validate::plan::Column;
+use super::marks;
 
-/// The columns of `plan`, with what their expressions tell.
-pub(super) fn columns(plan: &LogicalPlan) -> Vec<Column> {
-    let column = |(index, field): (usize, &FieldRef)| {
-        let origin = origin(plan, index);
-        let drops_zone = origin.as_ref().is_some_and(|(expression, schema)| drops_zone(expression, schema));
-        let literal = match origin.as_ref() {
-            Some((
-                Expr::Literal(ScalarValue::Utf8(text) | ScalarValue::Utf8View(text) | ScalarValue::LargeUtf8(text), _),
-                _,
-            )) => text.clone(),
-            _ => None,
-        };
-        let unstable = origin.and_then(|(expression, _)| function(&expression, Volatility::Stable));
-        Column { name: field.name().clone(), data_type: field.data_type().clone(), literal, unstable, drops_zone }
-    };
-    plan.schema().fields().iter().enumerate().map(column).collect()
+/// Expressions that one question about a column looks at, at most.
+const MAX_STEPS: usize = 2_000;
+
+/// An expression that yields a column of a plan, behind names and views.
+#[derive(Clone, Debug)]
+pub(super) struct Source<'a> {
+    /// The expression, without alias and mark: a bare column where a table yields it.
+    pub(super) expression: Expr,
+    /// What the expression reads; nothing in VALUES and tables.
+    pub(super) input: Option<&'a LogicalPlan>,
+    /// The table, where the column comes from one as it is.
+    pub(super) table: Option<&'a TableScan>,
+    /// The marks on the way, outermost first.
+    pub(super) marks: Vec<usize>,
+    /// What happens to it on the way.
+    pub(super) way: Way,
 }
 
-/// The expression that yields a column of `plan`, behind names and views, where it is one expression, and the
-/// schema that the expression reads.
-fn origin(plan: &LogicalPlan, index: usize) -> Option<(Expr, DFSchemaRef)> {
-    match plan {
-        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
-            origin(plan.inputs().first()?, index)
+/// What happens to a column between the expression that yields it and the result.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each happens or not")]
+pub(super) struct Way {
+    /// Its rows are joined with others.
+    pub(super) is_joined: bool,
+    /// An aggregate function makes one value of several.
+    pub(super) is_aggregated: bool,
+    /// It stands in one row of VALUES among others.
+    pub(super) is_of_values: bool,
+    /// It is one row of its own: a SELECT without FROM, or VALUES.
+    pub(super) is_one_row: bool,
+}
+
+impl Source<'_> {
+    /// The mark of what made it: the innermost where it is computed, the outermost where it only passes through.
+    pub(super) fn mark(&self) -> Option<usize> {
+        if self.table.is_some() { self.marks.first().copied() } else { self.marks.last().copied() }
+    }
+
+    /// The schema that the expression reads.
+    pub(super) fn schema(&self) -> DFSchema {
+        match (self.input, self.table) {
+            (Some(input), _) => input.schema().as_ref().clone(),
+            (None, Some(table)) => table.projected_schema.as_ref().clone(),
+            (None, None) => DFSchema::empty(),
         }
-        LogicalPlan::Projection(projection) => match projection.expr.get(index)?.clone().unalias_nested().data {
-            Expr::Column(column) => {
-                origin(&projection.input, projection.input.schema().maybe_index_of_column(&column)?)
-            }
-            other => Some((other, Arc::clone(projection.input.schema()))),
-        },
-        LogicalPlan::Join(join) => match index.checked_sub(join.left.schema().fields().len()) {
-            None => origin(&join.left, index),
-            Some(index) => origin(&join.right, index),
-        },
-        _ => None,
     }
 }
 
-/// The name of a function in `expression` that is at least as unstable as `volatility`.
-fn function(expression: &Expr, volatility: Volatility) -> Option<String> {
-    let mut found = None;
-    // The visitor cannot fail, since its closure does not.
-    let _ = expression.apply(|part| {
-        if let Expr::ScalarFunction(call) = part
-            && call.func.signature().volatility >= volatility
-        {
-            found = Some(call.func.name().to_owned());
-            return Ok(TreeNodeRecursion::Stop);
+/// The expressions that yield the column `index` of `plan`.
+pub(super) fn sources(plan: &LogicalPlan, index: usize) -> Vec<Source<'_>> {
+    let mut found = Vec::new();
+    trace(plan, index, &[], Way::default(), &mut found);
+    found
+}
+
+fn trace<'a>(plan: &'a LogicalPlan, index: usize, marks: &[usize], way: Way, found: &mut Vec<Source<'a>>) {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            follow(projection.expr.get(index), Some(&projection.input), marks, way, found);
         }
-        Ok(TreeNodeRecursion::Continue)
-    });
-    found
+        LogicalPlan::Distinct(Distinct::On(distinct)) => {
+            follow(distinct.select_expr.get(index), Some(&distinct.input), marks, way, found);
+        }
+        LogicalPlan::Aggregate(aggregate) => {
+            let groups = aggregate.group_expr.len();
+            match aggregate.aggr_expr.get(index.wrapping_sub(groups)) {
+                None => follow(aggregate.group_expr.get(index), Some(&aggregate.input), marks, way, found),
+                Some(expression) => {
+                    let kept = kept_by(expression).unwrap_or(expression);
+                    follow(Some(kept), Some(&aggregate.input), marks, Way { is_aggregated: true, ..way }, found);
+                }
+            }
+        }
+        LogicalPlan::Window(window) => {
+            let columns = window.input.schema().fields().len();
+            match window.window_expr.get(index.wrapping_sub(columns)) {
+                None => trace(&window.input, index, marks, way, found),
+                expression => follow(expression, Some(&window.input), marks, way, found),
+            }
+        }
+        LogicalPlan::Join(join) => {
+            let way = Way { is_joined: true, ..way };
+            match index.checked_sub(join.left.schema().fields().len()) {
+                None => trace(&join.left, index, marks, way, found),
+                Some(index) => trace(&join.right, index, marks, way, found),
+            }
+        }
+        LogicalPlan::Union(union) => {
+            for input in &union.inputs {
+                trace(input, index, marks, way, found);
+            }
+        }
+        LogicalPlan::RecursiveQuery(query) => {
+            trace(&query.static_term, index, marks, Way { is_joined: true, ..way }, found);
+        }
+        LogicalPlan::Unnest(unnest) => {
+            let Some(index) = unnest.dependency_indices.get(index) else { return };
+            trace(&unnest.input, *index, marks, Way { is_joined: true, ..way }, found);
+        }
+        LogicalPlan::Values(values) => {
+            let way = Way { is_of_values: values.values.len() > 1, ..way };
+            for row in &values.values {
+                follow(row.get(index), None, marks, way, found);
+            }
+        }
+        LogicalPlan::TableScan(scan) => {
+            let (qualifier, field) = scan.projected_schema.qualified_field(index);
+            let expression = Expr::Column(PlanColumn::new(qualifier.cloned(), field.name()));
+            found.push(Source { expression, input: None, table: Some(scan), marks: marks.to_vec(), way });
+        }
+        other => {
+            if let [input] = other.inputs().as_slice() {
+                trace(input, index, marks, way, found);
+            }
+        }
+    }
 }
 
-/// The name of a function anywhere in `plan` that gives another value each time it is asked.
-pub(super) fn volatile(plan: &LogicalPlan) -> Option<String> {
-    let mut found = None;
+/// Goes on from `expression`, which reads `input`: to where its column comes from, or no further.
+fn follow<'a>(
+    expression: Option<&Expr>,
+    input: Option<&'a LogicalPlan>,
+    marks: &[usize],
+    way: Way,
+    found: &mut Vec<Source<'a>>,
+) {
+    let Some(mut expression) = expression else { return };
+    let mut marks = marks.to_vec();
+    loop {
+        if let Some((inner, mark)) = marks::inside(expression) {
+            marks.push(mark);
+            expression = inner;
+        } else if let Expr::Alias(alias) = expression {
+            expression = &alias.expr;
+        } else {
+            break;
+        }
+    }
+    if let (Expr::Column(column), Some(input)) = (expression, input)
+        && let Some(index) = input.schema().maybe_index_of_column(column)
+    {
+        return trace(input, index, &marks, way, found);
+    }
+    let is_single = input.is_none_or(|input| matches!(input, LogicalPlan::EmptyRelation(_)));
+    let way = Way { is_one_row: is_single && !way.is_joined, ..way };
+    found.push(Source { expression: expression.clone(), input, table: None, marks, way });
+}
+
+/// What an aggregate function picks one value of, as it is.
+fn kept_by(expression: &Expr) -> Option<&Expr> {
+    let mut expression = expression;
+    while let Expr::Alias(alias) = expression {
+        expression = &alias.expr;
+    }
+    let Expr::AggregateFunction(call) = expression else { return None };
+    let keeps = ["min", "max", "first_value", "last_value", "any_value"].contains(&call.func.name());
+    call.params.args.first().filter(|_| keeps)
+}
+
+/// Visits what yields the column `index` of `plan`, and what yields the columns that it reads, down to the tables.
+pub(super) fn visit<'a>(plan: &'a LogicalPlan, index: usize, visitor: &mut impl FnMut(&Source<'a>)) {
+    for source in sources(plan, index) {
+        visit_source(&source, visitor);
+    }
+}
+
+/// As [`visit`], from one of the expressions that yield a column.
+pub(super) fn visit_source<'a>(source: &Source<'a>, visitor: &mut impl FnMut(&Source<'a>)) {
+    let mut waiting = vec![source.clone()];
+    let mut steps = 0;
+    while let Some(source) = waiting.pop() {
+        visitor(&source);
+        steps += 1;
+        let Some(input) = source.input.filter(|_| steps < MAX_STEPS) else { continue };
+        let aggregates = source.way.is_aggregated
+            || source
+                .expression
+                .exists(|part| Ok(matches!(part, Expr::AggregateFunction(_) | Expr::WindowFunction(_))))
+                .unwrap_or(false);
+        for column in source.expression.column_refs() {
+            let Some(index) = input.schema().maybe_index_of_column(column) else { continue };
+            let mut read = sources(input, index);
+            for source in &mut read {
+                source.way.is_aggregated |= aggregates;
+            }
+            waiting.extend(read);
+        }
+    }
+}
+
+/// The expression of `source` with the columns it reads put in its place, where each comes from one expression.
+pub(super) fn expanded(source: &Source<'_>) -> Expr {
+    let mut steps = MAX_STEPS;
+    marks::removed(expand(source.expression.clone(), source.input, &mut steps))
+}
+
+fn expand(expression: Expr, input: Option<&LogicalPlan>, steps: &mut usize) -> Expr {
+    use datafusion::common::tree_node::Transformed;
+    let Some(input) = input else { return expression };
+    let whole = expression.clone();
+    let expanded = expression.transform_up(|part| {
+        let Expr::Column(column) = &part else { return Ok(Transformed::no(part)) };
+        let Some(index) = input.schema().maybe_index_of_column(column) else { return Ok(Transformed::no(part)) };
+        let mut sources = sources(input, index);
+        *steps = steps.saturating_sub(1);
+        match (sources.pop(), sources.is_empty()) {
+            (Some(source), true) if source.table.is_none() && *steps > 0 => {
+                Ok(Transformed::yes(expand(source.expression, source.input, steps)))
+            }
+            _ => Ok(Transformed::no(part)),
+        }
+    });
+    expanded.map_or(whole, |expanded| expanded.data)
+}
+
+/// Whether a node of `plan` or of its sub-queries is one that `matches`.
+pub(super) fn has_node(plan: &LogicalPlan, mut matches: impl FnMut(&LogicalPlan) -> bool) -> bool {
+    let mut found = false;
+    // The visitor cannot fail, since its closure does not.
     let _ = plan.apply_with_subqueries(|node| {
-        found = found
-            .take()
-            .or_else(|| node.expressions().iter().find_map(|expression| function(expression, Volatility::Volatile)));
-        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        found = found || matches(node);
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     found
-}
-
-/// Whether `expression` takes an instant's zone away, so that its wall clock in UTC would be read as local time.
-fn drops_zone(expression: &Expr, schema: &DFSchema) -> bool {
-    let is_naive = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, None));
-    expression
-        .exists(|part| {
-            let (inner, target) = match part {
-                // They give UTC and do not say so; with a format they give the clock that the text shows.
-                Expr::ScalarFunction(call) if call.args.len() == 1 => {
-                    return Ok(call.func.name().starts_with("to_timestamp") || call.func.name() == "from_unixtime");
-                }
-                Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
-                Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
-                _ => return Ok(false),
-            };
-            let has_zone = match inner.as_ref() {
-                Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => {
-                    text.contains(':') && time::instant(text, None).is_ok()
-                }
-                other => matches!(other.get_type(schema), Ok(DataType::Timestamp(_, Some(_)))),
-            };
-            Ok(is_naive(target) && has_zone)
-        })
-        .unwrap_or(false)
 }

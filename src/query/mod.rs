@@ -1,7 +1,8 @@
 //! From a query file to a checked, conformed plan: DataFusion plans, the contract judges, nothing is sent.
 //!
-//! [`plan`] resolves sources, registers what the file defines and binds parameters; [`check`] judges the columns and
-//! conforms the plan. A plan that has not been checked cannot be run, because only [`check`] makes a [`Checked`].
+//! [`examine`] resolves sources, registers what the file defines, binds parameters, judges the columns and conforms the
+//! plan: it finds every problem at once, each with its place in the file. A plan that has not been examined cannot be
+//! run, because only [`examine`] makes a [`Checked`]. [`collect`] runs a query that sends nothing.
 //! Files are read for their schema here and for their rows only when the checked plan is executed.
 
 use std::collections::HashSet;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::TableReference;
+use datafusion::common::{DataFusionError, TableReference};
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -22,22 +23,34 @@ use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast;
 
 pub use self::conform::Narrowing;
+pub use self::diagnosis::Diagnosis;
+pub use self::examination::{Examination, examine, examine_path};
 pub use self::file::QueryFile;
 pub use self::parameters::Parameters;
 pub use self::refusal::{masked, run_error};
-use crate::error::{Error, ErrorKind, Location, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::functions::{self, Defaults};
 use crate::settings::{Origin, Settings};
-use crate::validate::plan::{self, Given, Role};
-use crate::validate::{FoldValue, Rule, Severity, rule};
+use crate::validate::FoldValue;
+use crate::validate::plan::Role;
 
 mod conform;
+mod diagnosis;
+mod draft;
+mod examination;
 mod file;
 mod fold;
+mod grain;
+mod limits;
 mod lineage;
+mod marks;
+mod origins;
 mod parameters;
+mod parts;
+mod places;
 mod policy;
 mod refusal;
+mod secrets;
 mod sources;
 
 /// What the machine lends to the query engine.
@@ -52,7 +65,7 @@ pub struct Resources {
 }
 
 /// A query that DataFusion has planned and nobody has judged.
-pub struct Planned {
+struct Planned {
     context: SessionContext,
     plan: LogicalPlan,
 }
@@ -91,91 +104,74 @@ impl Checked {
     }
 }
 
-/// One problem of a query, with its place in the file.
-#[derive(Clone, Debug)]
-pub struct Diagnosis {
-    /// The rule that is broken.
-    pub rule: &'static Rule,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub help: String,
-    /// Where, if it has a place in the file.
-    pub location: Option<Location>,
-    /// Whether the query cannot be run.
-    pub severity: Severity,
-    /// What the problem is for the exit code.
-    pub kind: ErrorKind,
+/// Why a statement does not plan.
+enum Problem {
+    /// The planner refuses it.
+    Planner(Box<DataFusionError>),
+    /// A table that it reads is no usable source.
+    Source { table: String, error: Box<Error> },
+    /// We refuse it.
+    Ours(Box<Error>),
 }
 
-impl Diagnosis {
-    /// Whether the query cannot be run.
-    #[must_use]
-    pub fn is_error(&self) -> bool {
-        self.severity == Severity::Reject
-    }
-}
-
-impl From<Error> for Diagnosis {
-    fn from(error: Error) -> Self {
-        let code = match error.kind() {
-            ErrorKind::Usage => "PB1001",
-            ErrorKind::Source => "PB1003",
-            _ => "PB1002",
-        };
-        let rule = rule(code).expect("the rules of the file are rows of RULES");
-        Self {
-            rule,
-            message: error.message().to_owned(),
-            help: error.hint_text().unwrap_or(rule.fix).to_owned(),
-            location: error.location().cloned(),
-            severity: Severity::Reject,
-            kind: error.kind(),
+impl Problem {
+    fn into_error(self, file: &QueryFile) -> Error {
+        match self {
+            Self::Planner(error) => file.plan_error(*error),
+            Self::Source { error, .. } | Self::Ours(error) => *error,
         }
     }
 }
 
-/// What there is to say about a query file before a row of it is read.
-pub struct Examination {
-    /// Every problem, in the order of their places.
-    pub diagnoses: Vec<Diagnosis>,
-    /// The query, if none of them is an error.
-    pub checked: Option<Checked>,
-}
-
-/// Plans and judges the query of `file`: all problems at once, and the checked query where there is none.
-///
-/// Nothing is read but what tells the schema of a source.
-pub async fn examine(
-    file: &QueryFile,
-    settings: &Settings,
-    parameters: &Parameters,
-    resources: &Resources,
-) -> Examination {
-    let planned = async { plan(session(settings, resources)?, file, parameters).await };
-    match planned.await.and_then(|planned| check(planned, file, settings)) {
-        Ok((diagnoses, checked)) => Examination { diagnoses, checked },
-        Err(error) => Examination { diagnoses: vec![error.into()], checked: None },
+impl From<DataFusionError> for Problem {
+    fn from(error: DataFusionError) -> Self {
+        Self::Planner(Box::new(error))
     }
 }
 
-/// Takes the `SET postback.*` of the file into `settings`.
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::Ours(Box::new(error))
+    }
+}
+
+/// Takes every `SET postback.*` of the file that can be used into `settings`.
 ///
 /// # Errors
-/// As [`Settings::set`], with the place in the file.
+/// The first one that cannot, as [`Settings::set`], with its place in the file; [`examine`] tells all of them.
 pub fn apply_settings(file: &QueryFile, settings: &mut Settings) -> Result<()> {
-    for assignment in &file.settings {
-        let is_secret = ["token", "secret", "password"].iter().any(|word| assignment.name.contains(word));
-        settings.set(&assignment.name, &assignment.value, Origin::Set).map_err(|error| {
-            // The line holds the secret: it is named and not shown.
-            if is_secret {
-                error.context("line", assignment.span.start.line)
-            } else {
-                error.at(file.locate(assignment.span))
-            }
-        })?;
+    let refused = setting_errors(file, settings);
+    if let Some(fault) = file.faults.iter().find(|fault| fault.rule.code == "PB2015") {
+        return Err(Error::new(ErrorKind::Usage, fault.message.clone())
+            .hint(fault.help.clone())
+            .at(fault.location.clone()));
     }
-    Ok(())
+    refused.into_iter().find_map(|(_, error)| error).map_or(Ok(()), Err)
+}
+
+/// Takes every `SET postback.*` that can be used into `settings`; gives the names of the others, each with its error but
+/// for secrets, which the file is already at fault for.
+fn setting_errors(file: &QueryFile, settings: &mut Settings) -> Vec<(String, Option<Error>)> {
+    let mut refused = Vec::new();
+    for assignment in &file.settings {
+        if let Err(error) = settings.set(&assignment.name, &assignment.value, Origin::Set) {
+            let error = error.at(file.locate(assignment.span));
+            refused.push((assignment.name.clone(), (!file.is_secret(assignment.span)).then_some(error)));
+        }
+    }
+    refused
+}
+
+/// Takes every `SET datafusion.*` that can be used into `context`; gives the errors of the others.
+fn engine_errors(file: &QueryFile, context: &SessionContext) -> Vec<Error> {
+    let mut refused = Vec::new();
+    for assignment in &file.engine_settings {
+        let set = context.state_ref().write().config_mut().options_mut().set(&assignment.name, &assignment.value);
+        refused.extend(set.err().map(|error| {
+            Error::new(ErrorKind::Usage, refusal::first_line(&error)).at(file.locate(assignment.span)).source(error)
+        }));
+    }
+    refused
 }
 
 /// A session with the settings as `postback.*` options and every function registered.
@@ -209,20 +205,21 @@ pub fn session(settings: &Settings, resources: &Resources) -> Result<SessionCont
 /// # Errors
 /// [`ErrorKind::Sql`] for what does not plan, [`ErrorKind::Source`] for sources that cannot be read,
 /// [`ErrorKind::Usage`] for engine settings and parameters.
-pub async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parameters) -> Result<Planned> {
-    for assignment in &file.engine_settings {
-        let set = context.state_ref().write().config_mut().options_mut().set(&assignment.name, &assignment.value);
-        set.map_err(|error| {
-            Error::new(ErrorKind::Usage, refusal::first_line(&error)).at(file.locate(assignment.span)).source(error)
-        })?;
+async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parameters) -> Result<Planned> {
+    let query = file.query()?;
+    if let Some(error) = engine_errors(file, &context).into_iter().next() {
+        return Err(error);
     }
     for definition in &file.definitions {
-        define(&context, file, definition).await?;
+        define(&context, file, definition).await.map_err(|problem| problem.into_error(file))?;
     }
-    let query = Statement::Statement(Box::new(ast::Statement::Query(file.query.clone())));
-    let plan = plan_statement(&context, file, query).await?;
+    let query = draft::as_statement(query.clone());
+    let plan = plan_statement(&context, file, query).await.map_err(|problem| problem.into_error(file))?;
     let plan = insert_names(plan, file)?;
-    Ok(Planned { context, plan: parameters.bind(plan, file)? })
+    let first = |errors: Vec<Error>| {
+        errors.into_iter().next().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the parameters cannot be bound"))
+    };
+    Ok(Planned { context, plan: parameters.bind(plan, file).map_err(first)? })
 }
 
 /// Runs the query of `file` in `context` and returns its rows, without any judgement of the contract.
@@ -240,45 +237,15 @@ pub async fn collect(
     Ok((schema, frame.collect().await.map_err(run_error)?))
 }
 
-/// Judges the columns of `planned` and conforms it; the query is `None` where a diagnosis is an error.
-///
-/// # Errors
-/// [`ErrorKind::Sql`] if DataFusion refuses the conformed plan, such as a sum over text.
-pub fn check(planned: Planned, file: &QueryFile, settings: &Settings) -> Result<(Vec<Diagnosis>, Option<Checked>)> {
+/// `planned`, whose columns have the `roles`, in the shape of the contract.
+fn conformed(planned: Planned, roles: &[Role], settings: &Settings) -> Result<Checked, DataFusionError> {
     let folds = settings.text("fold") == Some("contents");
-    let given = Given {
-        event_source: settings.event_source(),
-        event_source_id: settings.text("event_source_id").is_some(),
-        event: settings.text("event").is_some(),
-        currency: settings.text("currency").is_some(),
-        timezone: settings.timezone().is_some(),
-        is_utc: matches!(settings.text("timezone"), Some("UTC" | "Etc/UTC" | "GMT" | "Etc/GMT")),
-        extra_properties: settings.text("extra_columns") == Some("properties"),
-        fold: folds,
-    };
-    let (roles, mut findings) = plan::judge(&lineage::columns(&planned.plan), given);
-    findings.extend(lineage::volatile(&planned.plan).map(|name| plan::volatile(&name)));
-    let diagnoses: Vec<Diagnosis> = findings
-        .into_iter()
-        .map(|finding| Diagnosis {
-            severity: finding.severity,
-            kind: ErrorKind::Contract,
-            rule: finding.rule,
-            location: file.locate(finding.column.and_then(|index| file.column_span(index)).unwrap_or(file.query_start)),
-            message: finding.message,
-            help: finding.help,
-        })
-        .collect();
-    if diagnoses.iter().any(Diagnosis::is_error) {
-        return Ok((diagnoses, None));
-    }
     let has = |column: &str| roles.iter().any(|role| matches!(role, Role::Field(field) if field.column == column));
     let fold_value = fold_value(settings);
     let derives_value =
         has("price") && has("quantity") && (!has("value") || folds && fold_value == FoldValue::PriceQuantity);
-    let plan =
-        conform::conform(planned.plan, &roles, folds.then_some(fold_value)).map_err(|error| file.plan_error(error))?;
-    Ok((diagnoses, Some(Checked { context: planned.context, plan, derives_value, folds })))
+    let plan = conform::conform(planned.plan, roles, folds.then_some(fold_value))?;
+    Ok(Checked { context: planned.context, plan, derives_value, folds })
 }
 
 /// `postback.fold_value`.
@@ -291,32 +258,29 @@ pub fn fold_value(settings: &Settings) -> FoldValue {
     }
 }
 
-async fn define(context: &SessionContext, file: &QueryFile, definition: &Statement) -> Result<()> {
-    if let Statement::CreateExternalTable(table) = definition
-        && table.table_partition_cols.is_empty()
-    {
-        let planned = context.state().statement_to_plan(definition.clone()).await;
-        let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(planned)) =
-            planned.map_err(|error| file.plan_error(error))?
-        else {
-            return Err(Error::new(ErrorKind::Internal, "a table definition was planned as something else"));
-        };
-        let declared = sources::Declared::new(&planned)?;
-        let opened = sources::open(&context.state(), file.folder(), &table.locations, Some(&declared)).await?;
-        return match context.register_table(planned.name.clone(), opened) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(file.plan_error(error)),
-        };
-    }
+async fn define(context: &SessionContext, file: &QueryFile, definition: &Statement) -> Result<(), Problem> {
     if let Statement::CreateExternalTable(table) = definition {
-        sources::require(file.folder(), &table.locations)?;
+        return define_table(context, file, table).await;
     }
-    let definition = match definition {
-        Statement::CreateExternalTable(table) => Statement::CreateExternalTable(absolute(table, file)),
-        other => other.clone(),
+    let plan = plan_statement(context, file, definition.clone()).await?;
+    context.execute_logical_plan(plan).await?;
+    Ok(())
+}
+
+async fn define_table(context: &SessionContext, file: &QueryFile, table: &CreateExternalTable) -> Result<(), Problem> {
+    if !table.table_partition_cols.is_empty() {
+        sources::require(file.folder(), &table.locations)?;
+        let plan = plan_statement(context, file, Statement::CreateExternalTable(absolute(table, file))).await?;
+        context.execute_logical_plan(plan).await?;
+        return Ok(());
+    }
+    let planned = context.state().statement_to_plan(Statement::CreateExternalTable(table.clone())).await?;
+    let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(planned)) = planned else {
+        return Err(Error::new(ErrorKind::Internal, "a table definition was planned as something else").into());
     };
-    let plan = plan_statement(context, file, definition).await?;
-    context.execute_logical_plan(plan).await.map_err(|error| file.plan_error(error))?;
+    let declared = sources::Declared::new(&planned)?;
+    let opened = sources::open(&context.state(), file.folder(), &table.locations, Some(&declared)).await?;
+    context.register_table(planned.name.clone(), opened)?;
     Ok(())
 }
 
@@ -334,27 +298,32 @@ fn absolute(table: &CreateExternalTable, file: &QueryFile) -> CreateExternalTabl
     CreateExternalTable { locations: locations.collect(), ..table.clone() }
 }
 
-async fn plan_statement(context: &SessionContext, file: &QueryFile, statement: Statement) -> Result<LogicalPlan> {
-    let (tables, _) = resolve_table_references(&statement, true).map_err(|error| file.plan_error(error))?;
+async fn plan_statement(
+    context: &SessionContext,
+    file: &QueryFile,
+    statement: Statement,
+) -> Result<LogicalPlan, Problem> {
+    let (tables, _) = resolve_table_references(&statement, true)?;
     let quoted = quoted_as_text(&statement);
     let mut opened = HashSet::new();
     for table in tables {
         let TableReference::Bare { table: name } = &table else { continue };
-        let is_known = context.table_exist(table.clone()).map_err(|error| file.plan_error(error))?;
+        let is_known = context.table_exist(table.clone())?;
         if !is_known
             && (quoted.contains(name.as_ref()) || sources::is_location(name))
             && opened.insert(name.to_string())
         {
-            let source = sources::open(&context.state(), file.folder(), &[name.to_string()], None).await?;
-            context.register_table(table.clone(), source).map_err(|error| file.plan_error(error))?;
+            let source = sources::open(&context.state(), file.folder(), &[name.to_string()], None).await;
+            let source = source.map_err(|error| Problem::Source { table: name.to_string(), error: Box::new(error) })?;
+            context.register_table(table.clone(), source)?;
         }
     }
     let is_query =
         matches!(&statement, Statement::Statement(inner) if matches!(inner.as_ref(), ast::Statement::Query(_)));
-    let plan = context.state().statement_to_plan(statement).await.map_err(|error| file.plan_error(error))?;
+    let plan = context.state().statement_to_plan(statement).await?;
     if is_query {
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        read_only.verify_plan(&plan).map_err(|error| file.plan_error(error))?;
+        read_only.verify_plan(&plan)?;
     }
     Ok(plan)
 }

@@ -38,33 +38,60 @@ impl Parameters {
     /// Binds every placeholder of `plan`, the plan of `file`, each to the type its place in the query asks for.
     ///
     /// # Errors
-    /// A placeholder without a value, a value without a placeholder, and text that is no value of the type.
-    pub fn bind(&self, plan: LogicalPlan, file: &QueryFile) -> Result<LogicalPlan> {
-        let types = plan
-            .get_parameter_types()
-            .map_err(|error| Error::new(ErrorKind::Sql, "the parameters cannot be typed").source(error))?;
-        let named = |name: &str| types.contains_key(&format!("${name}"));
-        if let Some(unused) = self.values.keys().find(|name| !named(name)) {
-            let error = Error::new(ErrorKind::Usage, format!("the query has no parameter `${unused}`"));
-            return Err(error.hint(match types.keys().map(String::as_str).collect::<Vec<_>>().join(", ") {
-                all if all.is_empty() => "it has none at all".to_owned(),
-                all => format!("its parameters are {all}"),
-            }));
+    /// Every placeholder without a value, value without a placeholder, and text that is no value of the type.
+    pub fn bind(&self, plan: LogicalPlan, file: &QueryFile) -> Result<LogicalPlan, Vec<Error>> {
+        let mut errors = self.unused(file);
+        let values = self.values(&plan, file, &mut errors);
+        if !errors.is_empty() {
+            return Err(errors);
         }
-        if types.is_empty() {
+        if values.is_empty() {
             return Ok(plan);
         }
-        let mut values = Vec::with_capacity(types.len());
-        for (placeholder, data_type) in &types {
-            let name = placeholder.trim_start_matches('$');
-            let place = || file.token_span(placeholder).and_then(|span| file.locate(span));
-            let value = self.value(name, data_type.as_ref()).map_err(|error| error.at(place()))?;
-            values.push((name.to_owned(), value));
-        }
-        let values: Vec<(&str, ScalarValue)> =
-            values.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
         plan.with_param_values(ParamValues::from(values))
-            .map_err(|error| Error::new(ErrorKind::Usage, "the parameters cannot be bound").source(error))
+            .map_err(|error| vec![Error::new(ErrorKind::Usage, "the parameters cannot be bound").source(error)])
+    }
+
+    /// The values that no placeholder of `file` asks for.
+    fn unused(&self, file: &QueryFile) -> Vec<Error> {
+        let asked = file.placeholders();
+        let unused = self.values.keys().filter(|name| !asked.contains(&format!("${name}")));
+        let error = |name: &String| {
+            let error = Error::new(ErrorKind::Usage, format!("the query has no parameter `${name}`"));
+            error.hint(match asked.join(", ") {
+                all if all.is_empty() => "it has none at all".to_owned(),
+                all => format!("its parameters are {all}"),
+            })
+        };
+        unused.map(error).collect()
+    }
+
+    /// A value for each placeholder of `plan`, in the order of the file, as far as they can be had.
+    fn values(&self, plan: &LogicalPlan, file: &QueryFile, errors: &mut Vec<Error>) -> Vec<(String, ScalarValue)> {
+        let types = match plan.get_parameter_types() {
+            Ok(types) => types,
+            Err(error) => {
+                errors.push(Error::new(ErrorKind::Sql, "the parameters cannot be typed").source(error));
+                return Vec::new();
+            }
+        };
+        let mut values = Vec::with_capacity(types.len());
+        for placeholder in file.placeholders() {
+            let name = placeholder.trim_start_matches('$');
+            // A placeholder in what does not plan has no type, and lacks a value all the same.
+            let value = match types.get(&placeholder) {
+                Some(data_type) => self.value(name, data_type.as_ref()),
+                None if self.values.contains_key(name) => continue,
+                None => self.value(name, None),
+            };
+            match value {
+                Ok(value) => values.push((name.to_owned(), value)),
+                Err(error) => {
+                    errors.push(error.at(file.tokens.named(&placeholder, None).and_then(|span| file.locate(span))))
+                }
+            }
+        }
+        values
     }
 
     fn value(&self, name: &str, data_type: Option<&DataType>) -> Result<ScalarValue> {

@@ -39,13 +39,13 @@ pub(super) fn judge(statement: Statement) -> Result<Allowed, String> {
     }
 }
 
-/// Where a statement stands, as far as the parser knows.
+/// Where a statement stands, as far as the parser knows: a SET where its value does.
 pub(super) fn span(statement: &Statement) -> Span {
     match statement {
         Statement::Statement(inner) => match inner.as_ref() {
             ast::Statement::Insert(insert) => insert.insert_token.0.span,
             ast::Statement::Set(Set::SingleAssignment { variable, values, .. }) => {
-                values.iter().fold(variable.span(), |span, value| span.union(&value.span()))
+                values.first().map_or_else(|| variable.span(), Spanned::span)
             }
             other => other.span(),
         },

@@ -94,19 +94,45 @@ pub(super) fn plan_error(file: &QueryFile, error: DataFusionError) -> Error {
         return run_error(error);
     }
     let diagnostic = error.diagnostic();
-    let place = |place: datafusion::common::Location| Place { line: place.line, column: place.column };
-    let span = diagnostic
-        .and_then(|diagnostic| diagnostic.span)
-        .map(|span| Span { start: place(span.start), end: place(span.end) });
+    let span = span(&error);
     let Explained { message, hint, name } = explained(file, &error);
     let help = || diagnostic.and_then(|diagnostic| diagnostic.helps.first()).map(|help| lower_first(&help.message));
     let hint = hint.or_else(help);
-    let span = span.or_else(|| file.token_span(&name?)).unwrap_or(file.query_start);
+    let span = span.or_else(|| file.tokens.named(&name?, None)).unwrap_or(file.query_start);
     let mut refused = Error::new(ErrorKind::Sql, message).at(file.locate(span));
     if let Some(hint) = hint {
         refused = refused.hint(hint);
     }
     refused.source(error)
+}
+
+/// Where the planner says that an error is.
+pub(super) fn span(error: &DataFusionError) -> Option<Span> {
+    let place = |place: datafusion::common::Location| Place { line: place.line, column: place.column };
+    let span = error.diagnostic()?.span?;
+    Some(Span { start: place(span.start), end: place(span.end) })
+}
+
+/// The table that is not there, if that is the error.
+pub(super) fn missing_table(error: &DataFusionError) -> Option<&str> {
+    let DataFusionError::Plan(message) = error.find_root() else { return None };
+    let name = message.strip_prefix("table '")?.strip_suffix("' not found")?;
+    Some(name.strip_prefix("datafusion.public.").unwrap_or(name))
+}
+
+/// The name that an error is about, where the planner does not say where it stands.
+pub(super) fn name_in(error: &DataFusionError) -> Option<String> {
+    let message = first_line(error.find_root());
+    wrong_arguments(&message)?.name
+}
+
+/// Whether an error says that something does not exist.
+pub(super) fn is_about_name(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::SchemaError(schema, _) => matches!(schema.as_ref(), SchemaError::FieldNotFound { .. }),
+        DataFusionError::Plan(message) => message.starts_with("Invalid function '") || message.starts_with("table '"),
+        _ => false,
+    }
 }
 
 struct Explained {
@@ -135,8 +161,8 @@ fn explained(file: &QueryFile, error: &DataFusionError) -> Explained {
         },
         DataFusionError::Plan(message) => {
             let quoted = message.split('\'').nth(1).unwrap_or_default();
-            if message.starts_with("table '") && message.ends_with("not found") {
-                return no_table(file, quoted);
+            if let Some(table) = missing_table(error) {
+                return no_table(file, table);
             }
             if message.starts_with("Invalid function '") {
                 let suggestion = message.split('\'').nth(3);
@@ -204,8 +230,7 @@ fn no_column(field: &Column, valid: &[Column]) -> Explained {
     Explained { message: format!("no column `{}`{within}", field.name), hint, name: Some(field.name.clone()) }
 }
 
-fn no_table(file: &QueryFile, full_name: &str) -> Explained {
-    let name = full_name.strip_prefix("datafusion.public.").unwrap_or(full_name);
+fn no_table(file: &QueryFile, name: &str) -> Explained {
     let defined: Vec<String> = file.definitions.iter().filter_map(defined_name).collect();
     let hint = match nearest(name, defined.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -214,7 +239,8 @@ fn no_table(file: &QueryFile, full_name: &str) -> Explained {
     Explained { message: format!("no table `{name}`"), hint: Some(hint), name: Some(name.to_owned()) }
 }
 
-fn defined_name(definition: &Statement) -> Option<String> {
+/// The name of the table or view that a statement defines.
+pub(super) fn defined_name(definition: &Statement) -> Option<String> {
     match definition {
         Statement::CreateExternalTable(table) => Some(table.name.to_string()),
         Statement::Statement(inner) => match inner.as_ref() {

@@ -46,6 +46,15 @@ pub(super) fn column(column: &ArrayRef, policy: &Policy, scope: &Scope<'_>, faul
     Some(builder.finish())
 }
 
+/// Whether text is a time, where no zone is set: ISO 8601, or the digits of a Unix time.
+pub(super) fn of_text(text: &str) -> Result<(), TimeFault> {
+    let text = text.trim();
+    if text.len() >= EPOCH_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(());
+    }
+    time::instant(text, None).map(|_| ())
+}
+
 fn hold_against_clock(seconds: i64, row: usize, policy: &Policy, scope: &Scope<'_>, faults: &mut Faults) {
     if seconds > policy.now.saturating_add(policy.future_tolerance) {
         faults.refuse(row, Some(scope.column), "PB3025", "lies in the future", None);

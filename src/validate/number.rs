@@ -137,6 +137,11 @@ fn strip_zeros(fraction: &mut String) {
     fraction.truncate(fraction.trim_end_matches('0').trim_end_matches('.').len());
 }
 
+/// Whether text is a finite decimal number.
+pub(super) fn is_number(text: &str) -> bool {
+    plain(text, &mut String::new()).is_ok()
+}
+
 /// Copies a plain decimal number such as `-012.50` to `out` in its shortest form, here `-12.5`.
 fn plain(text: &str, out: &mut String) -> Result<(), NumberFault> {
     let (negative, digits) = match text.as_bytes().first() {

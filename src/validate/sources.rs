@@ -68,13 +68,18 @@ pub(super) fn event_source_ids(
     builder.finish()
 }
 
-enum Fit {
+/// Whether an id looks like one of its event source.
+pub(super) enum Fit {
+    /// It does.
     Yes,
+    /// It does not, but it may be one.
     Odd(&'static str),
+    /// It is none.
     No(&'static str),
 }
 
-fn fits(id: &str, source: EventSource) -> Fit {
+/// Whether `id` looks like one of `source`.
+pub(super) fn fits(id: &str, source: EventSource) -> Fit {
     let digits = id.bytes().all(|byte| byte.is_ascii_digit());
     match source {
         EventSource::Web => {

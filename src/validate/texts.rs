@@ -233,7 +233,7 @@ fn is_digest(text: &str) -> bool {
 }
 
 /// Scheme, host and no blanks: what makes a URL absolute, without judging what sites put into paths.
-fn is_absolute_url(text: &str) -> bool {
+pub(super) fn is_absolute_url(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
         && !rest.starts_with(['/', '?', '#', ':'])

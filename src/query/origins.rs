@@ -1,0 +1,272 @@
+//! What the plan tells of the columns of a result: the facts that the contract's judgement is made of.
+
+use std::collections::HashSet;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, Volatility};
+
+use super::lineage::{self, Source};
+use super::marks::{self, Mark};
+use crate::contract::time;
+use crate::validate::plan::{Column, Digest, Encoding, Literal, Operation, Origin};
+
+/// Units that take the time of day away from an instant.
+const DAYS_AND_LONGER: [&str; 5] = ["day", "week", "month", "quarter", "year"];
+
+/// The columns of a plan with marks.
+pub(super) struct Traced {
+    /// What is known of each.
+    pub(super) columns: Vec<Column>,
+    /// For each column and each of its origins the outermost mark, which names it, and the mark of what made it.
+    pub(super) marks: Vec<Vec<(Option<usize>, Option<usize>)>>,
+    /// Whether a `*` stands for columns that are not known.
+    pub(super) has_more: bool,
+}
+
+/// Traces the columns of `plan`; the columns of the tables `unknown` are not known.
+pub(super) fn traced(plan: &LogicalPlan, marks: &[Mark], unknown: &HashSet<String>) -> Traced {
+    let fields = plan.schema().fields();
+    let mut traced = Traced { columns: Vec::new(), marks: Vec::new(), has_more: false };
+    for (index, field) in fields.iter().enumerate() {
+        let sources = lineage::sources(plan, index);
+        let is_unknown = sources.iter().any(|source| is_unknown(source, marks, unknown));
+        let is_hidden = is_unknown && sources.iter().all(|source| source.marks.is_empty());
+        traced.has_more |= is_hidden;
+        traced.columns.push(Column {
+            // Nothing is known of a column that `*` takes from an unknown table, not even that there is one.
+            name: if is_hidden { "_".to_owned() } else { field.name().clone() },
+            data_type: (!is_unknown).then(|| field.data_type().clone()),
+            origins: sources.iter().map(origin).collect(),
+        });
+        traced.marks.push(sources.iter().map(|source| (source.marks.first().copied(), source.mark())).collect());
+    }
+    traced
+}
+
+/// Whether what yields a column, or what that reads, did not plan.
+fn is_unknown(source: &Source<'_>, marks: &[Mark], unknown: &HashSet<String>) -> bool {
+    let mut found = false;
+    lineage::visit_source(source, &mut |source| {
+        let is_failed = |mark: &usize| marks.get(*mark).is_some_and(|mark| mark.is_failed);
+        found |= source.marks.iter().any(is_failed)
+            || source.table.is_some_and(|table| unknown.contains(table.table_name.table()))
+            || matches!(source.expression, Expr::Placeholder(_))
+            || source
+                .expression
+                .exists(|part| Ok(marks::inside(part).is_some_and(|(_, mark)| is_failed(&mark))))
+                .unwrap_or(false);
+    });
+    found
+}
+
+fn origin(source: &Source<'_>) -> Origin {
+    let expression = lineage::expanded(source);
+    let mut origin = Origin {
+        literal: literal(&expression),
+        is_one_row: source.way.is_one_row || source.way.is_of_values,
+        is_date: is_date(source),
+        digest: digest(&expression, Encoding::Binary),
+        ..Origin::default()
+    };
+    lineage::visit_source(source, &mut |source| {
+        let expression = marks::removed(source.expression.clone());
+        origin.unstable = origin.unstable.take().or_else(|| function(&expression, Volatility::Stable));
+        origin.drops_zone |= drops_zone(&expression, &source.schema());
+    });
+    origin
+}
+
+/// The value of an expression that is a literal, cast or not.
+fn literal(expression: &Expr) -> Option<Literal> {
+    match uncast(expression) {
+        Expr::Literal(value, _) if value.is_null() => Some(Literal::Null),
+        Expr::Literal(ScalarValue::Utf8(text) | ScalarValue::Utf8View(text) | ScalarValue::LargeUtf8(text), _) => {
+            text.clone().map(Literal::Text)
+        }
+        Expr::Literal(number, _) if number.data_type().is_integer() => Some(Literal::Text(number.to_string())),
+        _ => None,
+    }
+}
+
+fn uncast(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Cast(cast) => uncast(&cast.expr),
+        Expr::TryCast(cast) => uncast(&cast.expr),
+        Expr::Alias(alias) => uncast(&alias.expr),
+        other => other,
+    }
+}
+
+/// The name of a function in `expression` that is at least as unstable as `volatility`.
+fn function(expression: &Expr, volatility: Volatility) -> Option<String> {
+    let mut found = None;
+    // The visitor cannot fail, since its closure does not.
+    let _ = expression.apply(|part| {
+        match part {
+            Expr::ScalarFunction(call) if call.func.signature().volatility >= volatility => {
+                found = Some(call.func.name().to_owned());
+            }
+            Expr::ScalarSubquery(query) => {
+                lineage::visit(&query.subquery, 0, &mut |source| {
+                    found = found.take().or_else(|| function(&source.expression, volatility));
+                });
+            }
+            _ => {}
+        }
+        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    found
+}
+
+/// The name of a function anywhere in `plan` that gives another value each time it is asked.
+pub(super) fn volatile(plan: &LogicalPlan) -> Option<String> {
+    let mut found = None;
+    lineage::has_node(plan, |node| {
+        found = node.expressions().iter().find_map(|expression| function(expression, Volatility::Volatile));
+        found.is_some()
+    });
+    found
+}
+
+/// Whether `expression` takes an instant's zone away, so that its wall clock in UTC would be read as local time.
+fn drops_zone(expression: &Expr, schema: &DFSchema) -> bool {
+    let is_naive = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, None));
+    expression
+        .exists(|part| {
+            let (inner, target) = match part {
+                // They give UTC and do not say so; with a format they give the clock that the text shows.
+                Expr::ScalarFunction(call) if call.args.len() == 1 => {
+                    return Ok(call.func.name().starts_with("to_timestamp") || call.func.name() == "from_unixtime");
+                }
+                Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
+                Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
+                _ => return Ok(false),
+            };
+            let has_zone = match inner.as_ref() {
+                Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => {
+                    text.contains(':') && time::instant(text, None).is_ok()
+                }
+                other => matches!(other.get_type(schema), Ok(DataType::Timestamp(_, Some(_)))),
+            };
+            Ok(is_naive(target) && has_zone)
+        })
+        .unwrap_or(false)
+}
+
+/// Whether an instant has no time of day: it was a date, or was cut to whole days.
+fn is_date(source: &Source<'_>) -> bool {
+    let is_date = |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Date64);
+    let expression = marks::removed(source.expression.clone());
+    let mut expression = &expression;
+    loop {
+        let (inner, target) = match expression {
+            Expr::Cast(cast) => (cast.expr.as_ref(), Some(cast.field.data_type())),
+            Expr::TryCast(cast) => (cast.expr.as_ref(), Some(cast.field.data_type())),
+            Expr::Alias(alias) => (alias.expr.as_ref(), None),
+            Expr::ScalarFunction(call) if call.func.name() == "date_trunc" => {
+                let unit = call.args.first().and_then(literal);
+                return matches!(unit, Some(Literal::Text(unit)) if DAYS_AND_LONGER.contains(&unit.to_lowercase().as_str()));
+            }
+            Expr::ScalarFunction(call) if call.func.name().starts_with("to_timestamp") && call.args.len() == 1 => {
+                (&call.args[0], None)
+            }
+            Expr::Literal(..) => return false,
+            other => {
+                if other.get_type(&source.schema()).is_ok_and(|data_type| is_date(&data_type)) {
+                    return true;
+                }
+                return match (other, source.input) {
+                    (Expr::Column(column), Some(input)) => {
+                        let index = input.schema().maybe_index_of_column(column);
+                        let sources = index.map(|index| lineage::sources(input, index)).unwrap_or_default();
+                        !sources.is_empty() && sources.iter().all(|source| self::is_date(source))
+                    }
+                    _ => false,
+                };
+            }
+        };
+        if target.is_some_and(is_date) {
+            return true;
+        }
+        expression = inner;
+    }
+}
+
+/// The digest that `expression` is, written as `outer` says where the expression does not.
+fn digest(expression: &Expr, outer: Encoding) -> Option<Digest> {
+    match expression {
+        Expr::Alias(alias) => digest(&alias.expr, outer),
+        Expr::Cast(cast) => digest(&cast.expr, outer),
+        Expr::TryCast(cast) => digest(&cast.expr, outer),
+        Expr::Case(case) => {
+            let results = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
+            results.map(AsRef::as_ref).find_map(|result| digest(result, outer))
+        }
+        Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
+            digest(&binary.left, outer).or_else(|| digest(&binary.right, outer))
+        }
+        Expr::AggregateFunction(call) => call.params.args.iter().find_map(|argument| digest(argument, outer)),
+        Expr::ScalarFunction(call) => {
+            let text = |index: usize| match call.args.get(index).and_then(literal) {
+                Some(Literal::Text(text)) => text.to_ascii_lowercase(),
+                _ => String::new(),
+            };
+            let made = |algorithm: String, encoding| {
+                Some(Digest { algorithm, encoding, operations: operations(call.args.first()?) })
+            };
+            match (call.func.name(), call.args.as_slice()) {
+                ("md5", _) => made("md5".into(), if outer == Encoding::Binary { Encoding::Hex } else { outer }),
+                (name @ ("sha224" | "sha256" | "sha384" | "sha512"), _) => made(name.into(), outer),
+                ("digest", _) => made(text(1), outer),
+                ("encode", [inner, _]) => {
+                    digest(inner, if text(1) == "hex" { Encoding::Hex } else { Encoding::Base64 })
+                }
+                ("upper", [inner]) => match digest(inner, outer)? {
+                    found if found.encoding == Encoding::Hex => Some(Digest { encoding: Encoding::UpperHex, ..found }),
+                    found => Some(found),
+                },
+                ("lower", [inner]) => match digest(inner, outer)? {
+                    found if found.encoding == Encoding::UpperHex => Some(Digest { encoding: Encoding::Hex, ..found }),
+                    found => Some(found),
+                },
+                ("nullif", [inner, ..]) => digest(inner, outer),
+                (_, arguments) => arguments.iter().find_map(|argument| digest(argument, outer)),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// What is done to a value on its way into a digest.
+fn operations(expression: &Expr) -> Vec<Operation> {
+    let mut found = Vec::new();
+    // The visitor cannot fail, since its closure does not.
+    let _ = expression.apply(|part| {
+        match part {
+            Expr::ScalarFunction(call) => match call.func.name() {
+                "lower" => found.push(Operation::Lower),
+                "upper" => found.push(Operation::Upper),
+                "trim" | "btrim" | "ltrim" | "rtrim" | "replace" | "regexp_replace" => found.push(Operation::Trim),
+                "normalize_email" => found.push(Operation::Email),
+                "e164" => found.push(Operation::Phone),
+                "concat" if call.args.first().and_then(literal).is_some_and(is_plus) => found.push(Operation::Phone),
+                _ => {}
+            },
+            Expr::BinaryExpr(binary)
+                if binary.op == Operator::StringConcat && literal(&binary.left).is_some_and(is_plus) =>
+            {
+                found.push(Operation::Phone);
+            }
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found
+}
+
+/// Whether a literal begins an international phone number.
+fn is_plus(literal: Literal) -> bool {
+    matches!(literal, Literal::Text(text) if text.starts_with('+'))
+}

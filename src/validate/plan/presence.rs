@@ -1,0 +1,119 @@
+//! What a query does not return, or returns as NULL on every row.
+
+use super::{Column, Finding, Given, Role, Subject};
+use crate::contract::{EventSource, Field, Kind, Presence, fields};
+
+/// The columns of a query by the field they feed.
+struct Fields<'a> {
+    columns: &'a [Column],
+    roles: &'a [Role],
+    meant: &'a [&'static Field],
+}
+
+impl Fields<'_> {
+    /// Whether a column feeds the field, or was meant to.
+    fn has(&self, name: &str) -> bool {
+        self.index(name).is_some() || self.meant.iter().any(|field| field.column == name)
+    }
+
+    fn index(&self, name: &str) -> Option<usize> {
+        self.roles.iter().position(|role| matches!(role, Role::Field(field) if field.column == name))
+    }
+
+    /// The column of the field, if it is NULL on every row.
+    fn null(&self, name: &str) -> Option<usize> {
+        self.index(name).filter(|index| self.columns[*index].is_always_null())
+    }
+}
+
+/// Finds what is missing.
+pub(super) fn judge(
+    columns: &[Column],
+    roles: &[Role],
+    meant: &[&'static Field],
+    given: &Given,
+    findings: &mut Vec<Finding>,
+) {
+    let fields = Fields { columns, roles, meant };
+    for (name, is_set, example) in [
+        ("event_source", given.event_source.is_some(), "'offline'"),
+        ("event_source_id", given.event_source_id.is_some(), "'7654321098765432109'"),
+        ("event", given.event, "'Purchase'"),
+    ] {
+        if is_set || given.is_unusable(name) {
+            continue;
+        }
+        let help = format!("add `SET postback.{name} = {example};` or a column `{name}`");
+        if let Some(index) = fields.null(name) {
+            findings.push(always_null(index, &columns[index].name, &help));
+        } else if !fields.has(name) && !given.has_more_columns {
+            findings.push(Finding::new("PB2003", Subject::Query, format!("nothing says `{name}`")).help(help));
+        }
+    }
+    required(
+        &fields,
+        "timestamp",
+        "the required column `timestamp` is missing",
+        "the time of the event",
+        given,
+        findings,
+    );
+    let id = if fields.has("event_id") { "event_id" } else { "order_id" };
+    if let Some(index) = fields.null(id) {
+        findings.push(always_null(index, &columns[index].name, "return an id for every row, or leave the column out"));
+    }
+    if fields.has("value") && !fields.has("currency") && !given.currency && !given.is_unusable("currency") {
+        without_currency(&fields, given, findings);
+    }
+    let Some(source) = given.event_source else { return };
+    for field in fields::FIELDS {
+        let is_judged = matches!(field.kind, Kind::EventSource | Kind::EventSourceId | Kind::EventName | Kind::Time);
+        if field.presence(source) == Presence::Required && !is_judged && !field.is_item() {
+            let message = format!("the column `{}`, required for {source} events, is missing", field.column);
+            required(&fields, field.column, &message, field.meaning, given, findings);
+        }
+    }
+    for any_of in fields::ANY_OF.iter().filter(|any_of| any_of.source == source) {
+        identity(&fields, source, any_of.columns, given, findings);
+    }
+}
+
+fn required(fields: &Fields<'_>, name: &str, message: &str, meaning: &str, given: &Given, findings: &mut Vec<Finding>) {
+    let help = format!("select {} AS {name}", meaning.trim_end_matches('.'));
+    if let Some(index) = fields.null(name) {
+        findings.push(always_null(index, &fields.columns[index].name, &help));
+    } else if !fields.has(name) && !given.has_more_columns {
+        findings.push(Finding::new("PB2003", Subject::Query, message).help(help));
+    }
+}
+
+fn always_null(index: usize, name: &str, help: &str) -> Finding {
+    Finding::new("PB2019", Subject::Origin(index, 0), format!("`{name}` is NULL on every row")).help(help)
+}
+
+/// An event must say who it is about.
+fn identity(fields: &Fields<'_>, source: EventSource, names: &[&str], given: &Given, findings: &mut Vec<Finding>) {
+    if names.iter().any(|name| fields.has(name) && fields.null(name).is_none()) {
+        return;
+    }
+    let nulls: Vec<usize> = names.iter().filter_map(|name| fields.null(name)).collect();
+    if let Some(index) = nulls.first() {
+        let name = &fields.columns[*index].name;
+        let help = format!("return the column that holds it: {source} events need `{}`", names.join("` or `"));
+        findings.push(always_null(*index, name, &help));
+    } else if !given.has_more_columns {
+        let message = format!("no column identifies a person: {source} events need `{}`", names.join("` or `"));
+        findings.push(Finding::new("PB2004", Subject::Query, message));
+    }
+}
+
+fn without_currency(fields: &Fields<'_>, given: &Given, findings: &mut Vec<Finding>) {
+    if given.has_more_columns {
+        return;
+    }
+    let subject = fields.index("value").map_or(Subject::Query, |index| Subject::Origin(index, 0));
+    findings.push(
+        Finding::new("PB2014", subject, "`value` comes without a currency")
+            .help("select a column `currency`, or `SET postback.currency = 'USD';`"),
+    );
+}
