@@ -158,20 +158,15 @@ fn of_note(note: &Coverage) -> Vec<(&'static str, String)> {
 fn of_response(code: i64) -> Vec<(&'static str, String)> {
     let action = responses::action(code);
     let mut facts = vec![("postback", action.explained().to_owned()), ("you", action.advice().to_owned())];
-    match responses::find(code) {
-        Some(response) => {
-            if !response.met {
-                facts.push(("note", "TikTok gives this code on other endpoints than that of events".to_owned()));
-            }
-            facts.extend(sources(response.citation));
+    if let Some(response) = responses::find(code) {
+        if !response.met {
+            facts.push(("note", "TikTok gives this code on other endpoints than that of events".to_owned()));
         }
-        None => {
-            let family = FAMILIES.iter().find(|family| family.codes.contains(&code));
-            facts.extend(family.into_iter().flat_map(|family| {
-                let codes = format!("treated as all codes from {} to {}", family.codes.start(), family.codes.end());
-                std::iter::once(("note", codes)).chain(sources(family.citation))
-            }));
-        }
+        facts.extend(sources(response.citation));
+    } else if let Some(family) = FAMILIES.iter().find(|family| family.codes.contains(&code)) {
+        let (first, last) = (family.codes.start(), family.codes.end());
+        facts.push(("note", format!("treated as all codes from {first} to {last}")));
+        facts.extend(sources(family.citation));
     }
     facts
 }
@@ -188,17 +183,14 @@ fn sources(citation: Citation) -> Vec<(&'static str, String)> {
 fn explain(topic: &Topic, format: Format) -> String {
     let (code, kind, name) = (topic.code(), topic.kind(), topic.name());
     let facts = topic.facts();
+    let title = if topic.slug().is_some() { format!("{code} {name} ({kind})") } else { format!("{code}: {name}") };
     match format {
         Format::Text => {
-            let title =
-                if topic.slug().is_some() { format!("{code} {name} ({kind})") } else { format!("{code}: {name}") };
             let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
             let lines = with_repeats_blank(&facts).map(|(name, fact)| format!("  {name:<width$}  {fact}\n"));
             format!("{title}\n\n{}", lines.collect::<String>())
         }
         Format::Markdown => {
-            let title =
-                if topic.slug().is_some() { format!("{code} {name} ({kind})") } else { format!("{code}: {name}") };
             let line = |(name, fact): (&str, &String)| match name {
                 "instead of" | "write" => format!("- **{name}** `{fact}`\n"),
                 "" => format!("  - {fact}\n"),
@@ -261,13 +253,14 @@ fn as_json(topic: Topic) -> Value {
 /// All codes, one a line.
 fn list(format: Format) -> String {
     let lines = topics().map(|topic| (topic.code(), topic.kind(), topic.name()));
-    match format {
+    let lines: Vec<String> = match format {
         Format::Text => lines.map(|(code, kind, name)| format!("{code:<6}  {kind:<7}  {name}\n")).collect(),
         Format::Markdown => std::iter::once("| code | kind | name |\n| --- | --- | --- |\n".to_owned())
             .chain(lines.map(|(code, kind, name)| format!("| {code} | {kind} | {} |\n", name.replace('|', "\\|"))))
             .collect(),
-        Format::Json => format!("{:#}\n", topics().map(as_json).collect::<Value>()),
-    }
+        Format::Json => vec![format!("{:#}\n", topics().map(as_json).collect::<Value>())],
+    };
+    lines.concat()
 }
 
 #[cfg(test)]

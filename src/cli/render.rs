@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::io::Write as _;
 use std::time::Duration;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use crate::contract::responses;
@@ -60,33 +60,58 @@ pub(super) fn error(error: &Error) {
         source = cause.source();
     }
     let notes: Vec<String> = notes.into_iter().map(|(_, note)| note).collect();
-    note(&report(Level::ERROR, None, error.message(), error.location(), &notes, error.hint_text(), is_coloured()));
+    note(&report(
+        Level::ERROR,
+        None,
+        error.message(),
+        &error.location().into(),
+        &notes,
+        error.hint_text(),
+        is_coloured(),
+    ));
 }
 
 /// Shows every problem of a query.
 pub(super) fn diagnoses(diagnoses: &[Diagnosis]) {
     for diagnosis in diagnoses {
-        note(&diagnosed(diagnosis, is_coloured()));
+        note(&diagnosed(diagnosis, None, is_coloured()));
     }
 }
 
-/// A problem as data for stdout: what it is, where it is, why it matters and what to do about it.
-pub(super) fn diagnosis(diagnosis: &Diagnosis) -> String {
-    diagnosed(diagnosis, may_be_coloured(&std::io::stdout()))
+/// A problem of the file `path` as data for stdout: what it is, where it is, why it matters and what to do about it.
+pub(super) fn diagnosis(diagnosis: &Diagnosis, path: &str) -> String {
+    diagnosed(diagnosis, Some(path), may_be_coloured(&std::io::stdout()))
 }
 
-fn diagnosed(diagnosis: &Diagnosis, is_coloured: bool) -> String {
+fn diagnosed(diagnosis: &Diagnosis, path: Option<&str>, is_coloured: bool) -> String {
     let level = if diagnosis.is_error() { Level::ERROR } else { Level::WARNING };
+    let place = match (&diagnosis.location, path) {
+        (Some(location), _) => Place::Line(location),
+        (None, Some(path)) => Place::File(path),
+        (None, None) => Place::Unnamed,
+    };
     let (code, why) = (Some(diagnosis.rule.code), [diagnosis.rule.why.to_owned()]);
-    let (location, help) = (diagnosis.location.as_ref(), Some(diagnosis.help.as_str()));
-    report(level, code, &diagnosis.message, location, &why, help, is_coloured)
+    report(level, code, &diagnosis.message, &place, &why, Some(&diagnosis.help), is_coloured)
+}
+
+/// What a report points at.
+enum Place<'a> {
+    Line(&'a Location),
+    File(&'a str),
+    Unnamed,
+}
+
+impl<'a> From<Option<&'a Location>> for Place<'a> {
+    fn from(location: Option<&'a Location>) -> Self {
+        location.map_or(Self::Unnamed, Self::Line)
+    }
 }
 
 fn report(
     level: Level<'_>,
     code: Option<&str>,
     message: &str,
-    location: Option<&Location>,
+    place: &Place<'_>,
     notes: &[String],
     help: Option<&str>,
     is_coloured: bool,
@@ -96,14 +121,17 @@ fn report(
         title = title.id(code);
     }
     let mut group = annotate_snippets::Group::with_title(title);
-    let snippet;
-    if let Some(location) = location {
-        let (start, end) = bytes_of(location);
-        snippet = Snippet::source(location.text.as_str())
-            .line_start(usize::try_from(location.line).unwrap_or(1))
-            .path(location.path.as_str())
-            .annotation(AnnotationKind::Primary.span(start..end));
-        group = group.element(snippet);
+    match *place {
+        Place::Line(location) => {
+            let (start, end) = bytes_of(location);
+            let snippet = Snippet::source(location.text.as_str())
+                .line_start(usize::try_from(location.line).unwrap_or(1))
+                .path(location.path.as_str())
+                .annotation(AnnotationKind::Primary.span(start..end));
+            group = group.element(snippet);
+        }
+        Place::File(path) => group = group.element(Origin::path(path)),
+        Place::Unnamed => {}
     }
     for note in notes {
         group = group.element(Level::NOTE.message(note.as_str()));

@@ -34,5 +34,5 @@ pub static EXAMPLES: &[Example] = &[
     example("PB2011", "c.local_time AS timestamp", "SET postback.timezone = 'Europe/Berlin'; c.local_time AS timestamp"),
     example("PB2012", "now() AS timestamp", "c.placed_at AS timestamp"),
     example("PB2014", "c.total AS value", "c.total AS value, 'USD' AS currency"),
-    example("PB2016", "CAST(c.placed_at AS TIMESTAMP) AS timestamp", "c.placed_at AS timestamp"),
+    example("PB2016", "CAST(c.instant AS TIMESTAMP) AS timestamp", "c.instant AS timestamp"),
 ];

@@ -13,6 +13,8 @@
 //!   [`Policy::reject_bad_optional`] says so; a rule that is a guess only warns;
 //! - a [`Violation`] never holds the value it speaks of, only its [`shape`].
 //!
+//! [`coverage`] names for every rule of the notes who sees to it, [`examples`] shows how some rules are broken and kept.
+//!
 //! Nothing here does I/O, reads a clock or sends; repeated keys are found where keys are kept, in the ledger.
 
 use std::borrow::Cow;

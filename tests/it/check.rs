@@ -19,7 +19,7 @@ use std::path::Path;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::prelude::SessionContext;
-use postback::query::{Diagnosis, Parameters, QueryFile, Resources, apply_settings, examine};
+use postback::query::{Diagnosis, Parameters, QueryFile, Resources, examine};
 use postback::settings::{Origin, Settings};
 use postback::validate::{Severity, rule};
 
@@ -142,9 +142,6 @@ impl Case {
             Ok(file) => file,
             Err(error) => return vec![error.into()],
         };
-        if let Err(error) = apply_settings(&file, &mut settings) {
-            return vec![error.into()];
-        }
         let examination = examine(&file, &settings, &parameters, &resources).await;
         let is_refused = examination.diagnoses.iter().any(Diagnosis::is_error);
         assert_eq!(examination.checked.is_none(), is_refused, "{}", self.name);

@@ -54,12 +54,20 @@ fn sample() -> String {
     format!("```text\n{}\n```", text.trim_end())
 }
 
+/// What `check` finds in a faulty query.
+fn findings() -> String {
+    let said = said(postback(&["check", "purchases.sql"]).current_dir(root().join("tests/data/check_command")));
+    assert_eq!(said.code, 2, "{}", said.stderr);
+    format!("```text\n{}\n```", said.stdout.trim_end())
+}
+
 #[test]
 fn readme_is_fresh() {
     let path = root().join("README.md");
     let text = std::fs::read_to_string(&path).unwrap();
     let parts = [
         ("sample: account", sample()),
+        ("sample: check", findings()),
         ("generated: columns", schema::readme_tables()),
         ("generated: settings", settings()),
         ("generated: exit-codes", exit_codes()),

@@ -5,11 +5,13 @@
 mod amperity;
 mod bad_input;
 mod check;
+mod check_command;
 mod check_output;
 mod cli;
 mod delivery;
 mod documents;
 mod edges;
+mod explain_command;
 mod functions;
 mod payloads;
 mod queries;

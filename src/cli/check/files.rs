@@ -31,7 +31,9 @@ fn list(pattern: &Path) -> Result<Vec<PathBuf>> {
     if pattern.is_dir() {
         let unreadable = |error: std::io::Error| refuse(format!("cannot read the folder `{shown}`")).source(error);
         let entries = fs::read_dir(pattern).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(unreadable)?;
-        let files = queries(entries.into_iter().map(|entry| entry.path()).filter(|path| is_sql(path)));
+        // Files of the working folder are called by their names alone.
+        let shorten = |path: PathBuf| path.strip_prefix(".").map_or(path.clone(), Path::to_path_buf);
+        let files = queries(entries.into_iter().map(|entry| shorten(entry.path())).filter(|path| is_sql(path)));
         return if files.is_empty() {
             Err(refuse(format!("the folder `{shown}` has no .sql file")).hint("name the folder that holds the queries"))
         } else {

@@ -1,8 +1,8 @@
 //! `postback check`: every problem of query files at once, before a row is read. What it finds is data, on stdout.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -12,8 +12,8 @@ use datafusion::logical_expr::LogicalPlan;
 use super::flags::SettingFlags;
 use super::{World, output, render};
 use crate::error::{Error, ErrorKind, Result};
-use crate::query::{self, Checked, Diagnosis, Parameters, QueryFile};
-use crate::validate::{Severity, rule};
+use crate::query::{self, Checked, Diagnosis, Examination, Parameters, QueryFile};
+use crate::validate::Severity;
 
 mod files;
 mod github;
@@ -152,24 +152,13 @@ async fn examine(query: Query, flags: &SettingFlags, assignments: &Assignments<'
     let path = query.path.display().to_string();
     let file = match query.file {
         Ok(file) => file,
-        Err(error) => return Ok(Examined { path, diagnoses: vec![unread(error)], summary: None }),
+        Err(error) => return Ok(Examined { path, diagnoses: Examination::unread(error).diagnoses, summary: None }),
     };
-    if let Err(error) = query::apply_settings(&file, &mut settings) {
-        return Ok(Examined { path, diagnoses: vec![error.into()], summary: None });
-    }
+    // What cannot be set is among the diagnoses.
+    let _ = query::apply_settings(&file, &mut settings);
     let examination = query::examine(&file, &settings, &parameters, &world.resources(&settings)?).await;
     let summary = examination.checked.as_ref().map(|checked| summary(checked, file.folder()));
     Ok(Examined { path, diagnoses: examination.diagnoses, summary })
-}
-
-/// A file that cannot be read has no SQL; what it has wrong is no setting.
-fn unread(error: Error) -> Diagnosis {
-    let is_of_file = error.kind() == ErrorKind::Usage;
-    let diagnosis = Diagnosis::from(error);
-    if is_of_file {
-        return Diagnosis { rule: rule("PB1002").expect("is a row of RULES"), ..diagnosis };
-    }
-    diagnosis
 }
 
 /// `9 columns from orders.parquet, customers.csv`.
@@ -217,25 +206,24 @@ impl Report {
 
     fn human(&self, quiet: bool) -> String {
         let mut text = String::new();
+        // Writing to a String cannot fail.
         for file in &self.files {
             if let Some(summary) = file.summary.as_ref().filter(|_| file.diagnoses.is_empty() && !quiet) {
-                text += &format!("{}: {summary}\n", file.path);
+                let _ = writeln!(text, "{}: {summary}", file.path);
             }
             for diagnosis in file.diagnoses.iter().filter(|diagnosis| !quiet || diagnosis.is_error()) {
-                text += &render::diagnosis(diagnosis);
-                text += "\n\n";
+                let _ = writeln!(text, "{}\n", render::diagnosis(diagnosis, &file.path));
             }
         }
         if quiet && text.is_empty() {
             return text;
         }
-        text += &self.totals();
-        text.push('\n');
+        let _ = writeln!(text, "{}", self.totals());
         let codes: BTreeMap<&str, &str> =
             self.diagnoses().map(|(_, diagnosis)| (diagnosis.rule.code, diagnosis.rule.slug)).collect();
         if !codes.is_empty() && !quiet {
             let codes: Vec<String> = codes.into_iter().map(|(code, slug)| format!("{code} {slug}")).collect();
-            text += &format!("postback explain CODE says more: {}\n", codes.join(", "));
+            let _ = writeln!(text, "postback explain CODE says more: {}", codes.join(", "));
         }
         text
     }

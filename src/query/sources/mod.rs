@@ -12,15 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
-use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
-use futures::stream::{self, StreamExt, TryStreamExt};
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use url::Url;
 
 pub(super) use self::declared::Declared;
 use self::sniff::{Format, Recognised};
@@ -30,6 +23,7 @@ use crate::settings::nearest;
 
 mod csv;
 mod declared;
+mod footers;
 mod json;
 mod sniff;
 mod text;
@@ -38,8 +32,6 @@ mod whole;
 
 /// Files behind one location; more are refused before memory goes.
 const MAX_FILES: usize = 100_000;
-/// Parquet footers that are read at the same time.
-const FOOTERS_AT_ONCE: usize = 16;
 /// What to do about a file that begins well and cannot be read.
 pub(super) const DAMAGED: &str = "the file may be damaged or cut off: check the export, or copy it again";
 
@@ -92,11 +84,7 @@ pub(super) async fn open(
     };
     let inferred = match recognised.format {
         Format::Parquet => {
-            if parquet_rows(&readable).await? == 0 {
-                return Err(no_rows());
-            }
-            let table = parquet_table(state, &readable, columns).await;
-            return table.map_err(|error| unreadable(&shown, error));
+            return footers::table(state, &readable, &shown, columns).await?.ok_or_else(no_rows);
         }
         Format::NdJson | Format::JsonArray => json::infer(&readable, &recognised)?,
         Format::Csv(dialect) => csv::infer(&readable, &recognised, dialect, columns.as_deref())?,
@@ -248,52 +236,4 @@ fn refuse_lake_tables(files: &[PathBuf]) -> Result<()> {
 fn is_hidden(path: &Path) -> bool {
     let is_marker = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(['_', '.']));
     is_marker || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("crc"))
-}
-
-/// The rows of all `files`, as their footers count them; several footers are read at the same time.
-async fn parquet_rows(files: &[&Path]) -> Result<u64> {
-    let crashed = |error| Error::new(ErrorKind::Internal, "reading a footer crashed").source(error);
-    let counts: Vec<Result<u64>> = stream::iter(files.iter().map(|file| file.to_path_buf()))
-        .map(|file| tokio::task::spawn_blocking(move || footer_rows(&file)))
-        .buffered(FOOTERS_AT_ONCE)
-        .try_collect()
-        .await
-        .map_err(crashed)?;
-    counts.into_iter().sum()
-}
-
-fn footer_rows(file: &Path) -> Result<u64> {
-    let corrupt = |error: parquet::errors::ParquetError| {
-        Error::new(ErrorKind::Source, format!("`{}` is no readable Parquet file", file.display()))
-            .hint("its footer is damaged: a transfer may have stopped half-way")
-            .source(error)
-    };
-    let open = fs::File::open(file).map_err(|error| unreadable(&file.display().to_string(), error))?;
-    let rows = SerializedFileReader::new(open).map_err(corrupt)?.metadata().file_metadata().num_rows();
-    Ok(u64::try_from(rows).unwrap_or(0))
-}
-
-async fn parquet_table(
-    state: &SessionState,
-    files: &[&Path],
-    columns: Option<SchemaRef>,
-) -> datafusion::error::Result<Arc<dyn TableProvider>> {
-    let urls = files.iter().map(|file| file_url(file)).collect::<datafusion::error::Result<Vec<_>>>()?;
-    let format = ParquetFormat::default().with_options(state.table_options().parquet.clone());
-    let options = ListingOptions::new(Arc::new(format)).with_file_extension("");
-    // In the order of the files, so that the order of their columns is always the same.
-    let mut schemas: Vec<SchemaRef> =
-        stream::iter(&urls).map(|url| options.infer_schema(state, url)).buffered(FOOTERS_AT_ONCE).try_collect().await?;
-    // Most exports write the same schema into every file, and merging is slow.
-    schemas.dedup();
-    let merged = Arc::new(Schema::try_merge(schemas.iter().map(|schema| schema.as_ref().clone()))?);
-    let schema = columns.unwrap_or(merged);
-    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
-    Ok(Arc::new(ListingTable::try_new(config)?))
-}
-
-fn file_url(file: &Path) -> datafusion::error::Result<ListingTableUrl> {
-    let url = Url::from_file_path(file.canonicalize()?)
-        .map_err(|()| DataFusionError::Plan(format!("`{}` is no file path", file.display())))?;
-    ListingTableUrl::try_new(url, None)
 }

@@ -50,9 +50,8 @@ impl Place {
     /// Where the byte behind `byte` stands.
     fn after(self, byte: u8, delimiter: u8) -> Self {
         match (self, byte) {
-            (Self::FieldStart, b'"') | (Self::BehindQuote, b'"') => Self::Quoted,
             (Self::Quoted, b'"') => Self::BehindQuote,
-            (Self::Quoted, _) => Self::Quoted,
+            (Self::Quoted, _) | (Self::FieldStart | Self::BehindQuote, b'"') => Self::Quoted,
             (_, b'\r' | b'\n') => Self::FieldStart,
             (_, byte) if byte == delimiter => Self::FieldStart,
             _ => Self::Plain,

@@ -267,7 +267,7 @@ fn role(index: usize, column: &Column, given: &Given, findings: &mut Vec<Finding
     }
     if !is_accepted && findings.len() == found {
         let message =
-            format!("`{name}` is of type {data_type}, but `{}` takes {}", field.column, schema::expected(field.kind));
+            format!("`{name}` is {}, but takes {}", schema::described(data_type), schema::expected(field.kind));
         findings.push(Finding::new("PB2005", Subject::Origin(index, 0), message));
     }
     let zoneless = matches!(data_type, DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64);
@@ -331,7 +331,8 @@ fn property(index: usize, name: &str, data_type: &DataType, findings: &mut Vec<F
     if scalar {
         return Role::Property;
     }
-    let message = format!("`{name}` is of type {data_type}, but a custom property takes text, a number or a boolean");
+    let message =
+        format!("`{name}` is {}, but a custom property takes text, a number or a boolean", schema::described(data_type));
     findings.push(Finding::new("PB2005", Subject::Origin(index, 0), message));
     Role::Unsent
 }

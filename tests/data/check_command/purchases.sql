@@ -1,0 +1,10 @@
+SET postback.event_source = 'offline';
+SET postback.event_source_id = '7654321098765432109';
+
+SELECT
+  'purchase'    AS event,
+  o.order_id    AS order_id,
+  o.ordered_at  AS timestamp,
+  'o.email'     AS email,
+  o.total       AS value
+FROM '../orders/orders.csv' o
