@@ -16,7 +16,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, Query};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 
-use super::marks::{self, ItemId, Mark};
+use super::marks::{self, ItemId, Mark, Wrapping};
 use super::parts::{self, Kind, Part};
 use super::places::begins_within;
 use super::{Diagnosis, Problem, QueryFile, define_table, plan_statement, refusal};
@@ -101,21 +101,29 @@ impl<'a> Draft<'a> {
         let mut marks = Vec::new();
         self.context.register_udf(marks::MarkFunction::new().into());
         for view in std::mem::take(&mut self.views) {
-            let mut marked = view.clone();
-            let Some(inner) = query_of_mut(&mut marked) else { continue };
-            marks::wrap(inner, &self.file.tokens, &self.failed, &mut marks);
-            replacing(&mut marked);
-            if let Ok(plan) = plan_statement(&self.context, self.file, marked).await {
+            if let Some(plan) = self.plan_marked(view, &mut marks).await {
                 // The view without marks serves as well; only the place of what it yields is not known then.
                 drop(self.context.execute_logical_plan(plan).await);
             }
         }
-        let mut wrapped = query.clone();
-        marks::wrap(&mut wrapped, &self.file.tokens, &self.failed, &mut marks);
-        match plan_statement(&self.context, self.file, as_statement(wrapped)).await {
-            Ok(plan) => Marked { plan, marks },
-            Err(_) => Marked { plan: plan.clone(), marks },
+        let marked = self.plan_marked(as_statement(query.clone()), &mut marks).await;
+        Marked { plan: marked.unwrap_or_else(|| plan.clone()), marks }
+    }
+
+    /// The plan of a statement with as many marks as it bears.
+    async fn plan_marked(&self, mut statement: Statement, marks: &mut Vec<Mark>) -> Option<LogicalPlan> {
+        replacing(&mut statement);
+        for with_columns in [true, false] {
+            let before = marks.len();
+            let mut wrapped = statement.clone();
+            let (tokens, failed) = (&self.file.tokens, &self.failed);
+            Wrapping { tokens, failed, with_columns, marks }.wrap(query_of_mut(&mut wrapped)?);
+            if let Ok(plan) = plan_statement(&self.context, self.file, wrapped).await {
+                return Some(plan);
+            }
+            marks.truncate(before);
         }
+        None
     }
 
     /// Plans a statement again and again, each time without what failed before.

@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::{Location as Place, Span};
 
-use super::places::Tokens;
+use super::places::{self, Tokens};
 
 /// The function's name; queries are not expected to use it.
 const NAME: &str = "__postback_mark";
@@ -37,15 +37,22 @@ pub(super) struct Mark {
 /// An item of a select list, by where its SELECT stands.
 pub(super) type ItemId = (Place, usize);
 
-/// Wraps the items of `query` into marks, which are added to `marks`; those in `failed` did not plan.
-pub(super) fn wrap(query: &mut Query, tokens: &Tokens, failed: &HashSet<ItemId>, marks: &mut Vec<Mark>) {
-    let _: ControlFlow<()> = VisitMut::visit(query, &mut Wrapping { tokens, failed, marks });
+/// What wraps the items of a query into marks.
+pub(super) struct Wrapping<'a> {
+    pub(super) tokens: &'a Tokens,
+    /// Items that did not plan.
+    pub(super) failed: &'a HashSet<ItemId>,
+    /// Whether bare columns are marked, too. They lose the names of their tables, which a clause behind may ask for.
+    pub(super) with_columns: bool,
+    /// The marks so far.
+    pub(super) marks: &'a mut Vec<Mark>,
 }
 
-struct Wrapping<'a> {
-    tokens: &'a Tokens,
-    failed: &'a HashSet<ItemId>,
-    marks: &'a mut Vec<Mark>,
+impl Wrapping<'_> {
+    /// Wraps the items of `query`.
+    pub(super) fn wrap(&mut self, query: &mut Query) {
+        let _: ControlFlow<()> = VisitMut::visit(query, self);
+    }
 }
 
 impl VisitorMut for Wrapping<'_> {
@@ -59,11 +66,16 @@ impl VisitorMut for Wrapping<'_> {
             else {
                 continue;
             };
-            if !can_be_marked(expression) {
+            let name = places::column_name(expression).cloned();
+            if !can_be_marked(expression) || name.is_some() && !self.with_columns {
                 continue;
             }
             let is_failed = self.failed.contains(&(start, index));
             self.mark(expression, Mark { expression: place.expression, alias: place.alias, is_failed });
+            // A bare column has the name of its table, too, and a call of it would have both in one.
+            if let (SelectItem::UnnamedExpr(expression), Some(alias)) = (&*item, name) {
+                *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
+            }
         }
         ControlFlow::Continue(())
     }

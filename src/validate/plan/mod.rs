@@ -68,7 +68,7 @@ impl Origin {
 impl Column {
     /// Whether every row of it is NULL.
     fn is_always_null(&self) -> bool {
-        !self.origins.is_empty() && self.origins.iter().all(Origin::is_null)
+        self.data_type.is_some() && !self.origins.is_empty() && self.origins.iter().all(Origin::is_null)
     }
 }
 

@@ -300,3 +300,6 @@ fn calls(file: &QueryFile, name: &str) -> Vec<Span> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests;
