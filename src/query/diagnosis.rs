@@ -61,7 +61,7 @@ impl From<Error> for Diagnosis {
 fn told(error: &Error) -> String {
     let mut told = error.message().to_owned();
     for (name, value) in error.contexts() {
-        told += &format!(", {name} {value}");
+        told += &format!(" ({name}: {value})");
     }
     if let Some(cause) = error.source().filter(|_| error.location().is_none()) {
         let cause = cause.to_string();

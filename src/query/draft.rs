@@ -19,6 +19,9 @@ use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 use super::marks::{self, ItemId, Mark, Wrapping};
 use super::parts::{self, Kind, Part};
 use super::places::begins_within;
+use crate::error::ErrorKind;
+use crate::validate::rule;
+
 use super::{Diagnosis, Problem, QueryFile, define_table, plan_statement, refusal};
 
 /// Problems of one statement that are told before the rest is left to the next run.
@@ -67,12 +70,12 @@ impl<'a> Draft<'a> {
                 if let Err(error) = define_table(&self.context, self.file, table).await {
                     let location = table.locations.iter().find_map(|location| self.file.tokens.named(location, None));
                     self.note(error.into_error(self.file).into(), location);
-                    self.miss(&table.name.to_string());
+                    self.miss(TableReference::parse_str(&table.name.to_string()));
                 }
                 continue;
             }
             let Some((statement, plan)) = self.settle(definition.clone()).await else {
-                self.miss(&refusal::defined_name(definition).unwrap_or_default());
+                self.miss(TableReference::parse_str(&refusal::defined_name(definition).unwrap_or_default()));
                 continue;
             };
             match self.context.execute_logical_plan(plan).await {
@@ -84,7 +87,20 @@ impl<'a> Draft<'a> {
 
     /// Plans `query`, without what does not plan; gives the query that was planned, too.
     pub(super) async fn plan(&mut self, query: &Query) -> Option<(Query, LogicalPlan)> {
-        let (statement, plan) = self.settle(as_statement(query.clone())).await?;
+        let mut query = query.clone();
+        for (id, place, name) in parts::rename_repeated(&mut query, &self.file.tokens) {
+            let rule = rule("PB2002").expect("the rules of the plan are rows of RULES");
+            self.diagnoses.push(Diagnosis {
+                rule,
+                message: format!("`{name}` is returned twice"),
+                help: rule.fix.to_owned(),
+                location: self.file.locate(place.alias.unwrap_or(place.expression)),
+                severity: rule.severity,
+                kind: ErrorKind::Contract,
+            });
+            self.failed.insert(id);
+        }
+        let (statement, plan) = self.settle(as_statement(query)).await?;
         Some((query_of(&statement)?.clone(), plan))
     }
 
@@ -147,7 +163,7 @@ impl<'a> Draft<'a> {
             Problem::Source { table, error } => {
                 let location = self.file.tokens.named(&table, None);
                 self.note((*error).into(), location);
-                return self.miss(&table);
+                return self.miss(TableReference::bare(table));
             }
             Problem::Ours(error) => {
                 self.note((*error).into(), None);
@@ -158,9 +174,9 @@ impl<'a> Draft<'a> {
         if let Some(table) = refusal::missing_table(&error)
             && !table.contains('.')
         {
-            let table = table.to_owned();
+            let table = TableReference::bare(table.to_owned());
             self.note(self.file.plan_error(error).into(), None);
-            return self.miss(&table);
+            return self.miss(table);
         }
         let Some((index, part)) = self.culprit(statement, &error).await else {
             if !self.follows(&error, None) {
@@ -232,6 +248,9 @@ impl<'a> Draft<'a> {
             return false;
         }
         let names_failed = part.is_none_or(|part| {
+            if matches!(&part.kind, Kind::Item { name: Some(name), .. } if self.failed_names.contains(&name.to_ascii_lowercase())) {
+                return true;
+            }
             let inside = self.file.tokens.iter().filter(|token| begins_within(token.span, part.span));
             inside.into_iter().any(|token| matches!(&token.token, Token::Word(word) if self.failed_names.contains(&word.value.to_ascii_lowercase())))
         });
@@ -249,9 +268,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Puts a table with every name of the file in the place of one that is not to be had.
-    fn miss(&mut self, table: &str) -> bool {
-        let table = TableReference::parse_str(table);
-        let table = if table.schema().is_some() { table } else { TableReference::bare(table.table().to_owned()) };
+    fn miss(&mut self, table: TableReference) -> bool {
         let mut names = HashSet::new();
         for token in self.file.tokens.iter() {
             if let Token::Word(word) = &token.token {

@@ -110,14 +110,15 @@ impl QueryFile {
             tokens: Tokens::of(&text),
             secrets,
         };
-        file.find_secrets();
         for (statement, start) in statements {
             let span = policy::span(&statement);
             if let Err(error) = file.take(statement, start, span) {
                 file.faults.push(error.at(file.locate(start)).into());
             }
         }
-        if file.query.is_none() {
+        file.find_secrets();
+        // Where a statement is refused, that may have been the query.
+        if file.query.is_none() && !file.faults.iter().any(|fault| fault.kind == ErrorKind::Sql) {
             let what = if text.trim().is_empty() { "is empty" } else { "has no query" };
             let error = Error::new(ErrorKind::Sql, format!("`{}` {what}", path.display()));
             file.faults.push(error.hint("end the file with the SELECT whose rows become events").into());
@@ -169,11 +170,13 @@ impl QueryFile {
     fn find_secrets(&mut self) {
         let rule = rule("PB2015").expect("the rules of the plan are rows of RULES");
         for secret in self.secrets.iter() {
+            let holder = self.settings.iter().find(|assignment| assignment.span == secret.literal);
+            let holder = holder.map_or_else(|| "the file".to_owned(), |set| format!("`SET postback.{}`", set.name));
             self.faults.push(Diagnosis {
                 rule,
-                message: format!("the file holds {}", secret.what),
+                message: format!("{holder} holds {}", secret.what),
                 help: rule.fix.to_owned(),
-                location: self.locate(secret.span),
+                location: self.locate(secret.literal),
                 severity: rule.severity,
                 kind: ErrorKind::Contract,
             });

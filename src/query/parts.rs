@@ -1,5 +1,6 @@
 //! The parts of a statement that can be taken out of it, so that the rest can be planned and judged without them.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -9,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::marks::ItemId;
-use super::places::{self, Tokens};
+use super::places::{self, ItemPlace, Tokens};
 
 /// What a part is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +87,25 @@ pub(super) fn literals_only(query: &mut Query) -> Vec<ItemId> {
     query.fetch = None;
     query.body = body;
     failed
+}
+
+/// Takes the items out of the select list of `query` whose names it has already, and gives each with its name.
+pub(super) fn rename_repeated(query: &mut Query, tokens: &Tokens) -> Vec<(ItemId, ItemPlace, String)> {
+    let SetExpr::Select(select) = query.body.as_mut() else { return Vec::new() };
+    let Some(places) = tokens.items(select) else { return Vec::new() };
+    let start = select.select_token.0.span.start;
+    let mut names = HashSet::new();
+    let mut repeated = Vec::new();
+    for (index, (item, place)) in select.projection.iter_mut().zip(places).enumerate() {
+        let Some(name) = name(item).cloned() else { continue };
+        let is_quoted = name.quote_style.is_some();
+        if !names.insert(if is_quoted { name.value.clone() } else { name.value.to_lowercase() }) {
+            let alias = Ident::new(format!("_repeated_{index}"));
+            *item = SelectItem::ExprWithAlias { expr: Expr::value(Value::Null), alias };
+            repeated.push(((start, index), place, name.value));
+        }
+    }
+    repeated
 }
 
 /// Whether the result of `query` has items that stand for several columns.

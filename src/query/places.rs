@@ -168,8 +168,14 @@ impl Tokens {
         let whole = until(tokens.last()?);
         Some(match item {
             SelectItem::ExprWithAlias { alias, .. } => {
-                let named = tokens.iter().rposition(|token| token.span.start == alias.span.start)?;
+                let Some(named) = tokens.iter().rposition(|token| token.span.start == alias.span.start) else {
+                    return Some(ItemPlace { expression: whole, alias: None });
+                };
                 let is_as = |token: &TokenWithSpan| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::AS && word.quote_style.is_none());
+                // A column without an alias stands under its own name, where it was taken out.
+                if named == 0 || tokens[named - 1].token == Token::Period {
+                    return Some(ItemPlace { expression: whole, alias: None });
+                }
                 let before = if named > 1 && is_as(&tokens[named - 1]) { named - 1 } else { named };
                 ItemPlace { expression: until(tokens.get(before.checked_sub(1)?)?), alias: Some(alias.span) }
             }

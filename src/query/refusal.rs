@@ -94,7 +94,10 @@ pub(super) fn plan_error(file: &QueryFile, error: DataFusionError) -> Error {
         return run_error(error);
     }
     let diagnostic = error.diagnostic();
-    let span = span(&error);
+    let span = span(&error).map(|span| {
+        // The planner's place of a table includes its alias.
+        missing_table(&error).and_then(|table| file.tokens.named(table, Some(span))).unwrap_or(span)
+    });
     let Explained { message, hint, name } = explained(file, &error);
     let help = || diagnostic.and_then(|diagnostic| diagnostic.helps.first()).map(|help| lower_first(&help.message));
     let hint = hint.or_else(help);

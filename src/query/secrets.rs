@@ -41,6 +41,8 @@ const COMMIT_WORDS: [&str; 5] = ["commit", "rev", "revision", "sha", "sha1"];
 pub(super) struct Secret {
     /// Where it stands.
     pub(super) span: Span,
+    /// The literal that holds it; itself in a comment.
+    pub(super) literal: Span,
     /// What it is.
     pub(super) what: &'static str,
     /// Its text, in order to keep it out of messages.
@@ -64,6 +66,14 @@ impl Secrets {
         let mut is_key = false;
         for (index, line) in lines.iter().enumerate() {
             found.in_line(line, index, is_comment.get(index).copied().flatten(), &mut is_key);
+        }
+        for secret in &mut found.0 {
+            let is_around = |token: &&TokenWithSpan| {
+                !matches!(token.token, Token::Whitespace(_))
+                    && token.span.start <= secret.span.start
+                    && secret.span.end <= token.span.end
+            };
+            secret.literal = tokens.iter().find(is_around).map_or(secret.span, |token| token.span);
         }
         found
     }
@@ -204,7 +214,7 @@ impl Secrets {
     fn push(&mut self, span: Span, what: &'static str, text: String) {
         let overlaps = |other: &Secret| other.span.start < span.end && span.start < other.span.end;
         if span.start < span.end && !self.0.iter().any(overlaps) {
-            self.0.push(Secret { span, what, text });
+            self.0.push(Secret { span, literal: span, what, text });
             self.0.sort_by_key(|secret| secret.span.start);
         }
     }

@@ -87,7 +87,12 @@ fn no_message_holds_a_value_of_a_row() {
     }
     let folder = tempfile::tempdir().unwrap();
     file(folder.path(), "odd.ndjson", "{\"email\":\"a@b.example\"}\n\"secret@person.example\"\n");
-    let query = file(folder.path(), "odd.sql", "SELECT 'Purchase' AS event, email FROM 'odd.ndjson'");
+    let query = file(
+        folder.path(),
+        "odd.sql",
+        "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
+         SELECT 'Purchase' AS event, 1787234709 AS timestamp, email FROM 'odd.ndjson'",
+    );
     let odd = refused(&query);
     assert_eq!(odd.code, 5, "{}", odd.stderr);
     assert!(!odd.stderr.contains("person"), "{}", odd.stderr);
@@ -108,76 +113,94 @@ fn no_message_holds_a_value_of_a_row() {
 #[test]
 fn a_missing_comma_is_pointed_at() {
     assert_snapshot!(message("syntax_error.sql"), @r"
-    error: the SQL does not parse: expected the end of the statement, found `AS`
+    error[PB1002]: the SQL does not parse: expected the end of the statement, found `AS`
      --> tests/data/bad/syntax_error.sql:6:49
       |
     6 | SELECT 'Purchase' AS event, order_id ordered_at AS timestamp, email
       |                                                 ^^
       |
+      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
       = help: a comma may be missing before it
+    error: `tests/data/bad/syntax_error.sql` has 1 problem; nothing was read or sent
     ");
 }
 
 #[test]
 fn a_quote_without_a_partner_is_pointed_at() {
     assert_snapshot!(message("unclosed_quote.sql"), @r"
-    error: the SQL does not parse: unterminated string literal
+    error[PB1002]: the SQL does not parse: unterminated string literal
      --> tests/data/bad/unclosed_quote.sql:7:17
       |
     7 | FROM 'orders.csv'
       |                 ^
       |
+      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
       = help: the quote here, or one above it, has no partner; an apostrophe inside text is written twice: 'O''Neil'
+    error: `tests/data/bad/unclosed_quote.sql` has 1 problem; nothing was read or sent
     ");
 }
 
 #[test]
 fn a_second_query_is_pointed_at() {
     assert_snapshot!(message("two_selects.sql"), @r"
-    error: a query file has exactly one query, and this is the second
+    error[PB1002]: a query file has exactly one query, and this is the second
      --> tests/data/bad/two_selects.sql:7:1
       |
     7 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, phone, total AS value, 'GBP' AS currency FROM 'orders.csv' WHER...
       | ^^^^^^
       |
+      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
       = help: put each query into a file of its own
+    error: `tests/data/bad/two_selects.sql` has 1 problem; nothing was read or sent
     ");
 }
 
 #[test]
 fn copy_is_refused() {
     assert_snapshot!(message("copy.sql"), @r"
-    error: `COPY` is not allowed in a query file: only SET, CREATE EXTERNAL TABLE, CREATE VIEW and one query are
+    error[PB1002]: `tests/data/bad/copy.sql` has no query
+     |
+     = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+     = help: end the file with the SELECT whose rows become events
+    error[PB1002]: `COPY` is not allowed in a query file: only SET, CREATE EXTERNAL TABLE, CREATE VIEW and one query are
      --> tests/data/bad/copy.sql:6:1
       |
     6 | COPY (SELECT * FROM 'orders.csv') TO 'stolen.csv' STORED AS CSV
       | ^^^^
+      |
+      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = help: a query file holds SET, CREATE EXTERNAL TABLE, CREATE VIEW and one final SELECT or WITH
+    error: `tests/data/bad/copy.sql` has 2 problems; nothing was read or sent
     ");
 }
 
 #[test]
 fn a_misspelt_setting_gets_a_suggestion() {
     assert_snapshot!(message("unknown_setting.sql"), @r"
-    error: unknown setting `postback.event_sorce`
-     --> tests/data/bad/unknown_setting.sql:1:5
+    error[PB1001]: unknown setting `postback.event_sorce`
+     --> tests/data/bad/unknown_setting.sql:1:28
       |
     1 | SET postback.event_sorce = 'offline';
-      |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |                            ^^^^^^^^^
       |
+      = note: a setting or parameter that cannot be used would make the run mean something else
       = help: did you mean postback.event_source?
+    error: `tests/data/bad/unknown_setting.sql` has 1 problem; nothing was read or sent
     ");
 }
 
 #[test]
 fn a_setting_out_of_its_set_lists_the_set() {
     assert_snapshot!(message("bad_event_source.sql"), @r"
-    error: `store` is no value for postback.event_source
-     --> tests/data/bad/bad_event_source.sql:1:5
+    error[PB1001]: `store` is no value for postback.event_source
+     --> tests/data/bad/bad_event_source.sql:1:29
       |
     1 | SET postback.event_source = 'store';
-      |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |                             ^^^^^^^
       |
+      = note: a setting or parameter that cannot be used would make the run mean something else
       = help: expected: offline | web | app | crm
+    error: `tests/data/bad/bad_event_source.sql` has 1 problem; nothing was read or sent
     ");
 }
 
@@ -185,10 +208,10 @@ fn a_setting_out_of_its_set_lists_the_set() {
 fn a_misspelt_result_column_gets_a_suggestion() {
     assert_snapshot!(message("unknown_column.sql"), @r"
     error[PB2001]: `emial` is no column of the contract
-     --> tests/data/bad/unknown_column.sql:6:64
+     --> tests/data/bad/unknown_column.sql:6:73
       |
     6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email AS emial, phone
-      |                                                                ^^^^^^^^^^^^^^
+      |                                                                         ^^^^^
       |
       = note: a column that the contract does not know would be lost in silence
       = help: did you mean `email`? A name that starts with `_` is carried along and not sent
@@ -199,39 +222,45 @@ fn a_misspelt_result_column_gets_a_suggestion() {
 #[test]
 fn a_misspelt_source_column_gets_a_suggestion() {
     assert_snapshot!(message("unknown_source_column.sql"), @r"
-    error: no column `emial`
+    error[PB1002]: no column `emial`
      --> tests/data/bad/unknown_source_column.sql:6:64
       |
     6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, emial AS email
       |                                                                ^^^^^
       |
+      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
       = help: did you mean `email`?
+    error: `tests/data/bad/unknown_source_column.sql` has 1 problem; nothing was read or sent
     ");
 }
 
 #[test]
 fn a_misspelt_function_gets_a_suggestion() {
     assert_snapshot!(message("unknown_function.sql"), @r"
-    error: no function `e146`
+    error[PB1002]: no function `e146`
      --> tests/data/bad/unknown_function.sql:6:71
       |
     6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, e146(phone, 'GB') AS phone
       |                                                                       ^^^^
       |
+      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
       = help: did you mean `e164`?
+    error: `tests/data/bad/unknown_function.sql` has 1 problem; nothing was read or sent
     ");
 }
 
 #[test]
 fn a_parameter_without_a_value_is_pointed_at() {
     assert_snapshot!(message("missing_parameter.sql"), @r"
-    error: the parameter `$since` has no value
+    error[PB1001]: the parameter `$since` has no value
      --> tests/data/bad/missing_parameter.sql:7:21
       |
     7 | WHERE ordered_at >= $since
       |                     ^^^^^^
       |
+      = note: a setting or parameter that cannot be used would make the run mean something else
       = help: add --param since=…
+    error: `tests/data/bad/missing_parameter.sql` has 1 problem; nothing was read or sent
     ");
 }
 
@@ -242,7 +271,7 @@ fn a_quoted_column_is_pointed_at() {
      --> tests/data/bad/quoted_column.sql:6:64
       |
     6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, 'o.email' AS email
-      |                                                                ^^^^^^^^^^^^^^^^^^
+      |                                                                ^^^^^^^^^
       |
       = note: one identity on every row attributes all events to one person; usually a column name in quotes
       = help: remove the quotes if you mean the column o.email
@@ -254,10 +283,10 @@ fn a_quoted_column_is_pointed_at() {
 fn a_zoneless_timestamp_is_explained() {
     assert_snapshot!(message("no_timezone.sql"), @r"
     error[PB2011]: `timestamp` has no time zone, and postback.timezone is not set
-     --> tests/data/bad/no_timezone.sql:6:49
+     --> tests/data/bad/no_timezone.sql:6:39
       |
     6 | SELECT 'Purchase' AS event, order_id, TIMESTAMP '2025-12-05T10:15:00' AS timestamp, email
-      |                                                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |                                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       |
       = note: a time without a zone is hours off unless the zone is known
       = help: `SET postback.timezone = 'Area/City'`, or return a timestamp with a time zone
@@ -298,56 +327,86 @@ fn a_missing_identity_is_explained() {
 #[test]
 fn a_misspelt_file_gets_a_suggestion() {
     assert_snapshot!(message("missing_file.sql"), @r"
-    error: no such file: `ordres.csv`
-     |
-     = help: did you mean `orders.csv`? looked in [root]/tests/data/bad; relative paths start from the query file's folder
+    error[PB1003]: no such file: `ordres.csv`
+     --> tests/data/bad/missing_file.sql:6:117
+      |
+    6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, phone, total AS value, 'GBP' AS currency FROM 'ordres.csv'
+      |                                                                                                                     ^^^^^^^^^^^^
+      |
+      = note: a source that is missing, empty or unreadable would make a run look complete that is not
+      = help: did you mean `orders.csv`? looked in [root]/tests/data/bad; relative paths start from the query file's folder
+    error: `tests/data/bad/missing_file.sql` has 1 problem; nothing was read or sent
     ");
 }
 
 #[test]
 fn a_pattern_without_files_says_where_it_looked() {
     assert_snapshot!(message("missing_glob.sql"), @r"
-    error: no file matches `exports/*.parquet`
-     |
-     = help: looked in [root]/tests/data/bad, which has no folder `exports`; relative paths start from the query file's folder
+    error[PB1003]: no file matches `exports/*.parquet`
+     --> tests/data/bad/missing_glob.sql:6:117
+      |
+    6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, phone, total AS value, 'GBP' AS currency FROM 'exports/*.parquet'
+      |                                                                                                                     ^^^^^^^^^^^^^^^^^^^
+      |
+      = note: a source that is missing, empty or unreadable would make a run look complete that is not
+      = help: looked in [root]/tests/data/bad, which has no folder `exports`; relative paths start from the query file's folder
+    error: `tests/data/bad/missing_glob.sql` has 1 problem; nothing was read or sent
     ");
 }
 
 #[test]
 fn a_source_without_rows_is_no_success() {
     assert_snapshot!(message("header_only.sql"), @r"
-    error: `header_only.csv` has no rows
-     |
-     = help: an export without a row is not zero events: check the export, or take the source out of the query
+    error[PB1003]: `header_only.csv` has no rows
+     --> tests/data/bad/header_only.sql:6:117
+      |
+    6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, phone, total AS value, 'GBP' AS currency FROM 'header_only.csv'
+      |                                                                                                                     ^^^^^^^^^^^^^^^^^
+      |
+      = note: a source that is missing, empty or unreadable would make a run look complete that is not
+      = help: an export without a row is not zero events: check the export, or take the source out of the query
+    error: `tests/data/bad/header_only.sql` has 1 problem; nothing was read or sent
     ");
 }
 
 #[test]
 fn a_file_cut_off_is_told() {
     assert_snapshot!(message("truncated_gzip.sql"), @r"
-    error: cannot read `tests/data/bad/truncated.csv.gz`
-     |
-     = note: cause: incomplete deflate stream
-     = help: the file may be damaged or cut off: check the export, or copy it again
+    error[PB1003]: cannot read `tests/data/bad/truncated.csv.gz`: incomplete deflate stream
+     --> tests/data/bad/truncated_gzip.sql:6:117
+      |
+    6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, phone, total AS value, 'GBP' AS currency FROM 'truncated.csv.gz'
+      |                                                                                                                     ^^^^^^^^^^^^^^^^^^
+      |
+      = note: a source that is missing, empty or unreadable would make a run look complete that is not
+      = help: the file may be damaged or cut off: check the export, or copy it again
+    error: `tests/data/bad/truncated_gzip.sql` has 1 problem; nothing was read or sent
     ");
 }
 
 #[test]
 fn a_line_cut_off_is_told() {
     assert_snapshot!(message("truncated_ndjson.sql"), @r"
-    error: `tests/data/bad/truncated.ndjson` is no well-formed JSON
-     |
-     = note: cause: EOF while parsing a value at line 5 column 181
+    error[PB1003]: `tests/data/bad/truncated.ndjson` is no well-formed JSON: EOF while parsing a value at line 5 column 181
+     --> tests/data/bad/truncated_ndjson.sql:6:117
+      |
+    6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, phone, total AS value, 'GBP' AS currency FROM 'truncated.ndjson'
+      |                                                                                                                     ^^^^^^^^^^^^^^^^^^
+      |
+      = note: a source that is missing, empty or unreadable would make a run look complete that is not
+      = help: check the path, which starts from the folder of the query file, and that the export has finished
+    error: `tests/data/bad/truncated_ndjson.sql` has 1 problem; nothing was read or sent
     ");
 }
 
 #[test]
 fn another_encoding_is_told() {
     assert_snapshot!(message("latin1.sql"), @r"
-    error: `tests/data/bad/latin1.sql` is not UTF-8 text: line 1 holds another encoding
+    error[PB1002]: `tests/data/bad/latin1.sql` is not UTF-8 text: line 1 holds another encoding: invalid utf-8 sequence of 1 bytes from index 5
      |
-     = note: cause: invalid utf-8 sequence of 1 bytes from index 5
+     = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
      = help: save the file as UTF-8
+    error: `tests/data/bad/latin1.sql` has 1 problem; nothing was read or sent
     ");
 }
 
@@ -363,78 +422,178 @@ fn rows_over_the_threshold_are_told() {
 #[test]
 fn a_column_in_capitals_asks_for_quotes() {
     assert_snapshot!(message_of("SELECT 'Purchase' AS event, orderid AS order_id FROM 'orders.csv'"), @r#"
-    error: no column `orderid`
+    error[PB2003]: the required column `timestamp` is missing
+     --> [folder]/query.sql:3:1
+      |
+    3 | SELECT 'Purchase' AS event, orderid AS order_id FROM 'orders.csv'
+      | ^^^^^^
+      |
+      = note: the event source refuses events without this field
+      = help: select the time of the event AS timestamp
+    error[PB2004]: no column identifies a person: offline events need `email` or `phone`
+     --> [folder]/query.sql:3:1
+      |
+    3 | SELECT 'Purchase' AS event, orderid AS order_id FROM 'orders.csv'
+      | ^^^^^^
+      |
+      = note: without a person's identity TikTok cannot match an event to an ad
+      = help: return `email` or `phone`; web events may also carry `external_id`, `tiktok_click_id`, `cookie_id`, or `ip` with `agent`
+    error[PB1002]: no column `orderid`
      --> [folder]/query.sql:3:29
       |
     3 | SELECT 'Purchase' AS event, orderid AS order_id FROM 'orders.csv'
       |                             ^^^^^^^
       |
+      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
       = help: write "OrderID": names without double quotes are read in lower case
+    error: `[folder]/query.sql` has 3 problems; nothing was read or sent
     "#);
 }
 
 #[test]
 fn a_sum_over_text_is_told() {
     assert_snapshot!(message_of("SELECT email, SUM(email) AS value FROM 'orders.csv' GROUP BY email"), @r"
-    error: the function `sum` does not take String
+    error[PB2003]: nothing says `event`
+     --> [folder]/query.sql:3:1
+      |
+    3 | SELECT email, SUM(email) AS value FROM 'orders.csv' GROUP BY email
+      | ^^^^^^
+      |
+      = note: the event source refuses events without this field
+      = help: add `SET postback.event = 'Purchase';` or a column `event`
+    error[PB2003]: the required column `timestamp` is missing
+     --> [folder]/query.sql:3:1
+      |
+    3 | SELECT email, SUM(email) AS value FROM 'orders.csv' GROUP BY email
+      | ^^^^^^
+      |
+      = note: the event source refuses events without this field
+      = help: select the time of the event AS timestamp
+    error[PB1002]: the function `sum` does not take String
      --> [folder]/query.sql:3:15
       |
     3 | SELECT email, SUM(email) AS value FROM 'orders.csv' GROUP BY email
       |               ^^^
       |
+      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
       = help: convert the argument first, such as TRY_CAST(x AS DOUBLE)
+    warning[PB2014]: `value` comes without a currency
+     --> [folder]/query.sql:3:15
+      |
+    3 | SELECT email, SUM(email) AS value FROM 'orders.csv' GROUP BY email
+      |               ^^^^^^^^^^
+      |
+      = note: TikTok reports no revenue for a value without a currency
+      = help: select a column `currency`, or `SET postback.currency = 'USD';`
+    error: `[folder]/query.sql` has 3 problems; nothing was read or sent
     ");
 }
 
 #[test]
 fn an_unknown_table_says_how_files_are_read() {
     assert_snapshot!(message_of("SELECT email, total FROM ordrs"), @r"
-    error: no table `ordrs`
+    error[PB2003]: nothing says `event`
+     --> [folder]/query.sql:3:1
+      |
+    3 | SELECT email, total FROM ordrs
+      | ^^^^^^
+      |
+      = note: the event source refuses events without this field
+      = help: add `SET postback.event = 'Purchase';` or a column `event`
+    error[PB2003]: the required column `timestamp` is missing
+     --> [folder]/query.sql:3:1
+      |
+    3 | SELECT email, total FROM ordrs
+      | ^^^^^^
+      |
+      = note: the event source refuses events without this field
+      = help: select the time of the event AS timestamp
+    error[PB1002]: no table `ordrs`
      --> [folder]/query.sql:3:26
       |
     3 | SELECT email, total FROM ordrs
       |                          ^^^^^
       |
+      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
       = help: a file is read by its path in quotes, such as FROM 'exports/orders.parquet'
+    error: `[folder]/query.sql` has 3 problems; nothing was read or sent
     ");
 }
 
 #[test]
 fn two_columns_of_one_name_are_told() {
     assert_snapshot!(message_of("SELECT email, total AS email FROM 'orders.csv'"), @r"
-    error: `email` can mean several columns
-     --> [folder]/query.sql:3:8
+    error[PB2003]: nothing says `event`
+     --> [folder]/query.sql:3:1
       |
     3 | SELECT email, total AS email FROM 'orders.csv'
-      |        ^^^^^
+      | ^^^^^^
       |
-      = help: name its table too, such as t.email; two columns of the result need two names
+      = note: the event source refuses events without this field
+      = help: add `SET postback.event = 'Purchase';` or a column `event`
+    error[PB2003]: the required column `timestamp` is missing
+     --> [folder]/query.sql:3:1
+      |
+    3 | SELECT email, total AS email FROM 'orders.csv'
+      | ^^^^^^
+      |
+      = note: the event source refuses events without this field
+      = help: select the time of the event AS timestamp
+    error[PB2002]: `email` is returned twice
+     --> [folder]/query.sql:3:24
+      |
+    3 | SELECT email, total AS email FROM 'orders.csv'
+      |                        ^^^^^
+      |
+      = note: two columns feed the same field, and picking one would be a guess
+      = help: keep one of them
+    error: `[folder]/query.sql` has 3 problems; nothing was read or sent
     ");
 }
 
 #[test]
 fn a_name_of_two_tables_is_told() {
     assert_snapshot!(message_of("SELECT o.email FROM 'orders.csv' o JOIN 'orders.csv' p ON o.email = p.email WHERE total > 5"), @r"
-    error: `total` can mean several columns
+    error[PB2003]: nothing says `event`
+     --> [folder]/query.sql:3:1
+      |
+    3 | SELECT o.email FROM 'orders.csv' o JOIN 'orders.csv' p ON o.email = p.email WHERE total > 5
+      | ^^^^^^
+      |
+      = note: the event source refuses events without this field
+      = help: add `SET postback.event = 'Purchase';` or a column `event`
+    error[PB2003]: the required column `timestamp` is missing
+     --> [folder]/query.sql:3:1
+      |
+    3 | SELECT o.email FROM 'orders.csv' o JOIN 'orders.csv' p ON o.email = p.email WHERE total > 5
+      | ^^^^^^
+      |
+      = note: the event source refuses events without this field
+      = help: select the time of the event AS timestamp
+    error[PB1002]: `total` can mean several columns
      --> [folder]/query.sql:3:83
       |
     3 | SELECT o.email FROM 'orders.csv' o JOIN 'orders.csv' p ON o.email = p.email WHERE total > 5
       |                                                                                   ^^^^^
       |
+      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
       = help: name its table too, such as t.total; two columns of the result need two names
+    error: `[folder]/query.sql` has 3 problems; nothing was read or sent
     ");
 }
 
 #[test]
 fn an_open_bracket_is_told() {
     assert_snapshot!(message_of("SELECT email, total FROM 'orders.csv' WHERE (total > 5"), @r"
-    error: the SQL does not parse: expected `)`, but the statement ends
+    error[PB1002]: the SQL does not parse: expected `)`, but the statement ends
      --> [folder]/query.sql:3:54
       |
     3 | SELECT email, total FROM 'orders.csv' WHERE (total > 5
       |                                                      ^
       |
+      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
       = help: a bracket or a clause is not finished
+    error: `[folder]/query.sql` has 1 problem; nothing was read or sent
     ");
 }
 
@@ -474,7 +633,7 @@ fn constants_are_found_behind_names() {
 #[test]
 fn a_token_in_sql_is_refused_and_not_echoed() {
     let message = message_of("SET postback.access_token = 'canary5e7d'; SELECT 1 AS event FROM 'orders.csv'");
-    assert!(message.contains("unknown setting `postback.access_token`"), "{message}");
+    assert!(message.contains("error[PB2015]: `SET postback.access_token` holds a secret"), "{message}");
     assert!(!message.contains("canary"), "{message}");
 }
 

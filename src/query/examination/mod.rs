@@ -39,7 +39,10 @@ impl Examination {
     }
 
     fn of(file: &QueryFile, mut diagnoses: Vec<Diagnosis>, checked: Option<Checked>) -> Self {
-        diagnoses.sort_by_key(|diagnosis| diagnosis.location.as_ref().map(|location| (location.line, location.column)));
+        diagnoses.sort_by_key(|diagnosis| {
+            let place = diagnosis.location.as_ref().map(|location| (location.line, location.column));
+            (place, diagnosis.rule.code)
+        });
         let mut told: Vec<Diagnosis> = Vec::with_capacity(diagnoses.len());
         for diagnosis in diagnoses {
             // One place breaks one rule once: a volatile function also is one that feeds an id.

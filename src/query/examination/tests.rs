@@ -116,8 +116,8 @@ fn findings_point_at_what_makes_the_column() {
             "SELECT 'Purchase' AS event, uuid() AS event_id, date_trunc('day', now()) AS timestamp, email FROM 'orders.csv'",
             &[
                 ("PB2012", "uuid()"),
-                ("PB2020", "date_trunc('day', now())"),
                 ("PB2011", "date_trunc('day', now())"),
+                ("PB2020", "date_trunc('day', now())"),
                 ("PB2012", "now()")],
         ),
         (

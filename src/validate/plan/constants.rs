@@ -1,5 +1,7 @@
 //! Values that stand in the query and are the same in every row.
 
+use datafusion::arrow::datatypes::DataType;
+
 use super::{Column, Finding, Given, Subject};
 use crate::contract::events::{self, Verdict};
 use crate::contract::time::TimeFault;
@@ -55,9 +57,18 @@ pub(super) fn judge(
             find("PB2009", format!("`{text}` is no currency of the Events API"), help);
         }
         _ => {
-            if let Some(what) = misfit(field.kind, text, given) {
+            let is_text = matches!(column.data_type, Some(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View));
+            if let Some(what) = misfit(field.kind, text).filter(|_| is_text) {
                 let help = quoted(text, "row to row");
                 find("PB2005", format!("the text `{text}` is no {what}, as `{name}` needs"), help);
+            } else if is_text
+                && field.kind == Kind::Time
+                && !given.timezone
+                && !given.is_unusable("timezone")
+                && instants::of_text(text) == Err(TimeFault::NoZone)
+            {
+                let message = format!("`{name}` has no time zone, and postback.timezone is not set");
+                findings.push(Finding::new("PB2011", subject, message));
             }
         }
     }
@@ -101,16 +112,10 @@ fn event_name(subject: Subject, text: &str, source: EventSource) -> Option<Findi
 }
 
 /// What the text would have to be, if it is not.
-fn misfit(kind: Kind, text: &str, given: &Given) -> Option<&'static str> {
+fn misfit(kind: Kind, text: &str) -> Option<&'static str> {
     let is_number = || text.trim().is_empty() || number::is_number(text.trim());
     match kind {
-        Kind::Time => match instants::of_text(text) {
-            Err(TimeFault::NotATime) => Some("time"),
-            Err(TimeFault::NoZone) if !given.timezone && !given.is_unusable("timezone") => {
-                Some("time with a zone, and no postback.timezone is set,")
-            }
-            _ => None,
-        },
+        Kind::Time if instants::of_text(text) == Err(TimeFault::NotATime) => Some("time"),
         Kind::Amount | Kind::Number if !is_number() => Some("number"),
         Kind::Integer | Kind::Quantity if !is_number() => Some("whole number"),
         Kind::Url if !texts::is_absolute_url(text.trim()) => Some("absolute http or https URL"),
