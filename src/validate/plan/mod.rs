@@ -31,6 +31,8 @@ pub struct Column {
 pub struct Origin {
     /// Its value, if that is the same literal in every row.
     pub literal: Option<Literal>,
+    /// The texts that it chooses from, if it is a choice between expressions such as CASE.
+    pub choices: Vec<String>,
     /// Whether there is one row of it, so that a literal is no constant.
     pub is_one_row: bool,
     /// The function that makes it differ from run to run, if one does.
@@ -80,10 +82,10 @@ pub struct Given {
     pub event_source: Option<EventSource>,
     /// `postback.event_source_id`.
     pub event_source_id: Option<String>,
-    /// Whether `postback.event` is set.
-    pub event: bool,
-    /// Whether `postback.currency` is set.
-    pub currency: bool,
+    /// `postback.event`.
+    pub event: Option<String>,
+    /// `postback.currency`.
+    pub currency: Option<String>,
     /// Whether `postback.timezone` is set.
     pub timezone: bool,
     /// Whether it is UTC, so that a clock in UTC is read as one.
@@ -126,6 +128,8 @@ pub enum Subject {
     Name(usize),
     /// One of the expressions that yield a column: its index, and that of the origin.
     Origin(usize, usize),
+    /// One of the texts that such an expression chooses from.
+    Choice(usize, usize, usize),
     /// The function in such an expression that makes it differ from run to run.
     Function(usize, usize),
     /// The value of a setting.
@@ -192,8 +196,20 @@ pub fn judge(columns: &[Column], given: &Given) -> (Vec<Role>, Vec<Finding>) {
         }
         roles.push(role);
     }
+    derived_id(columns, &roles, &mut findings);
+    constants::settings(columns, given, &mut findings);
     presence::judge(columns, &roles, &meant_fields, given, &mut findings);
     (roles, findings)
+}
+
+/// An event id is derived from the order's, where the query has none.
+fn derived_id(columns: &[Column], roles: &[Role], findings: &mut Vec<Finding>) {
+    let fed = |name: &str| roles.iter().position(|role| matches!(role, Role::Field(field) if field.column == name));
+    if let (None, Some(index)) = (fed("event_id"), fed("order_id")) {
+        let column = &columns[index];
+        let origins = column.origins.iter().enumerate();
+        findings.extend(origins.filter_map(|(place, origin)| unstable(index, place, &column.name, origin)));
+    }
 }
 
 /// `given` for the rows of the query: where they name their source, the setting only fills in, and each row is judged
@@ -257,7 +273,7 @@ fn role(index: usize, column: &Column, given: &Given, findings: &mut Vec<Finding
             findings.extend(digests::judge(subject, name, field, digest, is_accepted));
         }
         if is_accepted {
-            constants::judge(subject, column, place, field, given, findings);
+            constants::judge(index, place, column, field, given, findings);
             if field.kind == Kind::Time {
                 time(index, place, column, origin, given, findings);
             } else if field.kind == Kind::EventId {

@@ -6,7 +6,7 @@ fn offline() -> Given {
     Given {
         event_source: Some(EventSource::Offline),
         event_source_id: Some("7654321098765432109".into()),
-        event: true,
+        event: Some("Purchase".into()),
         timezone: true,
         ..Given::default()
     }
