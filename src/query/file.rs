@@ -149,7 +149,8 @@ impl QueryFile {
         match policy::judge(statement).map_err(refuse)? {
             Allowed::Set { name, place, value } => {
                 let value = literal(&value).ok_or_else(|| {
-                    let span = if let Expr::Function(call) = &value { self.tokens.call(call.name.span()) } else { span };
+                    let span =
+                        if let Expr::Function(call) = &value { self.tokens.call(call.name.span()) } else { span };
                     Error::new(ErrorKind::Usage, format!("the value of `{name}` must be a literal"))
                         .hint("a setting holds for the whole run: write the value itself")
                         .at(self.locate(span))

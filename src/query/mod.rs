@@ -25,10 +25,10 @@ use datafusion::sql::sqlparser::ast;
 pub use self::conform::Narrowing;
 pub use self::diagnosis::Diagnosis;
 pub use self::examination::{Examination, examine, examine_path};
+use self::file::Assignment;
 pub use self::file::QueryFile;
 pub use self::parameters::Parameters;
 pub use self::refusal::{masked, run_error};
-use self::file::Assignment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::{self, Defaults};
 use crate::settings::{Origin, SETTINGS, Settings, nearest};
@@ -174,7 +174,9 @@ fn engine_errors(file: &QueryFile, context: &SessionContext) -> Vec<Error> {
         let names: Vec<String> = state.read().config_options().entries().into_iter().map(|entry| entry.key).collect();
         let Assignment { name, value, span, name_span } = assignment;
         refused.push(if names.contains(name) {
-            Error::new(ErrorKind::Usage, format!("`{value}` is no value for {name}")).at(file.locate(*span)).source(error)
+            Error::new(ErrorKind::Usage, format!("`{value}` is no value for {name}"))
+                .at(file.locate(*span))
+                .source(error)
         } else {
             let refused = Error::new(ErrorKind::Usage, format!("unknown setting `{name}`"));
             let refused = match nearest(name, names.iter().map(String::as_str)) {

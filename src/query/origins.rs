@@ -114,7 +114,9 @@ fn choices(expression: &Expr) -> Vec<String> {
         Expr::Case(case) => {
             case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr).map(AsRef::as_ref).collect()
         }
-        Expr::ScalarFunction(call) if ["coalesce", "nvl", "nvl2"].contains(&call.func.name()) => call.args.iter().collect(),
+        Expr::ScalarFunction(call) if ["coalesce", "nvl", "nvl2"].contains(&call.func.name()) => {
+            call.args.iter().collect()
+        }
         _ => return Vec::new(),
     };
     let text = |branch: &Expr| match literal(branch) {

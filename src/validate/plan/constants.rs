@@ -65,8 +65,7 @@ pub(super) fn judge(
 
 /// Judges the settings that stand in for columns; those that the query returns have no effect.
 pub(super) fn settings(columns: &[Column], given: &Given, findings: &mut Vec<Finding>) {
-    for (name, value, kind) in
-        [("event", &given.event, Kind::EventName), ("currency", &given.currency, Kind::Currency)]
+    for (name, value, kind) in [("event", &given.event, Kind::EventName), ("currency", &given.currency, Kind::Currency)]
     {
         let is_from_rows = columns.iter().any(|column| fields::find(&column.name).is_some_and(|f| f.kind == kind));
         if let Some(value) = value
@@ -130,7 +129,8 @@ fn event_name(subject: Subject, text: &str, source: EventSource) -> Option<Findi
         }
         Verdict::Reserved { becomes } => {
             let message = format!("TikTok turns `{text}` events into `{becomes}` events");
-            find(message, format!("write '{becomes}' if that is meant, else choose another name")).map(Finding::only_warns)
+            find(message, format!("write '{becomes}' if that is meant, else choose another name"))
+                .map(Finding::only_warns)
         }
         Verdict::NotAllowed { suggestion } => {
             let help = suggestion

@@ -347,8 +347,10 @@ fn property(index: usize, name: &str, data_type: &DataType, findings: &mut Vec<F
     if scalar {
         return Role::Property;
     }
-    let message =
-        format!("`{name}` is {}, but a custom property takes text, a number or a boolean", schema::described(data_type));
+    let message = format!(
+        "`{name}` is {}, but a custom property takes text, a number or a boolean",
+        schema::described(data_type)
+    );
     findings.push(Finding::new("PB2005", Subject::Origin(index, 0), message));
     Role::Unsent
 }
