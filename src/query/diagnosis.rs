@@ -61,7 +61,7 @@ impl From<Error> for Diagnosis {
 fn told(error: &Error) -> String {
     let mut told = error.message().to_owned();
     for (name, value) in error.contexts() {
-        told += &format!(" ({name}: {value})");
+        told = format!("{told} ({name}: {value})");
     }
     if let Some(cause) = error.source().filter(|_| error.location().is_none()) {
         let cause = cause.to_string();
@@ -69,7 +69,7 @@ fn told(error: &Error) -> String {
         // What a reader says of a file may quote it.
         let cause = if error.kind() == ErrorKind::Source { masked(cause) } else { cause.to_owned() };
         if !cause.is_empty() && !told.to_lowercase().contains(&cause.to_lowercase()) {
-            told += &format!(": {cause}");
+            told = format!("{told}: {cause}");
         }
     }
     told

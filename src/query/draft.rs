@@ -74,12 +74,12 @@ impl<'a> Draft<'a> {
                     let location = || table.locations.iter().find_map(|path| self.file.tokens.named(path, None));
                     let location = option.or_else(location);
                     self.note(error.into(), location);
-                    self.miss(TableReference::parse_str(&table.name.to_string()));
+                    self.miss(&TableReference::parse_str(&table.name.to_string()));
                 }
                 continue;
             }
             let Some((statement, plan)) = self.settle(definition.clone()).await else {
-                self.miss(TableReference::parse_str(&refusal::defined_name(definition).unwrap_or_default()));
+                self.miss(&TableReference::parse_str(&refusal::defined_name(definition).unwrap_or_default()));
                 continue;
             };
             match self.context.execute_logical_plan(plan).await {
@@ -167,7 +167,7 @@ impl<'a> Draft<'a> {
             Problem::Source { table, error } => {
                 let location = self.file.tokens.named(&table, None);
                 self.note((*error).into(), location);
-                return self.miss(TableReference::bare(table));
+                return self.miss(&TableReference::bare(table));
             }
             Problem::Ours(error) => {
                 self.note((*error).into(), None);
@@ -180,7 +180,7 @@ impl<'a> Draft<'a> {
         {
             let table = TableReference::bare(table.to_owned());
             self.note(self.file.plan_error(error).into(), None);
-            return self.miss(table);
+            return self.miss(&table);
         }
         let Some((index, part)) = self.culprit(statement, &error).await else {
             if !self.follows(&error, None) {
@@ -272,7 +272,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Puts a table with every name of the file in the place of one that is not to be had.
-    fn miss(&mut self, table: TableReference) -> bool {
+    fn miss(&mut self, table: &TableReference) -> bool {
         let mut names = HashSet::new();
         for token in self.file.tokens.iter() {
             if let Token::Word(word) = &token.token {

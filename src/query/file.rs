@@ -94,14 +94,12 @@ impl QueryFile {
     /// [`ErrorKind::Sql`] with a location for SQL that does not parse.
     pub fn parse(path: &Path, text: String) -> Result<Self> {
         let secrets = Secrets::of(&text);
-        let masked = secrets.masked_file(&text);
         let statements = statements(&text).map_err(|error| {
-            let error = refusal::syntax_error(path, &masked, error);
-            if secrets.iter().next().is_some() { secrets.conceal(error) } else { error }
+            let error = refusal::syntax_error(path, &secrets.masked_file(text.clone()), error);
+            if secrets.iter().next().is_some() { secrets.conceal(&error) } else { error }
         })?;
         let mut file = Self {
             path: path.to_owned(),
-            text: masked,
             settings: Vec::new(),
             engine_settings: Vec::new(),
             definitions: Vec::new(),
@@ -110,6 +108,7 @@ impl QueryFile {
             query_start: Span::empty(),
             faults: Vec::new(),
             tokens: Tokens::of(&text),
+            text: secrets.masked_file(text),
             secrets,
         };
         for (statement, start) in statements {
@@ -122,7 +121,7 @@ impl QueryFile {
         file.find_secrets();
         // Where a statement is refused, that may have been the query.
         if file.query.is_none() && !file.faults.iter().any(|fault| fault.kind == ErrorKind::Sql) {
-            let what = if text.trim().is_empty() { "is empty" } else { "has no query" };
+            let what = if file.text.trim().is_empty() { "is empty" } else { "has no query" };
             let error = Error::new(ErrorKind::Sql, format!("`{}` {what}", path.display()));
             file.faults.push(error.hint("end the file with the SELECT whose rows become events").into());
         }

@@ -180,17 +180,13 @@ impl ScalarUDFImpl for MarkFunction {
     }
 
     fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
-        match arguments {
-            [inner, _] => Ok(inner.schema_name().to_string()),
-            _ => internal_err!("a mark has two arguments"),
-        }
+        let [inner, _] = arguments else { return internal_err!("a mark has two arguments") };
+        Ok(inner.schema_name().to_string())
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        match arguments {
-            [inner, _] => Ok(inner.clone()),
-            _ => plan_err!("a mark has two arguments"),
-        }
+        let [inner, _] = arguments else { return plan_err!("a mark has two arguments") };
+        Ok(inner.clone())
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {

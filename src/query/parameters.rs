@@ -87,7 +87,8 @@ impl Parameters {
             match value {
                 Ok(value) => values.push((name.to_owned(), value)),
                 Err(error) => {
-                    errors.push(error.at(file.tokens.named(&placeholder, None).and_then(|span| file.locate(span))))
+                    let span = file.tokens.named(&placeholder, None);
+                    errors.push(error.at(span.and_then(|span| file.locate(span))));
                 }
             }
         }

@@ -6,7 +6,7 @@
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, Spanned};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Location as Place, Span, Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location as Place, Span, Token, TokenWithSpan, Tokenizer, Word};
 
 /// The tokens of a file that mean something, in order.
 #[derive(Debug, Default)]
@@ -152,18 +152,19 @@ impl Tokens {
         for (index, token) in self.0.iter().enumerate().skip(start) {
             match &token.token {
                 Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
-                Token::RParen | Token::RBracket | Token::RBrace if depth == 0 => return index,
-                Token::RParen | Token::RBracket | Token::RBrace => depth -= 1,
+                Token::RParen | Token::RBracket | Token::RBrace if depth > 0 => depth -= 1,
+                Token::RParen | Token::RBracket | Token::RBrace => return index,
                 Token::Comma | Token::SemiColon if depth == 0 => return index,
-                Token::Word(word) if depth == 0 && index > start && word.quote_style.is_none() => {
-                    if is_clause(word.keyword) && !self.continues(index, word.keyword) {
-                        return index;
-                    }
-                }
+                Token::Word(word) if depth == 0 && index > start && self.ends_list(index, word) => return index,
                 _ => {}
             }
         }
         self.0.len()
+    }
+
+    /// Whether the word at `index` begins the next clause.
+    fn ends_list(&self, index: usize, word: &Word) -> bool {
+        word.quote_style.is_none() && is_clause(word.keyword) && !self.continues(index, word.keyword)
     }
 
     /// Whether the keyword at `index` belongs to the item before it: an alias, a part of a name, `IS DISTINCT FROM`.

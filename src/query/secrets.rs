@@ -84,9 +84,9 @@ impl Secrets {
     }
 
     /// `text`, the whole file, with an asterisk for each character of a secret.
-    pub(super) fn masked_file(&self, text: &str) -> String {
+    pub(super) fn masked_file(&self, text: String) -> String {
         if self.0.is_empty() {
-            return text.to_owned();
+            return text;
         }
         let mut masked = String::with_capacity(text.len());
         for (line, content) in (1_u64..).zip(text.split_inclusive('\n')) {
@@ -106,7 +106,7 @@ impl Secrets {
     }
 
     /// An error whose words hold no secret. What lies underneath it is dropped, as it may quote the file.
-    pub(super) fn conceal(&self, error: Error) -> Error {
+    pub(super) fn conceal(&self, error: &Error) -> Error {
         let mut concealed = Error::new(error.kind(), self.concealed(error.message())).at(error.location().cloned());
         if let Some(hint) = error.hint_text() {
             concealed = concealed.hint(self.concealed(hint));
@@ -356,7 +356,7 @@ mod tests {
         ] {
             let secrets = Secrets::of(text);
             assert_eq!(secrets.iter().count().min(1), 1, "{text}");
-            let shown = secrets.masked_file(text);
+            let shown = secrets.masked_file(text.to_owned());
             assert_eq!(shown.chars().count(), text.chars().count(), "{text}");
             if !masked.is_empty() {
                 assert_eq!(shown, masked);

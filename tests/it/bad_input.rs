@@ -158,10 +158,6 @@ fn a_second_query_is_pointed_at() {
 #[test]
 fn copy_is_refused() {
     assert_snapshot!(message("copy.sql"), @r"
-    error[PB1002]: `tests/data/bad/copy.sql` has no query
-     |
-     = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
-     = help: end the file with the SELECT whose rows become events
     error[PB1002]: `COPY` is not allowed in a query file: only SET, CREATE EXTERNAL TABLE, CREATE VIEW and one query are
      --> tests/data/bad/copy.sql:6:1
       |
@@ -170,7 +166,7 @@ fn copy_is_refused() {
       |
       = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
       = help: a query file holds SET, CREATE EXTERNAL TABLE, CREATE VIEW and one final SELECT or WITH
-    error: `tests/data/bad/copy.sql` has 2 problems; nothing was read or sent
+    error: `tests/data/bad/copy.sql` has 1 problem; nothing was read or sent
     ");
 }
 

@@ -234,3 +234,29 @@ fn a_file_without_a_query_or_one_that_does_not_parse_is_told() {
     assert_eq!(several.iter().filter(|code| *code == "PB1002").count(), 3, "{several:?}");
     assert_eq!(code("SELECT a b c FROM d"), ["PB1002"]);
 }
+
+/// One expression in the place of a column of a sound query, and what is wrong with it.
+#[test]
+fn a_column_is_judged_by_how_it_is_made() {
+    for (column, expression, codes) in [
+        ("email", "upper(encode(sha256(lower(trim(email))), 'hex'))", &["PB2010"][..]),
+        ("email", "encode(sha256(email), 'hex')", &["PB2010"]),
+        ("email", "sha256(lower(trim(email)))", &["PB2010"]),
+        ("email", "digest(email, 'md5')", &["PB2010"]),
+        ("email", "CASE WHEN total > 1 THEN sha256(email) END", &["PB2010"]),
+        ("email", "encode(digest(lower(trim(email)), 'sha256'), 'hex')", &[]),
+        ("order_id", "'2025'", &["PB2017"]),
+        ("order_id", "md5(order_id)", &[]),
+        ("timestamp", "'abc'", &["PB2005"]),
+        ("timestamp", "to_timestamp(ordered_at)", &["PB2011", "PB2016"]),
+        ("timestamp", "NULL", &["PB2019"]),
+        ("event", "NULL", &["PB2019"]),
+    ] {
+        let columns =
+            [("event", "'Purchase'"), ("order_id", "order_id"), ("timestamp", "ordered_at"), ("email", "email")];
+        let items =
+            columns.map(|(name, usual)| format!("{} AS {name}", if name == column { expression } else { usual }));
+        let expected: Vec<_> = codes.iter().map(|code| (*code, expression)).collect();
+        breaks(&format!("SELECT {} FROM 'orders.csv'", items.join(", ")), &expected);
+    }
+}

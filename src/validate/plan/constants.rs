@@ -39,7 +39,7 @@ pub(super) fn judge(
             find("PB2007", format!("`{name}` is the same constant for every row"), quoted(text, "person to person"));
         }
         Kind::EventId => constant_id(subject, name, text, origin.is_one_row, findings),
-        Kind::Text if matches!(field.column, "order_id" | "lead_id") => {
+        Kind::Text if field.column == "order_id" => {
             constant_id(subject, name, text, origin.is_one_row, findings);
         }
         Kind::EventSourceId => {

@@ -198,6 +198,17 @@ pub fn judge(columns: &[Column], given: &Given) -> (Vec<Role>, Vec<Finding>) {
     }
     derived_id(columns, &roles, &mut findings);
     constants::settings(columns, given, &mut findings);
+    if roles.iter().any(|role| matches!(role, Role::Field(field) if field.kind == Kind::EventId)) {
+        // The id of an order is no id of an event then.
+        let is_order = |subject| {
+            matches!(subject, Subject::Origin(index, _)
+            if matches!(roles[index], Role::Field(field) if field.kind != Kind::EventId))
+        };
+        findings
+            .iter_mut()
+            .filter(|finding| finding.rule.code == "PB2017" && is_order(finding.subject))
+            .for_each(|finding| finding.severity = Severity::Warn);
+    }
     presence::judge(columns, &roles, &meant_fields, given, &mut findings);
     (roles, findings)
 }

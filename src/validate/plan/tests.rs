@@ -1,5 +1,6 @@
 //! The judgement of columns that are made up.
 
+use super::Operation::{Email, Lower, Phone, Trim, Upper};
 use super::*;
 
 fn offline() -> Given {
@@ -85,7 +86,7 @@ fn constants_are_judged_before_any_row() {
         ("value", "o.total", "PB2005"),
     ] {
         let columns = [text("timestamp"), text("phone"), text("currency"), literal(name, value)];
-        let columns = columns.into_iter().filter(|column| column.name != name || !column.origins[0].literal.is_none());
+        let columns = columns.into_iter().filter(|column| column.name != name || column.origins[0].literal.is_some());
         assert_eq!(codes(&columns.collect::<Vec<_>>(), &offline()), [expected], "{name} {value}");
     }
     let time = [literal("timestamp", "o.ordered_at"), text("phone")];
@@ -121,7 +122,6 @@ fn a_digest_is_judged_by_how_it_is_made() {
         encoding,
         operations: operations.to_vec(),
     };
-    use Operation::{Email, Lower, Phone, Trim, Upper};
     for (name, digest, expected) in [
         ("email", digest("sha256", Encoding::Hex, &[Lower, Trim]), None),
         ("email", digest("sha256", Encoding::Hex, &[Email]), None),
