@@ -39,12 +39,19 @@ pub(super) fn traced(plan: &LogicalPlan, marks: &[Mark], unknown: &HashSet<Strin
         traced.columns.push(Column {
             // Nothing is known of a column that `*` takes from an unknown table, not even that there is one.
             name: if is_hidden { "_".to_owned() } else { field.name().clone() },
+            is_unnamed: sources.iter().any(|source| is_named_by_engine(source, field.name())),
             data_type: (!is_unknown).then(|| field.data_type().clone()),
             origins: sources.iter().map(origin).collect(),
         });
         traced.marks.push(sources.iter().map(|source| (source.marks.first().copied(), source.mark())).collect());
     }
     traced
+}
+
+/// Whether `name` is what the engine calls an expression without a name.
+fn is_named_by_engine(source: &Source<'_>, name: &str) -> bool {
+    let expression = marks::removed(source.expression.clone());
+    !matches!(expression, Expr::Column(_)) && expression.schema_name().to_string() == name
 }
 
 /// Whether what yields a column, or what that reads, did not plan.
@@ -65,7 +72,7 @@ fn is_unknown(source: &Source<'_>, marks: &[Mark], unknown: &HashSet<String>) ->
 
 fn origin(source: &Source<'_>) -> Origin {
     let expression = lineage::expanded(source);
-    let literal = literal(&expression).or_else(|| computed(&expression));
+    let literal = literal(&expression).or_else(|| computed(&marks::removed(source.expression.clone())));
     let mut origin = Origin {
         choices: if literal.is_none() { choices(&expression) } else { Vec::new() },
         literal,

@@ -150,42 +150,33 @@ impl Case {
 
     /// What is not as expected, in words; empty if all is.
     fn differences(&self, diagnoses: &[Diagnosis]) -> String {
-        let mut wrong = String::new();
+        let mut wrong = Vec::new();
         let mut missing = self.expected.clone();
         for diagnosis in diagnoses {
             let found = Found::of(diagnosis);
             if let Some(index) = missing.iter().position(|other| *other == found) {
                 missing.remove(index);
             } else {
-                wrong += &format!("\n  unexpected {}: {}", self.show(&found), diagnosis.message);
+                wrong.push(format!("unexpected {}: {}", self.show(&found), diagnosis.message));
             }
         }
-        for found in &missing {
-            wrong += &format!("\n  missing    {}", self.show(found));
-        }
+        wrong.extend(missing.iter().map(|found| format!("missing    {}", self.show(found))));
         let places: Vec<_> = diagnoses.iter().filter_map(|diagnosis| Found::of(diagnosis).place).collect();
         if !places.is_sorted_by_key(|(line, column, _)| (*line, *column)) {
-            wrong += &format!("\n  not in the order of the file: {places:?}");
+            wrong.push(format!("not in the order of the file: {places:?}"));
         }
         let told: Vec<_> = diagnoses.iter().flat_map(|diagnosis| [&diagnosis.message, &diagnosis.help]).collect();
-        for text in &self.says {
-            if !told.iter().any(|told| told.contains(text)) {
-                wrong += &format!("\n  nothing says `{text}`: {told:?}");
-            }
-        }
+        let unsaid = self.says.iter().filter(|text| !told.iter().any(|told| told.contains(*text)));
+        wrong.extend(unsaid.map(|text| format!("nothing says `{text}`: {told:?}")));
         let everything = format!("{diagnoses:?}");
-        for text in &self.hides {
-            if everything.contains(text) {
-                wrong += &format!("\n  it shows `{text}`: {everything}");
-            }
-        }
-        for text in told {
-            let is_odd = |text: &str| text.is_empty() || text.ends_with('.') || text.contains('\n');
-            if is_odd(text) || text.contains("DataType") || text.contains("Utf8") {
-                wrong += &format!("\n  no message for people: `{text}`");
-            }
-        }
-        if wrong.is_empty() { wrong } else { format!("\n{}{wrong}\n", self.name) }
+        let shown = self.hides.iter().filter(|text| everything.contains(*text));
+        wrong.extend(shown.map(|text| format!("it shows `{text}`: {everything}")));
+        let is_odd = |text: &&&String| {
+            let is_of_engine = ["DataType", "Utf8", "Int64", "Some("].iter().any(|word| text.contains(word));
+            text.is_empty() || text.ends_with('.') || text.contains('\n') || is_of_engine
+        };
+        wrong.extend(told.iter().filter(is_odd).map(|text| format!("no message for people: `{text}`")));
+        if wrong.is_empty() { String::new() } else { format!("\n{}\n  {}\n", self.name, wrong.join("\n  ")) }
     }
 
     fn show(&self, found: &Found) -> String {
@@ -271,7 +262,9 @@ fn sources(runtime: &tokio::runtime::Runtime) -> tempfile::TempDir {
             runtime.block_on(async { SessionContext::new().sql(sql).await.unwrap().collect().await.unwrap() });
         let sink = fs::File::create(folder.path().join(name)).unwrap();
         let mut writer = ArrowWriter::try_new(sink, rows[0].schema(), None).unwrap();
-        rows.iter().for_each(|batch| writer.write(batch).unwrap());
+        for batch in &rows {
+            writer.write(batch).unwrap();
+        }
         writer.close().unwrap();
     }
     folder

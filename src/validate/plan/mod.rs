@@ -20,6 +20,8 @@ pub use self::digests::{Digest, Encoding, Operation};
 pub struct Column {
     /// Its name.
     pub name: String,
+    /// Whether the query gives it no name, so that the engine made one of the expression.
+    pub is_unnamed: bool,
     /// Its type; `None` where that is unknown, because something in the query did not plan.
     pub data_type: Option<DataType>,
     /// What yields it, once for each place that does.
@@ -341,11 +343,13 @@ fn unknown(index: usize, column: &Column, given: &Given, findings: &mut Vec<Find
     }
     // What did not plan has its diagnosis, and an unusable setting may be the one that allows the column.
     if column.data_type.is_some() && !given.is_unusable("extra_columns") {
-        let finding = Finding::new("PB2001", Subject::Name(index), format!("`{name}` is no column of the contract"));
+        let found = |message: String| Finding::new("PB2001", Subject::Name(index), message);
         findings.push(match meant(name) {
-            Some(near) => finding
+            _ if column.is_unnamed => found("an expression of the result has no name".into())
+                .help("name the column that it feeds, such as … AS value"),
+            Some(near) => found(format!("`{name}` is no column of the contract"))
                 .help(format!("did you mean `{near}`? A name that starts with `_` is carried along and not sent")),
-            None => finding,
+            None => found(format!("`{name}` is no column of the contract")),
         });
     }
     Role::Unsent

@@ -115,7 +115,8 @@ fn identity(fields: &Fields<'_>, source: EventSource, names: &[&str], given: &Gi
 fn web_identity(fields: &Fields<'_>, given: &Given, findings: &mut Vec<Finding>) {
     const ALONE: [&str; 5] = ["email", "phone", "external_id", "tiktok_click_id", "cookie_id"];
     let has = |name: &str| fields.has(name) && fields.null(name).is_none();
-    if !ALONE.into_iter().any(has) && !(has("ip") && has("agent")) && !given.has_more_columns {
+    let is_known = ALONE.into_iter().any(has) || has("ip") && has("agent");
+    if !is_known && !given.has_more_columns {
         let message = "no column identifies a person, so that the events match nobody";
         findings.push(
             Finding::new("PB2004", Subject::Query, message)
