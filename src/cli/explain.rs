@@ -70,12 +70,10 @@ fn find(code: &str) -> Result<Topic> {
     if let Some(code) = wanted.parse().ok().filter(is_known) {
         return Ok(Topic::Response(code));
     }
-    let names: Vec<String> = topics()
-        .flat_map(|topic| [Some(topic.code()), topic.slug().map(str::to_owned)])
-        .flatten()
-        .map(|name| name.to_ascii_lowercase())
-        .collect();
+    let names: Vec<String> =
+        RULES.iter().flat_map(|rule| [rule.code.to_ascii_lowercase(), rule.slug.to_owned()]).collect();
     let hint = match nearest(wanted, names.iter().map(String::as_str)) {
+        _ if number.is_some() => format!("the rules of the notes are R1 to R{}", COVERAGE.len()),
         Some(near) if near.starts_with("pb") => format!("did you mean {}?", near.to_ascii_uppercase()),
         Some(near) => format!("did you mean {near}?"),
         None => "`postback explain` lists every code".to_owned(),
@@ -282,9 +280,9 @@ mod tests {
     #[test]
     fn what_is_no_code_gets_the_nearest() {
         for (name, hint) in [
-            ("PB2907", "did you mean PB2007?"),
+            ("PB2007x", "did you mean PB2007?"),
             ("constant-identiy", "did you mean constant-identity?"),
-            ("R99", "`postback explain` lists every code"),
+            ("R99", "the rules of the notes are R1 to R73"),
             ("7", "`postback explain` lists every code"),
         ] {
             let error = find(name).unwrap_err();

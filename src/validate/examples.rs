@@ -25,14 +25,20 @@ const fn example(code: &'static str, bad: &'static str, good: &'static str) -> E
 #[rustfmt::skip]
 pub static EXAMPLES: &[Example] = &[
     example("PB2001", "c.email AS emial", "c.email AS email"),
-    example("PB2002", "c.email AS email, c.work_email AS emails", "make_array(c.email, c.work_email) AS emails"),
+    example("PB2002", "c.email AS email, c.work_email AS emails", "make_array(c.email, c.work_email) AS email"),
     example("PB2005", "c.is_paid AS value, 'USD' AS currency", "c.total AS value, 'USD' AS currency"),
     example("PB2006", "c.email AS email, c.ip AS ip", "c.email AS email, c.ip AS _ip"),
     example("PB2007", "'c.email' AS email", "c.email AS email"),
     example("PB2008", "'purchase' AS event", "'Purchase' AS event"),
     example("PB2009", "c.total AS value, 'usd' AS currency", "c.total AS value, 'USD' AS currency"),
+    example("PB2010", "md5(c.email) AS email", "c.email AS email"),
     example("PB2011", "c.local_time AS timestamp", "SET postback.timezone = 'Europe/Berlin'; c.local_time AS timestamp"),
     example("PB2012", "now() AS timestamp", "c.placed_at AS timestamp"),
+    example("PB2013", "c.sku AS content_id, c.price AS price, c.quantity AS quantity", "SET postback.fold = 'contents'; c.sku AS content_id, c.price AS price, c.quantity AS quantity"),
     example("PB2014", "c.total AS value", "c.total AS value, 'USD' AS currency"),
     example("PB2016", "CAST(c.instant AS TIMESTAMP) AS timestamp", "c.instant AS timestamp"),
+    example("PB2017", "'c.order_id' AS event_id", "c.order_id AS event_id"),
+    example("PB2018", "'CA1B2C3D4E5F6G7H8I9J' AS event_source_id", "'7654321098765432109' AS event_source_id"),
+    example("PB2019", "NULL AS timestamp", "c.placed_at AS timestamp"),
+    example("PB2020", "SET postback.timezone = 'Europe/Berlin'; CAST(c.local_time AS DATE) AS timestamp", "SET postback.timezone = 'Europe/Berlin'; c.local_time AS timestamp"),
 ];

@@ -35,7 +35,7 @@ fn json(text: &str) -> Value {
 fn every_problem_is_shown_with_its_line_its_reason_and_its_fix() {
     let said = here(&["check", "purchases.sql"]);
     assert_eq!((said.code, said.stderr.as_str()), (2, ""));
-    assert_snapshot!(said.stdout, @r"
+    assert_snapshot!(said.stdout, @r#"
     error[PB2008]: `purchase` is no event name
      --> purchases.sql:5:3
       |
@@ -65,19 +65,19 @@ fn every_problem_is_shown_with_its_line_its_reason_and_its_fix() {
 
     1 file: 2 errors, 1 warning
     postback explain CODE says more: PB2007 constant-identity, PB2008 event-name-misspelt, PB2014 value-without-currency
-    ");
+    "#);
 }
 
 #[test]
 fn github_shows_each_problem_beside_its_line() {
     let said = here(&["check", "purchases.sql", "--format", "github"]);
     assert_eq!((said.code, said.stderr.as_str()), (2, ""));
-    assert_snapshot!(said.stdout, @r"
+    assert_snapshot!(said.stdout, @r#"
     ::error file=purchases.sql,line=5,endLine=5,col=3,endColumn=13,title=PB2008 event-name-misspelt::`purchase` is no event name%0Aevent names are case-sensitive, and a misspelt one counts as a different event or is refused%0Ahelp: did you mean 'Purchase'?
     ::error file=purchases.sql,line=8,endLine=8,col=3,endColumn=12,title=PB2007 constant-identity::`email` is the same constant for every row%0Aone identity on every row attributes all events to one person; usually a column name in quotes%0Ahelp: remove the quotes if you mean the column o.email
     ::warning file=purchases.sql,line=9,endLine=9,col=3,endColumn=10,title=PB2014 value-without-currency::`value` comes without a currency%0ATikTok reports no revenue for a value without a currency%0Ahelp: select a column `currency`, or `SET postback.currency = 'USD';`
     1 file: 2 errors, 1 warning
-    ");
+    "#);
 }
 
 #[test]

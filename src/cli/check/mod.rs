@@ -152,7 +152,9 @@ async fn examine(query: Query, flags: &SettingFlags, assignments: &Assignments<'
     let path = query.path.display().to_string();
     let file = match query.file {
         Ok(file) => file,
-        Err(error) => return Ok(Examined { path, diagnoses: Examination::unread(error).diagnoses, summary: None }),
+        Err(error) => {
+            return Ok(Examined { path, diagnoses: Examination::unread(error).diagnoses, summary: None });
+        }
     };
     // What cannot be set is among the diagnoses.
     let _ = query::apply_settings(&file, &mut settings);
