@@ -68,8 +68,12 @@ impl<'a> Draft<'a> {
         for definition in &self.file.definitions {
             if let Statement::CreateExternalTable(table) = definition {
                 if let Err(error) = define_table(&self.context, self.file, table).await {
-                    let location = table.locations.iter().find_map(|location| self.file.tokens.named(location, None));
-                    self.note(error.into_error(self.file).into(), location);
+                    let error = error.into_error(self.file);
+                    // An option is named first in what is said of it.
+                    let option = error.message().split('`').nth(1).and_then(|name| self.file.tokens.named(name, None));
+                    let location = || table.locations.iter().find_map(|path| self.file.tokens.named(path, None));
+                    let location = option.or_else(location);
+                    self.note(error.into(), location);
                     self.miss(&TableReference::parse_str(&table.name.to_string()));
                 }
                 continue;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, Value};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, Spanned, Value};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 
 use super::diagnosis::Diagnosis;
@@ -54,6 +54,8 @@ pub struct Assignment {
     pub value: String,
     /// Where its value stands.
     pub span: Span,
+    /// Where its name stands.
+    pub name_span: Span,
 }
 
 impl QueryFile {
@@ -112,7 +114,8 @@ impl QueryFile {
         for (statement, start) in statements {
             let span = policy::span(&statement);
             if let Err(error) = file.take(statement, start, span) {
-                file.faults.push(error.at(file.locate(start)).into());
+                let error = if error.location().is_none() { error.at(file.locate(start)) } else { error };
+                file.faults.push(error.into());
             }
         }
         file.find_secrets();
@@ -143,20 +146,25 @@ impl QueryFile {
     fn take(&mut self, statement: Statement, start: Span, span: Span) -> Result<()> {
         let refuse = |message: String| Error::new(ErrorKind::Sql, message);
         match policy::judge(statement).map_err(refuse)? {
-            Allowed::Set(name, value) => {
-                let value =
-                    literal(&value).ok_or_else(|| refuse(format!("the value of `{name}` must be a literal")))?;
+            Allowed::Set { name, place, value } => {
+                let value = literal(&value).ok_or_else(|| {
+                    let span =
+                        if let Expr::Function(call) = &value { self.tokens.call(call.name.span()) } else { span };
+                    Error::new(ErrorKind::Usage, format!("the value of `{name}` must be a literal"))
+                        .hint("a setting holds for the whole run: write the value itself")
+                        .at(self.locate(span))
+                })?;
                 let (settings, name) = match name.strip_prefix("postback.") {
                     Some(name) => (&mut self.settings, name.to_owned()),
                     None => (&mut self.engine_settings, name),
                 };
-                settings.push(Assignment { name, value, span });
+                settings.push(Assignment { name, value, span, name_span: place });
             }
             Allowed::Definition(statement) => self.definitions.push(statement),
             Allowed::Query { query, insert } if self.query.is_none() => {
                 self.query = Some(query);
                 self.insert = insert;
-                self.query_start = start;
+                self.query_start = if self.insert.is_some() { self.tokens.query_behind(start.start) } else { start };
             }
             Allowed::Query { .. } => {
                 return Err(refuse("a query file has exactly one query, and this is the second".into())

@@ -9,6 +9,10 @@ use crate::validate::plan::Role;
 /// Parts of the names of columns that number the lines of an order, or the rows of a group.
 const LINE_NAMES: [&str; 8] = ["line", "item", "position", "detail", "seq", "row", "rank", "rn"];
 
+/// Parts of the names of columns that say that a row belongs to an order.
+const ORDER_NAMES: [&str; 9] =
+    ["order", "transaction", "invoice", "receipt", "basket", "cart", "purchase", "sale", "checkout"];
+
 /// A column of a table that feeds a column of the result.
 struct Leaf<'a> {
     table: &'a TableScan,
@@ -45,7 +49,10 @@ pub(super) fn line_id(plan: &LogicalPlan, roles: &[Role]) -> Option<usize> {
         let is_other = |other: &Leaf<'_>| other.is_of(id.table) && other.name != id.name;
         ids.iter().any(is_other) && items.iter().any(|item| item.is_of(id.table))
     });
-    (is_plain(&ids) && !is_finer && !is_composite).then_some(id)
+    // Where one table has it all, each of its rows may well be an event: the view of a page, say.
+    let is_one_table = ids.iter().all(|id| items.iter().all(|item| item.is_of(id.table)));
+    let is_order = fed("order_id").is_some() || ids.iter().any(|id| names_one_of(&id.name, &ORDER_NAMES));
+    (is_plain(&ids) && !is_finer && !is_composite && (is_order || !is_one_table)).then_some(id)
 }
 
 /// Whether a column comes from tables, and from each as it is.
@@ -99,7 +106,11 @@ fn picks_first(predicate: &Expr, input: &LogicalPlan) -> bool {
 
 /// Whether a name says that it numbers lines.
 fn names_line(name: &str) -> bool {
-    name.to_ascii_lowercase()
-        .split('_')
-        .any(|word| LINE_NAMES.iter().any(|line| word == *line || word == format!("{line}s")))
+    names_one_of(name, &LINE_NAMES)
+}
+
+/// Whether a word of a name, or the singular of one, is among `words`.
+fn names_one_of(name: &str, words: &[&str]) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.split('_').any(|part| words.iter().any(|word| part == *word || part.strip_suffix('s') == Some(word)))
 }

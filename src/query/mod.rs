@@ -25,12 +25,13 @@ use datafusion::sql::sqlparser::ast;
 pub use self::conform::Narrowing;
 pub use self::diagnosis::Diagnosis;
 pub use self::examination::{Examination, examine, examine_path};
+use self::file::Assignment;
 pub use self::file::QueryFile;
 pub use self::parameters::Parameters;
 pub use self::refusal::{masked, run_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::{self, Defaults};
-use crate::settings::{Origin, Settings};
+use crate::settings::{Origin, SETTINGS, Settings, nearest};
 use crate::validate::FoldValue;
 use crate::validate::plan::Role;
 
@@ -156,7 +157,8 @@ fn setting_errors(file: &QueryFile, settings: &mut Settings) -> Vec<(String, Opt
     let mut refused = Vec::new();
     for assignment in &file.settings {
         if let Err(error) = settings.set(&assignment.name, &assignment.value, Origin::Set) {
-            let error = error.at(file.locate(assignment.span));
+            let is_known = SETTINGS.iter().any(|setting| setting.name == assignment.name);
+            let error = error.at(file.locate(if is_known { assignment.span } else { assignment.name_span }));
             refused.push((assignment.name.clone(), (!file.is_secret(assignment.span)).then_some(error)));
         }
     }
@@ -168,9 +170,22 @@ fn engine_errors(file: &QueryFile, context: &SessionContext) -> Vec<Error> {
     let mut refused = Vec::new();
     for assignment in &file.engine_settings {
         let set = context.state_ref().write().config_mut().options_mut().set(&assignment.name, &assignment.value);
-        refused.extend(set.err().map(|error| {
-            Error::new(ErrorKind::Usage, refusal::first_line(&error)).at(file.locate(assignment.span)).source(error)
-        }));
+        let Err(error) = set else { continue };
+        let state = context.state_ref();
+        let names: Vec<String> = state.read().config_options().entries().into_iter().map(|entry| entry.key).collect();
+        let Assignment { name, value, span, name_span } = assignment;
+        refused.push(if names.contains(name) {
+            Error::new(ErrorKind::Usage, format!("`{value}` is no value for {name}"))
+                .at(file.locate(*span))
+                .source(error)
+        } else {
+            let refused = Error::new(ErrorKind::Usage, format!("unknown setting `{name}`"));
+            let refused = match nearest(name, names.iter().map(String::as_str)) {
+                Some(near) => refused.hint(format!("did you mean {near}?")),
+                None => refused.hint("SELECT name FROM information_schema.df_settings lists those of the engine"),
+            };
+            refused.at(file.locate(*name_span)).source(error)
+        });
     }
     refused
 }

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, Volatility};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
 use super::lineage::{self, Source};
 use super::marks::{self, Mark};
@@ -37,12 +39,19 @@ pub(super) fn traced(plan: &LogicalPlan, marks: &[Mark], unknown: &HashSet<Strin
         traced.columns.push(Column {
             // Nothing is known of a column that `*` takes from an unknown table, not even that there is one.
             name: if is_hidden { "_".to_owned() } else { field.name().clone() },
+            is_unnamed: sources.iter().any(|source| is_named_by_engine(source, field.name())),
             data_type: (!is_unknown).then(|| field.data_type().clone()),
             origins: sources.iter().map(origin).collect(),
         });
         traced.marks.push(sources.iter().map(|source| (source.marks.first().copied(), source.mark())).collect());
     }
     traced
+}
+
+/// Whether `name` is what the engine calls an expression without a name.
+fn is_named_by_engine(source: &Source<'_>, name: &str) -> bool {
+    let expression = marks::removed(source.expression.clone());
+    !matches!(expression, Expr::Column(_)) && expression.schema_name().to_string() == name
 }
 
 /// Whether what yields a column, or what that reads, did not plan.
@@ -63,8 +72,10 @@ fn is_unknown(source: &Source<'_>, marks: &[Mark], unknown: &HashSet<String>) ->
 
 fn origin(source: &Source<'_>) -> Origin {
     let expression = lineage::expanded(source);
+    let literal = literal(&expression).or_else(|| computed(&marks::removed(source.expression.clone())));
     let mut origin = Origin {
-        literal: literal(&expression),
+        choices: if literal.is_none() { choices(&expression) } else { Vec::new() },
+        literal,
         is_one_row: source.way.is_one_row || source.way.is_of_values,
         is_date: is_date(source),
         digest: digest(&expression, Encoding::Binary),
@@ -88,6 +99,39 @@ fn literal(expression: &Expr) -> Option<Literal> {
         Expr::Literal(number, _) if number.data_type().is_integer() => Some(Literal::Text(number.to_string())),
         _ => None,
     }
+}
+
+/// The value of an expression that computes it from literals only.
+fn computed(expression: &Expr) -> Option<Literal> {
+    let is_fixed = |part: &Expr| match part {
+        Expr::ScalarFunction(call) => call.func.signature().volatility == Volatility::Immutable,
+        Expr::Literal(..) | Expr::Cast(_) | Expr::TryCast(_) | Expr::Alias(_) | Expr::BinaryExpr(_) => true,
+        _ => false,
+    };
+    if expression.exists(|part| Ok(!is_fixed(part))).unwrap_or(true) {
+        return None;
+    }
+    let value = ExprSimplifier::new(SimplifyContext::default()).simplify(expression.clone()).ok()?;
+    literal(&value)
+}
+
+/// The texts that an expression chooses from.
+fn choices(expression: &Expr) -> Vec<String> {
+    let branches: Vec<&Expr> = match uncast(expression) {
+        Expr::Case(case) => {
+            case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr).map(AsRef::as_ref).collect()
+        }
+        Expr::ScalarFunction(call) if ["coalesce", "nvl", "nvl2"].contains(&call.func.name()) => {
+            call.args.iter().collect()
+        }
+        _ => return Vec::new(),
+    };
+    let text = |branch: &Expr| match literal(branch) {
+        Some(Literal::Text(text)) => vec![text],
+        Some(Literal::Null) => Vec::new(),
+        None => choices(branch),
+    };
+    branches.into_iter().flat_map(text).collect()
 }
 
 fn uncast(expression: &Expr) -> &Expr {

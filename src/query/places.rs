@@ -59,6 +59,15 @@ impl Tokens {
         }
     }
 
+    /// The first word of the query that the `INSERT INTO` at `place` takes its rows from.
+    pub(super) fn query_behind(&self, place: Place) -> Span {
+        let words = [Keyword::SELECT, Keyword::WITH, Keyword::VALUES];
+        let begins = |token: &&TokenWithSpan| {
+            token.span.start >= place && matches!(&token.token, Token::Word(word) if words.contains(&word.keyword))
+        };
+        self.iter().find(begins).map_or(Span { start: place, end: place }, |token| token.span)
+    }
+
     /// What stands around `place` between two commas or brackets, such as a cell of VALUES.
     pub(super) fn cell(&self, place: Place) -> Option<Span> {
         let inside = self.starting(place)?;
@@ -85,6 +94,16 @@ impl Tokens {
                 }
         });
         found.map(|token| token.span)
+    }
+
+    /// Where the literal `text` stands within `span`.
+    pub(super) fn text(&self, text: &str, span: Span) -> Option<Span> {
+        let is_it = |token: &&TokenWithSpan| {
+            token.span.start >= span.start
+                && token.span.end <= span.end
+                && matches!(&token.token, Token::SingleQuotedString(quoted) if quoted == text)
+        };
+        self.iter().find(is_it).map(|token| token.span)
     }
 
     fn starting(&self, place: Place) -> Option<usize> {

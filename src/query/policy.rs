@@ -11,8 +11,8 @@ const EVENTS_TABLE: &str = "postback.events";
 
 /// A statement that a query file may hold.
 pub(super) enum Allowed {
-    /// `SET name = value`, with a `postback.` or `datafusion.` name.
-    Set(String, Expr),
+    /// `SET name = value`, with a `postback.` or `datafusion.` name, and where the name stands.
+    Set { name: String, place: Span, value: Expr },
     /// `CREATE EXTERNAL TABLE` or `CREATE VIEW`.
     Definition(Statement),
     /// The query, and the columns of its `INSERT INTO postback.events (…)` where it is written that way.
@@ -62,7 +62,7 @@ fn set(variable: &ObjectName, mut values: Vec<Expr>) -> Result<Allowed, String> 
     let name = dotted(variable);
     match (values.pop(), values.is_empty()) {
         (Some(value), true) if name.starts_with("postback.") || name.starts_with("datafusion.") => {
-            Ok(Allowed::Set(name, value))
+            Ok(Allowed::Set { name, place: variable.span(), value })
         }
         (Some(_), true) => Err(format!("`SET {name}` is not allowed: only postback.* and datafusion.* can be set")),
         _ => Err(format!("`SET {name}` takes one value")),

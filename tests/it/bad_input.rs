@@ -174,10 +174,10 @@ fn copy_is_refused() {
 fn a_misspelt_setting_gets_a_suggestion() {
     assert_snapshot!(message("unknown_setting.sql"), @r"
     error[PB1001]: unknown setting `postback.event_sorce`
-     --> tests/data/bad/unknown_setting.sql:1:28
+     --> tests/data/bad/unknown_setting.sql:1:5
       |
     1 | SET postback.event_sorce = 'offline';
-      |                            ^^^^^^^^^
+      |     ^^^^^^^^^^^^^^^^^^^^
       |
       = note: a setting or parameter that cannot be used would make the run mean something else
       = help: did you mean postback.event_source?

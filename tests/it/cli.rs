@@ -188,7 +188,7 @@ fn a_misspelt_setting_gets_a_suggestion_wherever_it_stands() {
     let commands = [
         (environment, "POSTBACK_EVENT_SORCE"),
         (postback(&["config", "--config", &toml]), "p.toml"),
-        (postback(&["config", &query]), "q.sql:1:28"),
+        (postback(&["config", &query]), "q.sql:1:5"),
         (postback(&["config", "--event-sorce", "web"]), "--event-sorce"),
     ];
     for (mut command, place) in commands {

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it is")]
 
+mod amperity;
 mod artifacts;
 mod bad_input;
 mod canaries;
+mod check;
 mod check_command;
+mod check_output;
 mod cli;
 mod delivery;
 mod documents;

@@ -190,12 +190,14 @@ fn inserts_into_the_events_table_are_the_same_query() {
 fn rows_are_routed_by_their_own_source() {
     let folder = tempfile::tempdir().unwrap();
     let sql = "SET postback.as_of = '2026-08-20T14:10:00Z';
-        SELECT event_source, event_source_id, event, 1787234709 AS timestamp, lower('A@B.example') AS email, event_id,
+        SELECT event_source, event_source_id, event, 1787234709 AS timestamp, email, event_id,
                'https://shop.example/' AS page_url, '7400000000000000001' AS lead_id, 'com.shop' AS app_id
-        FROM (VALUES ('offline', '7654321098765432109', 'Purchase', '1'), ('web', 'CABCDEFGHIJ0123456K0', 'Lead', '2'),
-                     ('crm', '7309876543210987654', 'Qualified', '3'), ('app', '7309876543210987655', 'Login', '4'),
-                     ('web', 'CABCDEFGHIJ0123456K1', 'Lead', '5'))
-        AS t (event_source, event_source_id, event, event_id)";
+        FROM (VALUES ('offline', '7654321098765432109', 'Purchase', '1', 'A@B.example'),
+                     ('web', 'CABCDEFGHIJ0123456K0', 'Lead', '2', 'A@B.example'),
+                     ('crm', '7309876543210987654', 'Qualified', '3', 'A@B.example'),
+                     ('app', '7309876543210987655', 'Login', '4', 'A@B.example'),
+                     ('web', 'CABCDEFGHIJ0123456K1', 'Lead', '5', 'A@B.example'))
+        AS t (event_source, event_source_id, event, event_id, email)";
     let path = crate::server::file(folder.path(), "routed.sql", sql);
     let server = Server::answering([Answer::ok(OK)]);
     let said = said(&mut postback(&["run", &path, "--base-url", &server.url]));

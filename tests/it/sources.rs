@@ -398,7 +398,7 @@ fn amounts_and_ids_of_every_type_are_exact() {
     for (values, expected) in columns {
         parquet(here, "v.parquet", vec![("id", Arc::clone(&ids)), ("v", values)]);
         let query = format!(
-            "{SETTINGS} SELECT 'Purchase' AS event, id AS order_id, 'a' || '@b.example' AS email, v AS value,
+            "{SETTINGS} SELECT 'Purchase' AS event, id AS order_id, concat('a', id, '@b.example') AS email, v AS value,
             1764900000 AS timestamp FROM 'v.parquet'"
         );
         let server = Server::answering([Answer::ok(OK)]);

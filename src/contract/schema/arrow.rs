@@ -68,6 +68,41 @@ pub const fn expected(kind: Kind) -> &'static str {
     }
 }
 
+/// The words for `data_type` in a message: `a boolean`, `a list of text`.
+#[must_use]
+pub fn described(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Null => "NULL".into(),
+        DataType::Boolean => "a boolean".into(),
+        DataType::Date32 | DataType::Date64 => "a date".into(),
+        DataType::Timestamp(_, None) => "a timestamp without a time zone".into(),
+        DataType::Timestamp(_, Some(_)) => "a timestamp with a time zone".into(),
+        DataType::Time32(_) | DataType::Time64(_) => "a time of day".into(),
+        DataType::Duration(_) | DataType::Interval(_) => "an interval".into(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "bytes".into()
+        }
+        DataType::Struct(_) => "a struct".into(),
+        DataType::Map(..) => "a map".into(),
+        DataType::Dictionary(_, values) => described(values),
+        text if is_text(text) => "text".into(),
+        number if is_whole(number) => "a whole number".into(),
+        number if is_number(number) => "a number with decimals".into(),
+        other => match list_item(other) {
+            Some(item) => format!("a list of {}", several(&described(item))),
+            None => other.to_string(),
+        },
+    }
+}
+
+/// The plural of what [`described`] says, without what qualifies it.
+fn several(words: &str) -> String {
+    let Some(noun) = words.strip_prefix("a ").or_else(|| words.strip_prefix("an ")) else { return words.to_owned() };
+    let noun = noun.split(" of ").next().unwrap_or(noun);
+    let noun = noun.split(" with").next().unwrap_or(noun);
+    format!("{noun}s")
+}
+
 fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
@@ -143,6 +178,27 @@ mod tests {
         for data_type in [DataType::Binary, DataType::BinaryView, DataType::LargeBinary, DataType::FixedSizeBinary(32)]
         {
             assert!(!every_kind().any(|kind| accepts(kind, &data_type)), "{data_type}");
+        }
+    }
+
+    #[test]
+    fn types_have_words_for_people() {
+        let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let structs = DataType::Struct(Fields::from(vec![item("content_id", DataType::Utf8)]));
+        for (data_type, words) in [
+            (dictionary, "text"),
+            (DataType::Boolean, "a boolean"),
+            (DataType::UInt16, "a whole number"),
+            (DataType::Decimal128(38, 0), "a whole number"),
+            (DataType::Decimal128(10, 2), "a number with decimals"),
+            (DataType::Timestamp(TimeUnit::Second, None), "a timestamp without a time zone"),
+            (DataType::BinaryView, "bytes"),
+            (list(DataType::Utf8View), "a list of text"),
+            (list(DataType::Boolean), "a list of booleans"),
+            (list(structs), "a list of structs"),
+            (list(list(DataType::Int8)), "a list of lists"),
+        ] {
+            assert_eq!(described(&data_type), words);
         }
     }
 

@@ -118,8 +118,8 @@ fn given(settings: &Settings) -> Given {
     Given {
         event_source: settings.event_source(),
         event_source_id: settings.text("event_source_id").map(str::to_owned),
-        event: settings.text("event").is_some(),
-        currency: settings.text("currency").is_some(),
+        event: settings.text("event").map(str::to_owned),
+        currency: settings.text("currency").map(str::to_owned),
         timezone: settings.timezone().is_some(),
         is_utc: matches!(settings.text("timezone"), Some("UTC" | "Etc/UTC" | "GMT" | "Etc/GMT")),
         extra_properties: settings.text("extra_columns") == Some("properties"),
@@ -225,6 +225,12 @@ impl Subjects<'_> {
             Subject::Query => Some(self.file.query_start),
             Subject::Name(column) => Some(self.name(column)),
             Subject::Origin(column, origin) => Some(self.expression(column, origin)),
+            Subject::Choice(column, origin, choice) => {
+                let expression = self.expression(column, origin);
+                let origin = self.traced.columns[column].origins.get(origin);
+                let text = origin.and_then(|origin| origin.choices.get(choice));
+                Some(text.and_then(|text| self.file.tokens.text(text, expression)).unwrap_or(expression))
+            }
             Subject::Function(column, origin) => {
                 let expression = self.expression(column, origin);
                 let function =

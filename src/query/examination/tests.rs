@@ -159,7 +159,7 @@ fn findings_point_at_what_makes_the_column() {
 }
 
 #[test]
-fn the_value_of_a_setting_is_pointed_at() {
+fn a_setting_is_pointed_at_by_its_value_or_by_the_name_that_is_none() {
     let found = broken(&format!(
         "SET postback.event_source = 'offline'; SET postback.event_source_id = 'C4CH1N00K5AMPLE00001';
          SET postback.fold_valeu = 'x'; SET datafusion.nonsense = 1; COPY (SELECT 1) TO 'x.csv';
@@ -170,8 +170,8 @@ fn the_value_of_a_setting_is_pointed_at() {
         codes,
         [
             ("PB2018", "'C4CH1N00K5AMPLE00001'"),
-            ("PB1001", "'x'"),
-            ("PB1001", "1"),
+            ("PB1001", "postback.fold_valeu"),
+            ("PB1001", "datafusion.nonsense"),
             ("PB1002", "COPY"),
             ("PB1002", "emial"),
             ("PB1002", "totl"),

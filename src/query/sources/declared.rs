@@ -27,7 +27,9 @@ impl Declared {
     pub(crate) fn new(table: &CreateExternalTable) -> Result<Self> {
         let columns = (!table.schema.fields().is_empty()).then(|| Arc::clone(table.schema.inner()));
         let mut declared = Self { stored_as: table.file_type.clone(), columns, has_header: None, delimiter: None };
-        for (name, value) in &table.options {
+        let mut options: Vec<_> = table.options.iter().collect();
+        options.sort();
+        for (name, value) in options {
             let lower = name.to_ascii_lowercase();
             let wrong =
                 |expected: &str| Error::new(ErrorKind::Usage, format!("`{name}` takes {expected}, not `{value}`"));

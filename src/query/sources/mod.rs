@@ -165,7 +165,8 @@ fn where_to_look(path: &Path) -> String {
         return "the folder does not exist".to_owned();
     };
     if !parent.is_dir() {
-        let missing = parent.ancestors().take_while(|folder| !folder.is_dir()).last().and_then(Path::file_name);
+        let is_missing = |folder: &&Path| !folder.is_dir() && !folder.as_os_str().is_empty();
+        let missing = parent.ancestors().take_while(is_missing).last().and_then(Path::file_name);
         let missing = missing.map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         return format!(
             "looked in {}, which has no folder `{missing}`; relative paths start from the query file's folder",

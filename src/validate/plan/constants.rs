@@ -5,22 +5,29 @@ use datafusion::arrow::datatypes::DataType;
 use super::{Column, Finding, Given, Subject};
 use crate::contract::events::{self, Verdict};
 use crate::contract::time::TimeFault;
-use crate::contract::{EventSource, Field, Kind, currencies};
+use crate::contract::{EventSource, Field, Kind, currencies, fields};
 use crate::validate::sources::{self, Fit};
 use crate::validate::{instants, number, texts};
 
-/// Judges the literal that the origin `place` of `column` is, if it is one.
+/// Judges the literal that the origin `place` of the column `index` is, or those that it chooses from.
 pub(super) fn judge(
-    subject: Subject,
-    column: &Column,
+    index: usize,
     place: usize,
+    column: &Column,
     field: &Field,
     given: &Given,
     findings: &mut Vec<Finding>,
 ) {
     let origin = &column.origins[place];
     let name = &column.name;
-    let Some(text) = origin.text() else { return };
+    let Some(text) = origin.text() else {
+        for (choice, text) in origin.choices.iter().enumerate() {
+            findings.extend(outside_set(Subject::Choice(index, place, choice), name, text, field.kind, given));
+        }
+        return;
+    };
+    let subject = Subject::Origin(index, place);
+    findings.extend(outside_set(subject, name, text, field.kind, given));
     let mut find = |code: &str, message: String, help: String| {
         findings.push(Finding::new(code, subject, message).help(help));
     };
@@ -35,26 +42,8 @@ pub(super) fn judge(
         Kind::Text if field.column == "order_id" => {
             constant_id(subject, name, text, origin.is_one_row, findings);
         }
-        Kind::EventName => {
-            let source = given.event_source;
-            findings.extend(source.and_then(|source| event_name(subject, text, source)));
-        }
-        Kind::EventSource if EventSource::parse(text).is_none() => {
-            let words = EventSource::ALL.map(EventSource::as_str).join(", ");
-            find("PB2009", format!("`{text}` is no value for `{name}`"), format!("one of: {words}"));
-        }
         Kind::EventSourceId => {
             findings.extend(given.event_source.and_then(|source| source_id(subject, text, source)));
-        }
-        Kind::OneOf(words) if !words.contains(&text) => {
-            find("PB2009", format!("`{text}` is no value for `{name}`"), format!("one of: {}", words.join(", ")));
-        }
-        Kind::Currency if !currencies::is_contract(text) => {
-            let help = match currencies::repair(text).filter(|code| currencies::is_contract(code)) {
-                Some(code) => format!("write '{code}'"),
-                None => "`postback schema` lists the currencies".into(),
-            };
-            find("PB2009", format!("`{text}` is no currency of the Events API"), help);
         }
         _ => {
             let is_text = matches!(column.data_type, Some(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View));
@@ -71,6 +60,42 @@ pub(super) fn judge(
                 findings.push(Finding::new("PB2011", subject, message));
             }
         }
+    }
+}
+
+/// Judges the settings that stand in for columns; those that the query returns have no effect.
+pub(super) fn settings(columns: &[Column], given: &Given, findings: &mut Vec<Finding>) {
+    for (name, value, kind) in [("event", &given.event, Kind::EventName), ("currency", &given.currency, Kind::Currency)]
+    {
+        let is_from_rows = columns.iter().any(|column| fields::find(&column.name).is_some_and(|f| f.kind == kind));
+        if let Some(value) = value
+            && !is_from_rows
+        {
+            findings.extend(outside_set(Subject::Setting(name), &format!("postback.{name}"), value, kind, given));
+        }
+    }
+}
+
+/// Judges a text of a field that takes some texts only.
+fn outside_set(subject: Subject, name: &str, text: &str, kind: Kind, given: &Given) -> Option<Finding> {
+    let outside = |message: String, help: String| Some(Finding::new("PB2009", subject, message).help(help));
+    match kind {
+        Kind::EventName => given.event_source.and_then(|source| event_name(subject, text, source)),
+        Kind::EventSource if EventSource::parse(text).is_none() => {
+            let words = EventSource::ALL.map(EventSource::as_str).join(", ");
+            outside(format!("`{text}` is no value for `{name}`"), format!("one of: {words}"))
+        }
+        Kind::OneOf(words) if !words.contains(&text) => {
+            outside(format!("`{text}` is no value for `{name}`"), format!("one of: {}", words.join(", ")))
+        }
+        Kind::Currency if !currencies::is_contract(text) => {
+            let help = match currencies::repair(text).filter(|code| currencies::is_contract(code)) {
+                Some(code) => format!("write '{code}'"),
+                None => "`postback schema` lists the currencies".into(),
+            };
+            outside(format!("`{text}` is no currency of the Events API"), help)
+        }
+        _ => None,
     }
 }
 
@@ -94,20 +119,25 @@ fn constant_id(subject: Subject, name: &str, text: &str, is_one_row: bool, findi
 fn event_name(subject: Subject, text: &str, source: EventSource) -> Option<Finding> {
     let find = |message: String, help: String| Some(Finding::new("PB2008", subject, message).help(help));
     match events::judge(text, source) {
-        // Elsewhere it may be a custom name: its rows get a warning.
         Verdict::Misspelt { suggestion } if source == EventSource::Offline => {
             find(format!("`{text}` is no event name"), format!("did you mean '{suggestion}'?"))
+        }
+        // Elsewhere it may be a name of one's own.
+        Verdict::Misspelt { suggestion } => {
+            find(format!("`{text}` counts as a custom event"), format!("did you mean '{suggestion}'?"))
+                .map(Finding::only_warns)
+        }
+        Verdict::Reserved { becomes } => {
+            let message = format!("TikTok turns `{text}` events into `{becomes}` events");
+            find(message, format!("write '{becomes}' if that is meant, else choose another name"))
+                .map(Finding::only_warns)
         }
         Verdict::NotAllowed { suggestion } => {
             let help = suggestion
                 .map_or_else(|| "`postback schema` lists the names".into(), |near| format!("did you mean '{near}'?"));
             find(format!("`{text}` is no event name for {source} events"), help)
         }
-        Verdict::Misspelt { .. }
-        | Verdict::Standard
-        | Verdict::Legacy { .. }
-        | Verdict::Reserved { .. }
-        | Verdict::Custom => None,
+        Verdict::Standard | Verdict::Legacy { .. } | Verdict::Custom => None,
     }
 }
 
@@ -125,7 +155,7 @@ fn misfit(kind: Kind, text: &str) -> Option<&'static str> {
 
 /// What to do about text that was probably meant as a column.
 fn quoted(text: &str, differs: &str) -> String {
-    if is_column_name(text) {
+    if is_name(text) {
         format!("remove the quotes if you mean the column {text}")
     } else {
         format!("select a column that differs from {differs}")
@@ -134,9 +164,13 @@ fn quoted(text: &str, differs: &str) -> String {
 
 /// Whether text looks like the column of a table: `mc.email`.
 fn is_column_name(text: &str) -> bool {
-    let is_name = |part: &str| {
+    text.contains('.') && is_name(text)
+}
+
+/// Whether text could be the name of a column.
+fn is_name(text: &str) -> bool {
+    text.split('.').all(|part| {
         part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
             && part.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
-    };
-    text.contains('.') && text.split('.').all(is_name)
+    })
 }

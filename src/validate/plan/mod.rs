@@ -20,6 +20,8 @@ pub use self::digests::{Digest, Encoding, Operation};
 pub struct Column {
     /// Its name.
     pub name: String,
+    /// Whether the query gives it no name, so that the engine made one of the expression.
+    pub is_unnamed: bool,
     /// Its type; `None` where that is unknown, because something in the query did not plan.
     pub data_type: Option<DataType>,
     /// What yields it, once for each place that does.
@@ -31,6 +33,8 @@ pub struct Column {
 pub struct Origin {
     /// Its value, if that is the same literal in every row.
     pub literal: Option<Literal>,
+    /// The texts that it chooses from, if it is a choice between expressions such as CASE.
+    pub choices: Vec<String>,
     /// Whether there is one row of it, so that a literal is no constant.
     pub is_one_row: bool,
     /// The function that makes it differ from run to run, if one does.
@@ -80,10 +84,10 @@ pub struct Given {
     pub event_source: Option<EventSource>,
     /// `postback.event_source_id`.
     pub event_source_id: Option<String>,
-    /// Whether `postback.event` is set.
-    pub event: bool,
-    /// Whether `postback.currency` is set.
-    pub currency: bool,
+    /// `postback.event`.
+    pub event: Option<String>,
+    /// `postback.currency`.
+    pub currency: Option<String>,
     /// Whether `postback.timezone` is set.
     pub timezone: bool,
     /// Whether it is UTC, so that a clock in UTC is read as one.
@@ -126,6 +130,8 @@ pub enum Subject {
     Name(usize),
     /// One of the expressions that yield a column: its index, and that of the origin.
     Origin(usize, usize),
+    /// One of the texts that such an expression chooses from.
+    Choice(usize, usize, usize),
     /// The function in such an expression that makes it differ from run to run.
     Function(usize, usize),
     /// The value of a setting.
@@ -192,6 +198,8 @@ pub fn judge(columns: &[Column], given: &Given) -> (Vec<Role>, Vec<Finding>) {
         }
         roles.push(role);
     }
+    derived_id(columns, &roles, &mut findings);
+    constants::settings(columns, given, &mut findings);
     if roles.iter().any(|role| matches!(role, Role::Field(field) if field.kind == Kind::EventId)) {
         // The id of an order is no id of an event then.
         let is_order = |subject| {
@@ -205,6 +213,16 @@ pub fn judge(columns: &[Column], given: &Given) -> (Vec<Role>, Vec<Finding>) {
     }
     presence::judge(columns, &roles, &meant_fields, given, &mut findings);
     (roles, findings)
+}
+
+/// An event id is derived from the order's, where the query has none.
+fn derived_id(columns: &[Column], roles: &[Role], findings: &mut Vec<Finding>) {
+    let fed = |name: &str| roles.iter().position(|role| matches!(role, Role::Field(field) if field.column == name));
+    if let (None, Some(index)) = (fed("event_id"), fed("order_id")) {
+        let column = &columns[index];
+        let origins = column.origins.iter().enumerate();
+        findings.extend(origins.filter_map(|(place, origin)| unstable(index, place, &column.name, origin)));
+    }
 }
 
 /// `given` for the rows of the query: where they name their source, the setting only fills in, and each row is judged
@@ -268,7 +286,7 @@ fn role(index: usize, column: &Column, given: &Given, findings: &mut Vec<Finding
             findings.extend(digests::judge(subject, name, field, digest, is_accepted));
         }
         if is_accepted {
-            constants::judge(subject, column, place, field, given, findings);
+            constants::judge(index, place, column, field, given, findings);
             if field.kind == Kind::Time {
                 time(index, place, column, origin, given, findings);
             } else if field.kind == Kind::EventId {
@@ -278,7 +296,7 @@ fn role(index: usize, column: &Column, given: &Given, findings: &mut Vec<Finding
     }
     if !is_accepted && findings.len() == found {
         let message =
-            format!("`{name}` is of type {data_type}, but `{}` takes {}", field.column, schema::expected(field.kind));
+            format!("`{name}` is {}, but takes {}", schema::described(data_type), schema::expected(field.kind));
         findings.push(Finding::new("PB2005", Subject::Origin(index, 0), message));
     }
     let zoneless = matches!(data_type, DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64);
@@ -325,11 +343,13 @@ fn unknown(index: usize, column: &Column, given: &Given, findings: &mut Vec<Find
     }
     // What did not plan has its diagnosis, and an unusable setting may be the one that allows the column.
     if column.data_type.is_some() && !given.is_unusable("extra_columns") {
-        let finding = Finding::new("PB2001", Subject::Name(index), format!("`{name}` is no column of the contract"));
+        let found = |message: String| Finding::new("PB2001", Subject::Name(index), message);
         findings.push(match meant(name) {
-            Some(near) => finding
+            _ if column.is_unnamed => found("an expression of the result has no name".into())
+                .help("name the column that it feeds, such as … AS value"),
+            Some(near) => found(format!("`{name}` is no column of the contract"))
                 .help(format!("did you mean `{near}`? A name that starts with `_` is carried along and not sent")),
-            None => finding,
+            None => found(format!("`{name}` is no column of the contract")),
         });
     }
     Role::Unsent
@@ -342,7 +362,10 @@ fn property(index: usize, name: &str, data_type: &DataType, findings: &mut Vec<F
     if scalar {
         return Role::Property;
     }
-    let message = format!("`{name}` is of type {data_type}, but a custom property takes text, a number or a boolean");
+    let message = format!(
+        "`{name}` is {}, but a custom property takes text, a number or a boolean",
+        schema::described(data_type)
+    );
     findings.push(Finding::new("PB2005", Subject::Origin(index, 0), message));
     Role::Unsent
 }

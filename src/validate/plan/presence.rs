@@ -38,7 +38,7 @@ pub(super) fn judge(
     for (name, is_set, example) in [
         ("event_source", given.event_source.is_some(), "'offline'"),
         ("event_source_id", given.event_source_id.is_some(), "'7654321098765432109'"),
-        ("event", given.event, "'Purchase'"),
+        ("event", given.event.is_some(), "'Purchase'"),
     ] {
         if is_set || given.is_unusable(name) {
             continue;
@@ -62,7 +62,8 @@ pub(super) fn judge(
     if let Some(index) = fields.null(id) {
         findings.push(always_null(index, &columns[index].name, "return an id for every row, or leave the column out"));
     }
-    if fields.has("value") && !fields.has("currency") && !given.currency && !given.is_unusable("currency") {
+    let has_value = fields.has("value") || fields.has("price") && fields.has("quantity");
+    if has_value && !fields.has("currency") && given.currency.is_none() && !given.is_unusable("currency") {
         without_currency(&fields, given, findings);
     }
     let Some(source) = given.event_source else { return };
@@ -75,6 +76,9 @@ pub(super) fn judge(
     }
     for any_of in fields::ANY_OF.iter().filter(|any_of| any_of.source == source) {
         identity(&fields, source, any_of.columns, given, findings);
+    }
+    if source == EventSource::Web {
+        web_identity(&fields, given, findings);
     }
 }
 
@@ -107,13 +111,30 @@ fn identity(fields: &Fields<'_>, source: EventSource, names: &[&str], given: &Gi
     }
 }
 
+/// A web event without any identity is sent, and can be matched with nobody.
+fn web_identity(fields: &Fields<'_>, given: &Given, findings: &mut Vec<Finding>) {
+    const ALONE: [&str; 5] = ["email", "phone", "external_id", "tiktok_click_id", "cookie_id"];
+    let has = |name: &str| fields.has(name) && fields.null(name).is_none();
+    let is_known = ALONE.into_iter().any(has) || has("ip") && has("agent");
+    if !is_known && !given.has_more_columns {
+        let message = "no column identifies a person, so that the events match nobody";
+        findings.push(
+            Finding::new("PB2004", Subject::Query, message)
+                .help(format!("return `{}`, or `ip` with `agent`", ALONE.join("`, `")))
+                .only_warns(),
+        );
+    }
+}
+
 fn without_currency(fields: &Fields<'_>, given: &Given, findings: &mut Vec<Finding>) {
     if given.has_more_columns {
         return;
     }
-    let subject = fields.index("value").map_or(Subject::Query, |index| Subject::Origin(index, 0));
+    let index = fields.index("value").or_else(|| fields.index("price"));
+    let subject = index.map_or(Subject::Query, |index| Subject::Origin(index, 0));
+    let name = index.map_or("value", |index| fields.columns[index].name.as_str());
     findings.push(
-        Finding::new("PB2014", subject, "`value` comes without a currency")
+        Finding::new("PB2014", subject, format!("`{name}` comes without a currency"))
             .help("select a column `currency`, or `SET postback.currency = 'USD';`"),
     );
 }

@@ -7,14 +7,14 @@ fn offline() -> Given {
     Given {
         event_source: Some(EventSource::Offline),
         event_source_id: Some("7654321098765432109".into()),
-        event: true,
+        event: Some("Purchase".into()),
         timezone: true,
         ..Given::default()
     }
 }
 
 fn column(name: &str, data_type: &DataType, origin: Origin) -> Column {
-    Column { name: name.to_owned(), data_type: Some(data_type.clone()), origins: vec![origin] }
+    Column { name: name.to_owned(), is_unnamed: false, data_type: Some(data_type.clone()), origins: vec![origin] }
 }
 
 fn text(name: &str) -> Column {
@@ -65,7 +65,7 @@ fn a_misspelt_column_gets_a_suggestion_and_is_not_missing_as_well() {
 
 #[test]
 fn what_did_not_plan_has_no_other_finding() {
-    let unknown = |name: &str| Column { name: name.into(), data_type: None, origins: Vec::new() };
+    let unknown = |name: &str| Column { name: name.into(), is_unnamed: false, data_type: None, origins: Vec::new() };
     assert!(codes(&[unknown("timestamp"), unknown("email"), unknown("loyalty")], &offline()).is_empty());
     let given = Given { has_more_columns: true, event_source: None, ..offline() };
     assert!(codes(&[], &Given { unusable: vec!["event_source".into()], ..given }).is_empty());
