@@ -34,7 +34,7 @@ pub static EXAMPLES: &[Example] = &[
     example("PB2010", "md5(c.email) AS email", "c.email AS email"),
     example("PB2011", "c.local_time AS timestamp", "SET postback.timezone = 'Europe/Berlin'; c.local_time AS timestamp"),
     example("PB2012", "now() AS timestamp", "c.placed_at AS timestamp"),
-    example("PB2013", "c.sku AS content_id, c.price AS price, c.quantity AS quantity", "SET postback.fold = 'contents'; c.sku AS content_id, c.price AS price, c.quantity AS quantity"),
+    example("PB2013", "c.sku AS content_id, c.price AS price, c.quantity AS quantity, 'USD' AS currency", "SET postback.fold = 'contents'; c.sku AS content_id, c.price AS price, c.quantity AS quantity, 'USD' AS currency"),
     example("PB2014", "c.total AS value", "c.total AS value, 'USD' AS currency"),
     example("PB2016", "CAST(c.instant AS TIMESTAMP) AS timestamp", "c.instant AS timestamp"),
     example("PB2017", "'c.order_id' AS event_id", "c.order_id AS event_id"),
