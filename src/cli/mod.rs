@@ -19,6 +19,7 @@ use crate::settings::Settings;
 mod completions;
 mod config;
 mod flags;
+mod ledger;
 mod output;
 mod preview;
 mod progress;
@@ -80,6 +81,8 @@ enum Verb {
     Config(config::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
+    /// Look after the record of what was sent: verify, export, repair
+    Ledger(ledger::Arguments),
     /// Run SQL over any source, with postback's functions
     Sql(sql::Arguments),
 }
@@ -188,6 +191,7 @@ async fn dispatch(verb: Verb, world: &World) -> Result<()> {
         Verb::Sandbox(arguments) => sandbox::run(arguments, world).await,
         Verb::Config(arguments) => config::run(&arguments, world),
         Verb::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
+        Verb::Ledger(arguments) => ledger::run(&arguments, world),
         Verb::Sql(arguments) => sql::run(arguments, world).await,
     }
 }

@@ -1,6 +1,6 @@
 //! What a ledger knows about each event, in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Standing;
 use super::keys::Keys;
@@ -14,12 +14,14 @@ pub(super) struct Standings {
     accepted: Keys,
     others: HashMap<EventKey, Standing>,
     /// Events under an intent of this process that has not ended.
-    under_way: HashMap<EventKey, ()>,
+    under_way: HashSet<EventKey>,
 }
 
 impl Standings {
-    pub(super) fn with_capacity(keys: usize) -> Self {
-        Self { accepted: Keys::with_capacity(keys), ..Self::default() }
+    /// Gives all these events the standing of accepted ones.
+    pub(super) fn accept_all(&mut self, accepted: Keys) {
+        self.others.retain(|key, _| !accepted.contains(key));
+        self.accepted = accepted;
     }
 
     pub(super) fn of(&self, key: &EventKey) -> Standing {
@@ -44,7 +46,7 @@ impl Standings {
     pub(super) fn begin(&mut self, events: &[EncodedEvent], now: i64) -> Option<(i64, bool)> {
         let (mut first_attempt, mut attempted) = (now, false);
         for (position, event) in events.iter().enumerate() {
-            if self.under_way.insert(event.key, ()).is_some() {
+            if !self.under_way.insert(event.key) {
                 self.end(&events[..position]);
                 return None;
             }

@@ -252,7 +252,7 @@ fn live(steps: Vec<Step>) {
                 if matches!(step, Step::Crash) {
                     copy(home.path(), found.path());
                 }
-                ledger = None;
+                drop(ledger.take());
                 if matches!(step, Step::Crash) {
                     home = found;
                 }

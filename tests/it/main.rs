@@ -8,6 +8,7 @@ mod delivery;
 mod documents;
 mod edges;
 mod functions;
+mod ledger;
 mod payloads;
 mod queries;
 mod sandbox;

@@ -51,6 +51,9 @@ pub fn export(place: &Place, folder: &Path, now: i64) -> Result<Exported> {
     let _lock = Lock::take(place, now)?;
     let opening = |error| failure::opening(&path, error);
     let mut connection = schema::connect(&path).map_err(opening)?;
+    if schema::recognise(&connection, &path)? == 0 {
+        return Err(failure::damaged(&path, "the file is empty"));
+    }
     let about = schema::prepare(&mut connection, &path, place.namespace, &[0; 32], now)?;
     let loaded = load::load(&connection, &path, &about)?;
     let runs = loaded.runs.iter().map(|run| (run.number, run)).collect();

@@ -1,6 +1,7 @@
 //! Reads a ledger into memory, and believes nothing that its checksums do not confirm.
 
 use std::path::Path;
+use std::thread;
 
 use rusqlite::Connection;
 
@@ -11,6 +12,7 @@ use super::row::{Batch, Checksum, Ending, RunRow};
 use crate::error::Result;
 use crate::event::EventKey;
 use crate::ledger::Standing;
+use crate::ledger::keys::Gathering;
 use crate::ledger::standings::Standings;
 
 /// What a ledger holds.
@@ -38,12 +40,9 @@ pub(super) fn load(connection: &Connection, path: &Path, about: &About) -> Resul
     let damaged =
         |table: &str, number: i64| failure::damaged(path, format_args!("{table} {number} is not what was written"));
     let mut total = Checksum::ZERO;
-    let mut loaded = Loaded {
-        standings: Standings::with_capacity(keys(connection).map_err(opening)?),
-        runs: Vec::new(),
-        latest: about.created,
-        mixed: Vec::new(),
-    };
+    let mut accepted = Gathering::with_capacity(keys(connection).map_err(opening)?);
+    let mut loaded =
+        Loaded { standings: Standings::default(), runs: Vec::new(), latest: about.created, mixed: Vec::new() };
     for run in runs(connection).map_err(opening)? {
         let (run, checksum) = run;
         if run.checksum() != checksum {
@@ -69,17 +68,19 @@ pub(super) fn load(connection: &Connection, path: &Path, about: &About) -> Resul
             total = total.plus(checksum);
             loaded.latest = loaded.latest.max(ending.ended);
         }
-        loaded.take(&batch, stretches.as_deref());
+        loaded.take(&batch, stretches.as_deref(), &mut accepted);
     }
     if total != about.total {
         return Err(failure::damaged(path, "rows are missing, or there are more than were written"));
     }
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    loaded.standings.accept_all(accepted.finish(threads));
     Ok(loaded)
 }
 
 impl Loaded {
-    /// Adds a batch to the standings of its events.
-    fn take(&mut self, batch: &Batch<'_>, stretches: Option<&[Stretch]>) {
+    /// Adds a batch to the standings of its events. What was accepted is gathered apart: it outdoes all else.
+    fn take(&mut self, batch: &Batch<'_>, stretches: Option<&[Stretch]>, accepted: &mut Gathering) {
         self.latest = self.latest.max(batch.prepared);
         let open = [Stretch { events: batch.len(), end: End::InDoubt }];
         let stretches = stretches.unwrap_or(&open);
@@ -88,7 +89,7 @@ impl Loaded {
         for stretch in stretches {
             for (position, key) in keys.by_ref().take(stretch.events).enumerate() {
                 if stretch.end == End::Accepted {
-                    self.standings.accept(&key);
+                    accepted.push(&key);
                     continue;
                 }
                 others.push(key);

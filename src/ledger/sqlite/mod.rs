@@ -211,7 +211,7 @@ impl Sqlite {
         let mut connection = schema::connect(&path).map_err(|error| failure::opening(&path, error))?;
         #[cfg(test)]
         if let Some(pages) = options.max_pages {
-            connection.pragma_update(None, "max_page_count", pages).expect("it is a number");
+            connection.pragma_update(None, "max_page_count", pages).map_err(|error| failure::opening(&path, error))?;
         }
         let about = schema::prepare(&mut connection, &path, options.place.namespace, &options.fresh_secret, now)?;
         if is_new {

@@ -154,8 +154,8 @@ impl Rows {
             let to = batch.map_or(about.last_batch, |batch| batch.id - 1);
             if from <= to {
                 repaired.gaps.push(from..=to);
-                // What is lost there was prepared between its neighbours.
-                let earliest = before.map_or(i64::MIN, |before| before.prepared);
+                // What is lost there was prepared between its neighbours, or after the ledger was made.
+                let earliest = before.map_or(about.created, |before| before.prepared);
                 let latest = batch.map_or(now, |batch| batch.prepared);
                 if earliest < now - WINDOW {
                     repaired.forgotten_before = repaired.forgotten_before.max(Some(latest + FUTURE));

@@ -19,8 +19,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// "pbkl": the file is a ledger of postback.
 const APPLICATION: i32 = 0x7062_6b6c;
-/// The version of the tables; one for each step of [`MIGRATIONS`].
-const VERSION: usize = MIGRATIONS.len();
+/// The version of the tables: the number of [`MIGRATIONS`].
+const VERSION: u32 = 1;
 
 /// What leads from each version to the next.
 const MIGRATIONS: &[&str] = &["
@@ -98,14 +98,14 @@ pub(super) fn prepare(
     if version < VERSION {
         let writing = |error| failure::writing(path, error);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening)?;
-        for step in &MIGRATIONS[version..] {
+        for step in MIGRATIONS.iter().zip(1..).filter(|(_, leads_to)| *leads_to > version).map(|(step, _)| step) {
             transaction.execute_batch(step).map_err(writing)?;
         }
         if version == 0 {
             About::new(namespace, *fresh_secret, now).write(&transaction).map_err(writing)?;
         }
         transaction.pragma_update(None, "application_id", APPLICATION).map_err(writing)?;
-        transaction.pragma_update(None, "user_version", VERSION as i64).map_err(writing)?;
+        transaction.pragma_update(None, "user_version", VERSION).map_err(writing)?;
         transaction.commit().map_err(writing)?;
     }
     let about = About::read(connection).map_err(opening)?;
@@ -118,7 +118,7 @@ pub(super) fn prepare(
 }
 
 /// The version of the tables, 0 for an empty file.
-pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<usize> {
+pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<u32> {
     let number = |sql: &str| {
         connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|error| failure::opening(path, error))
     };
@@ -131,7 +131,7 @@ pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<usize> {
     if application != i64::from(APPLICATION) {
         return Err(failure::damaged(path, "it is not marked as a ledger of postback"));
     }
-    match usize::try_from(version) {
+    match u32::try_from(version) {
         Ok(version @ 1..=VERSION) => Ok(version),
         Ok(version) if version > VERSION => {
             let message =

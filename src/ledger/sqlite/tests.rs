@@ -47,7 +47,7 @@ fn a_ledger_that_is_open_is_locked_and_names_its_holder() {
     let error = Sqlite::open(options(home.path())).expect_err("it is held");
     assert_eq!(error.kind(), ErrorKind::Locked);
     let holder = error.contexts().iter().find(|(name, _)| *name == "holder").map(|(_, holder)| holder.as_str());
-    assert_eq!(holder, Some("process 4711 on etl-3, since 2026-08-20T14:46:49Z"));
+    assert_eq!(holder, Some("process 4711 on etl-3, since 2026-08-20T14:06:49Z"));
     assert_eq!(verify(&options(home.path()).place, NOW).expect_err("it is held").kind(), ErrorKind::Locked);
     drop(ledger);
     // The note of the last holder is still there, and holds nobody up.
@@ -343,13 +343,9 @@ fn what_is_altered_or_lost_is_found_and_the_rest_is_saved() {
         assert!(error.message().starts_with("the ledger is damaged"), "{sql}: {error}");
         let found = verify(&place, NOW).expect("it is there");
         assert!(found.problems.iter().any(|found| found.to_string() == problem), "{sql}: {found:?}");
-        let repaired = repair(&place, NOW + 60).expect("most of it is whole");
+        let repaired = repair(&place, NOW + 3 * DAY).expect("most of it is whole");
         assert!(repaired.damaged.exists());
-        assert_eq!(
-            (repaired.lost_batches, repaired.forgotten_before.is_some()),
-            (lost, sql.contains("id = 1")),
-            "{sql}"
-        );
+        assert_eq!((repaired.lost_batches, repaired.forgotten_before.is_some()), (lost, lost > 0), "{sql}");
         let ledger = open(home.path());
         assert_eq!(ledger.accepted(), accepted, "{sql}");
         deliver(&ledger, &batch(&[9]), &[Outcome::Accepted]);

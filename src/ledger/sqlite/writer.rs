@@ -1,7 +1,7 @@
 //! The one thread that writes: changes that meet are one transaction.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -245,10 +245,7 @@ impl From<rusqlite::Error> for Refused {
 fn wait(requests: &Receiver<Request>, until: Option<Instant>) -> Option<Request> {
     match until {
         None => requests.try_recv().ok(),
-        Some(until) => match requests.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(request) => Some(request),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        },
+        Some(until) => requests.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
     }
 }
 
