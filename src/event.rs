@@ -217,8 +217,10 @@ pub enum Outcome {
     Accepted,
     /// The API refused this event for what it contains.
     Rejected(Refusal),
-    /// Not known to have been accepted, and safe to send again: a later run does.
+    /// Known not to have been accepted: a later run sends it.
     Unsent,
+    /// Possibly accepted, and safe to send again while TikTok still recognises the copy: a later run does.
+    InDoubt,
     /// Possibly accepted, and not safe to send again without a decision.
     Held,
 }

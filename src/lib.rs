@@ -41,6 +41,7 @@
 //! | reject | an event refused for what it contains, here or by the API |
 //! | out of window | an offline event too old to be matched: skipped and counted |
 //! | folded | rows beyond the first of an event, merged into it or equal to it |
+//! | in doubt | possibly accepted, and safe to send again while TikTok drops a copy; counted as unsent |
 //! | held | possibly accepted and not safe to repeat |
 //! | unsent | not known to be accepted and safe to send again |
 //!

@@ -22,6 +22,7 @@ mod completions;
 mod config;
 mod explain;
 mod flags;
+mod ledger;
 mod output;
 mod preview;
 mod progress;
@@ -88,6 +89,8 @@ enum Verb {
     Config(config::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
+    /// Look after the record of what was sent: verify, export, repair
+    Ledger(ledger::Arguments),
     /// Run SQL over any source, with postback's functions
     Sql(sql::Arguments),
 }
@@ -212,6 +215,7 @@ async fn dispatch(verb: Verb, world: &World) -> Result<ExitCode> {
         Verb::Sandbox(arguments) => sandbox::run(arguments, world).await,
         Verb::Config(arguments) => config::run(&arguments, world),
         Verb::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
+        Verb::Ledger(arguments) => ledger::run(&arguments, world),
         Verb::Sql(arguments) => sql::run(arguments, world).await,
     }?;
     Ok(ExitCode::SUCCESS)

@@ -21,6 +21,8 @@ pub(super) struct Open {
     /// The search for events at fault.
     pub(super) isolation: Isolation,
     outcomes: Vec<Option<Outcome>>,
+    /// Which events may have arrived although nothing said so.
+    doubted: Vec<bool>,
 }
 
 impl Open {
@@ -33,6 +35,7 @@ impl Open {
             pending: 0,
             isolation: Isolation::new(),
             outcomes: vec![None; events],
+            doubted: vec![false; events],
         }
     }
 
@@ -47,9 +50,16 @@ impl Open {
         }
     }
 
-    /// The outcomes in the batch's order; what is not settled is unsent.
+    /// Notes that events may have arrived although nothing said so.
+    pub(super) fn doubt(&mut self, events: Range<usize>) {
+        self.doubted[events].fill(true);
+    }
+
+    /// The outcomes in the batch's order; what is not settled is in doubt where it may have arrived, else unsent.
     pub(super) fn into_outcomes(self) -> Vec<Outcome> {
-        self.outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Unsent)).collect()
+        let unsettled = |doubted| if doubted { Outcome::InDoubt } else { Outcome::Unsent };
+        let outcomes = self.outcomes.into_iter().zip(self.doubted);
+        outcomes.map(|(outcome, doubted)| outcome.unwrap_or_else(|| unsettled(doubted))).collect()
     }
 }
 

@@ -391,6 +391,7 @@ impl Protocol {
         for piece in std::mem::take(&mut self.in_flight).into_values() {
             if let Some(open) = self.batches.get_mut(&piece.batch) {
                 (open.sent, open.pending) = (true, open.pending - 1);
+                open.doubt(piece.events.clone());
             }
             self.finish_if_done(piece.batch, commands);
         }

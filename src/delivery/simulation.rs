@@ -302,7 +302,11 @@ impl World {
                 match outcome {
                     Outcome::Accepted => assert!(!bad && received, "counted as accepted, but never received"),
                     Outcome::Rejected(_) => assert!(bad && !received, "a good event was rejected"),
-                    Outcome::Unsent => assert!(stopped.is_some(), "unsent without a reason"),
+                    Outcome::Unsent => {
+                        assert!(stopped.is_some(), "unsent without a reason");
+                        assert!(!received, "known as unsent, but received");
+                    }
+                    Outcome::InDoubt => assert!(stopped.is_some(), "in doubt without a reason"),
                     Outcome::Held => assert!(received, "held, but never received"),
                 }
             }

@@ -7,14 +7,21 @@
 //! A batch moves through these states:
 //!
 //! ```text
-//! (nothing) ── prepare ──▶ intent ── settle ──▶ settled: every event accepted, rejected, held or unsent
-//!                             └───── cancel ──▶ (nothing): no byte was sent
+//! (nothing) ── prepare ──▶ intent ── settle ──▶ ended: every event accepted, rejected, unsent, in doubt or held
+//!                             ├───── cancel ──▶ (nothing): no byte was sent
+//!                             └── process dies ▶ in doubt: every event may have arrived
 //! ```
+//!
+//! An event's [`Standing`] is what its batches add up to. Accepted is for good. Doubt ends only with an answer that
+//! accepts or rejects; an attempt that is known to have failed leaves it as it was. The time of the first attempt is
+//! the oldest of those that are in doubt, taken before a byte left, so that the window is never thought longer than
+//! it is.
 //!
 //! Invariants
 //! - **Write-ahead**: a request body exists only as [`Recorded`], which only a [`Ticket`] makes, which only
 //!   [`Store::prepare`] makes, after the intent is durable.
 //! - **One end**: a ticket is consumed by [`Store::settle`] or [`Store::cancel`]; it can be neither copied nor rebuilt.
+//! - **One way**: an event is under at most one intent of a process at a time.
 //! - **No phantom success**: a key counts as accepted only through [`Outcome::Accepted`] in a `settle` that returned.
 //! - **Fail closed**: after any error of a store nothing more is sent.
 //!
@@ -23,18 +30,27 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, EventKey, Outcome};
 
 pub mod keys;
 mod model;
+pub mod sqlite;
+mod standings;
+#[cfg(test)]
+mod tests;
 
 pub use model::Model;
+pub use sqlite::Sqlite;
 
-/// Where intents and outcomes are kept. Two implementations: [`Model`], in memory, and the one on disk.
+/// What tells the time: Unix seconds.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Where intents and outcomes are kept. Two implementations: [`Model`], in memory, and [`Sqlite`], on disk.
 ///
 /// Calls may block for the time of a disk write; asynchronous callers use a thread that may. Calls from several
 /// threads at once are allowed, and a durable store writes them as one group.
@@ -42,7 +58,7 @@ pub trait Store: Send + Sync + 'static {
     /// Records that `batch` is about to be sent. When this returns, the intent is durable.
     ///
     /// # Errors
-    /// If the intent could not be made durable. Nothing may be sent then.
+    /// If the intent could not be made durable, or an event of it is under way already. Nothing may be sent then.
     fn prepare(&self, batch: &Batch) -> Result<Ticket>;
 
     /// Records what became of each event of the ticket's batch, in the batch's order.
@@ -57,19 +73,89 @@ pub trait Store: Send + Sync + 'static {
     /// If that could not be made durable. The events are then in doubt for the next run, which is harmless.
     fn cancel(&self, ticket: Ticket) -> Result<()>;
 
+    /// What is on record about this event. Events under way stand as they did before.
+    fn standing(&self, key: &EventKey) -> Standing;
+
     /// Whether this event is on record as accepted.
-    fn contains(&self, key: &EventKey) -> bool;
+    fn contains(&self, key: &EventKey) -> bool {
+        self.standing(key) == Standing::Accepted
+    }
 
     /// The secret under which this ledger's event keys are made.
     fn secret(&self) -> [u8; 32];
+
+    /// Records that a run of a query begins. Batches prepared from now on are of this run.
+    ///
+    /// # Errors
+    /// If that could not be made durable.
+    fn begin_run(&self, run: &Run) -> Result<()>;
+
+    /// Records that the run ended, and whether it succeeded.
+    ///
+    /// # Errors
+    /// If that could not be made durable. The run then counts as one that did not succeed.
+    fn end_run(&self, succeeded: bool) -> Result<()>;
+
+    /// When the last run of `query` that succeeded began, Unix seconds.
+    fn last_success(&self, query: &str) -> Option<i64>;
+}
+
+/// A run, as a ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The run's id, under which its artifacts are found.
+    pub id: String,
+    /// What makes two runs runs of the same query, such as the path of its file.
+    pub query: String,
+    /// When it began, Unix seconds.
+    pub started: i64,
+}
+
+/// What is on record about an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing that keeps it from being sent: never offered, or known not to have arrived.
+    Unknown,
+    /// Accepted: never to be sent again.
+    Accepted,
+    /// Refused by the API for what it contained.
+    Rejected {
+        /// `code` of the answer.
+        code: i64,
+        /// [`EncodedEvent::payload`](crate::event::EncodedEvent::payload) of what was refused: the same content would
+        /// be refused again.
+        payload: u64,
+    },
+    /// Possibly accepted: to be sent again while TikTok recognises the copy, to be held after that.
+    InDoubt {
+        /// Unix seconds, not later than the first attempt whose end is unknown.
+        first_attempt: i64,
+    },
+    /// Possibly accepted, and not to be sent again without a decision.
+    Held {
+        /// As above.
+        first_attempt: i64,
+    },
+}
+
+impl Standing {
+    /// When an attempt whose end is unknown was first made, if there was one.
+    #[must_use]
+    pub fn first_attempt(self) -> Option<i64> {
+        match self {
+            Self::InDoubt { first_attempt } | Self::Held { first_attempt } => Some(first_attempt),
+            Self::Unknown | Self::Accepted | Self::Rejected { .. } => None,
+        }
+    }
 }
 
 /// Proof that an intent is durable, and the only way to a request body.
 #[must_use = "an intent that is neither settled nor cancelled is in doubt"]
 pub struct Ticket {
-    id: u64,
+    id: i64,
     batch: Batch,
     attempted: bool,
+    first_attempt: i64,
 }
 
 impl Ticket {
@@ -83,6 +169,13 @@ impl Ticket {
     #[must_use]
     pub fn attempted(&self) -> bool {
         self.attempted
+    }
+
+    /// When an event of this batch was first attempted, Unix seconds: under this intent, or under an earlier one that
+    /// left it in doubt.
+    #[must_use]
+    pub fn first_attempt(&self) -> i64 {
+        self.first_attempt
     }
 
     /// The request body of the events `range` of the batch.
@@ -127,4 +220,16 @@ impl fmt::Debug for Recorded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorded").field("bytes", &self.0.len()).finish()
     }
+}
+
+/// The error of a batch with an event that is under another intent.
+fn under_way() -> Error {
+    Error::new(ErrorKind::Internal, "an event is under way in two batches at once")
+}
+
+/// The error of outcomes that are not one for each event.
+fn mismatch(events: usize, outcomes: usize) -> Error {
+    Error::new(ErrorKind::Internal, "outcomes do not match a recorded batch")
+        .context("events", events)
+        .context("outcomes", outcomes)
 }

@@ -1,41 +1,47 @@
 //! The ledger in memory: what a durable one must do, without the disk.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::keys::Keys;
-use super::{Store, Ticket};
-use crate::error::{Error, ErrorKind, Result};
+use super::standings::Standings;
+use super::{Clock, Run, Standing, Store, Ticket, mismatch, under_way};
+use crate::error::Result;
 use crate::event::{Batch, EventKey, Outcome};
 
 /// A ledger that forgets everything with the process.
-#[derive(Debug)]
 pub struct Model {
     secret: [u8; 32],
+    clock: Clock,
     entries: Mutex<Entries>,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
-    accepted: Keys,
-    /// Keys that left under an intent which did not settle them: they may have arrived.
-    attempted: Keys,
+    standings: Standings,
     /// Intents neither settled nor cancelled.
-    open: BTreeSet<u64>,
-    last: u64,
+    open: BTreeMap<i64, (Batch, i64)>,
+    last: i64,
+    runs: Vec<(Run, bool)>,
 }
 
 impl Model {
-    /// An empty ledger whose event keys are made under `secret`.
+    /// An empty ledger whose event keys are made under `secret`, and which knows no time: every attempt was at 0.
     #[must_use]
     pub fn new(secret: [u8; 32]) -> Self {
-        Self { secret, entries: Mutex::default() }
+        Self::with_clock(secret, Arc::new(|| 0))
+    }
+
+    /// An empty ledger whose event keys are made under `secret`.
+    #[must_use]
+    pub fn with_clock(secret: [u8; 32], clock: Clock) -> Self {
+        Self { secret, clock, entries: Mutex::default() }
     }
 
     /// Number of accepted events on record.
     #[must_use]
     pub fn accepted(&self) -> usize {
-        self.entries().accepted.len()
+        self.entries().standings.accepted()
     }
 
     /// Number of intents that are neither settled nor cancelled.
@@ -44,114 +50,80 @@ impl Model {
         self.entries().open.len()
     }
 
+    /// Forgets what only a living process knows: the intents that have not ended are in doubt from now on, and the run
+    /// has none. Tickets from before are void.
+    pub fn crash(&self) {
+        let mut entries = self.entries();
+        for (batch, first_attempt) in std::mem::take(&mut entries.open).into_values() {
+            let outcomes = vec![Outcome::InDoubt; batch.len()];
+            entries.standings.settle(batch.events(), &outcomes, first_attempt);
+        }
+    }
+
     // Every change below is complete before anything can panic, so a poisoned lock guards sound entries.
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl fmt::Debug for Model {
+    // Never the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("entries", &self.entries).finish_non_exhaustive()
+    }
+}
+
 impl Store for Model {
     fn prepare(&self, batch: &Batch) -> Result<Ticket> {
+        let now = (self.clock)();
         let mut entries = self.entries();
+        let (first_attempt, attempted) = entries.standings.begin(batch.events(), now).ok_or_else(under_way)?;
         entries.last += 1;
         let id = entries.last;
-        entries.open.insert(id);
-        let attempted = batch.events().iter().any(|event| entries.attempted.contains(&event.key));
-        Ok(Ticket { id, batch: batch.clone(), attempted })
+        entries.open.insert(id, (batch.clone(), first_attempt));
+        Ok(Ticket { id, batch: batch.clone(), attempted, first_attempt })
     }
 
     fn settle(&self, ticket: Ticket, outcomes: &[Outcome]) -> Result<()> {
         let events = ticket.batch.events();
         let mut entries = self.entries();
-        if events.len() != outcomes.len() || !entries.open.remove(&ticket.id) {
-            return Err(Error::new(ErrorKind::Internal, "outcomes do not match a recorded batch")
-                .context("events", events.len())
-                .context("outcomes", outcomes.len()));
+        if events.len() != outcomes.len() || entries.open.remove(&ticket.id).is_none() {
+            return Err(mismatch(events.len(), outcomes.len()));
         }
-        for (event, outcome) in events.iter().zip(outcomes) {
-            match outcome {
-                Outcome::Accepted => drop(entries.accepted.insert(&event.key)),
-                Outcome::Unsent | Outcome::Held => drop(entries.attempted.insert(&event.key)),
-                Outcome::Rejected(_) => {}
-            }
-        }
+        entries.standings.settle(events, outcomes, ticket.first_attempt);
         Ok(())
     }
 
     fn cancel(&self, ticket: Ticket) -> Result<()> {
-        self.entries().open.remove(&ticket.id);
+        let mut entries = self.entries();
+        entries.open.remove(&ticket.id);
+        entries.standings.end(ticket.batch.events());
         Ok(())
     }
 
-    fn contains(&self, key: &EventKey) -> bool {
-        self.entries().accepted.contains(key)
+    fn standing(&self, key: &EventKey) -> Standing {
+        self.entries().standings.of(key)
     }
 
     fn secret(&self) -> [u8; 32] {
         self.secret
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
+    fn begin_run(&self, run: &Run) -> Result<()> {
+        self.entries().runs.push((run.clone(), false));
+        Ok(())
+    }
 
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::contract::EventSource;
-    use crate::event::{Destination, EncodedEvent};
-
-    fn batch(keys: &[u8]) -> Batch {
-        let events: Vec<EncodedEvent> = keys
-            .iter()
-            .enumerate()
-            .map(|(row, key)| EncodedEvent {
-                key: EventKey::from([*key; 16]),
-                span: row * 3..row * 3 + 2,
-                time: 0,
-                row: row as u64,
-                payload: 0,
-            })
-            .collect();
-        Batch {
-            destination: Destination { event_source: EventSource::Offline, event_source_id: "1".into() },
-            head: Bytes::from_static(b"{\"data\":["),
-            json: Bytes::from_static(b"{},{},{},{}"),
-            range: 0..events.len(),
-            events: Arc::from(events),
+    fn end_run(&self, succeeded: bool) -> Result<()> {
+        if let Some((_, has_succeeded)) = self.entries().runs.last_mut() {
+            *has_succeeded = succeeded;
         }
+        Ok(())
     }
 
-    #[test]
-    fn only_settled_acceptance_counts_as_accepted() {
-        let model = Model::new([7; 32]);
-        let ticket = model.prepare(&batch(&[1, 2])).expect("prepared");
-        assert!(!model.contains(&EventKey::from([1; 16])));
-        model.settle(ticket, &[Outcome::Accepted, Outcome::Unsent]).expect("settled");
-        assert!(model.contains(&EventKey::from([1; 16])));
-        assert!(!model.contains(&EventKey::from([2; 16])));
-        assert_eq!((model.accepted(), model.open()), (1, 0));
-    }
-
-    #[test]
-    fn remembers_earlier_attempts_but_not_cancelled_ones() {
-        let model = Model::new([7; 32]);
-        let cancelled = model.prepare(&batch(&[3])).expect("prepared");
-        model.cancel(cancelled).expect("cancelled");
-        let ticket = model.prepare(&batch(&[3])).expect("prepared");
-        assert!(!ticket.attempted());
-        model.settle(ticket, &[Outcome::Unsent]).expect("settled");
-        let again = model.prepare(&batch(&[3, 4])).expect("prepared");
-        assert!(again.attempted());
-        assert_eq!(again.record(0..2).into_bytes().as_ref(), b"{\"data\":[{},{}]}");
-        model.cancel(again).expect("cancelled");
-    }
-
-    #[test]
-    fn refuses_outcomes_that_do_not_match() {
-        let model = Model::new([7; 32]);
-        let ticket = model.prepare(&batch(&[1, 2])).expect("prepared");
-        assert!(model.settle(ticket, &[Outcome::Accepted]).is_err());
+    fn last_success(&self, query: &str) -> Option<i64> {
+        let entries = self.entries();
+        let of_query = entries.runs.iter().filter(|(run, succeeded)| *succeeded && run.query == query);
+        of_query.map(|(run, _)| run.started).max()
     }
 }

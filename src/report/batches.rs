@@ -38,7 +38,7 @@ impl BatchRecord {
                 Outcome::Accepted => 0,
                 Outcome::Rejected(_) => 1,
                 Outcome::Held => 2,
-                Outcome::Unsent => 3,
+                Outcome::Unsent | Outcome::InDoubt => 3,
             }] += 1;
         }
         let times = || settled.batch.events().iter().map(|event| event.time);

@@ -79,7 +79,7 @@ impl Tally {
         *match outcome {
             Outcome::Accepted => &mut self.accepted,
             Outcome::Rejected(_) => &mut self.rejected,
-            Outcome::Unsent => &mut self.unsent,
+            Outcome::Unsent | Outcome::InDoubt => &mut self.unsent,
             Outcome::Held => &mut self.held,
         } += 1;
     }

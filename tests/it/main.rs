@@ -18,6 +18,7 @@ mod faults;
 mod faulty_rows;
 mod functions;
 mod leaks;
+mod ledger;
 mod payloads;
 mod queries;
 mod readiness;

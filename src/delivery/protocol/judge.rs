@@ -67,7 +67,12 @@ impl Protocol {
     ) -> Option<Key> {
         let garbled = matches!(answer.fate, Fate::Doubtful { garbled: true });
         piece.garbled = if garbled { piece.garbled + 1 } else { 0 };
-        piece.doubted |= matches!(answer.fate, Fate::Doubtful { .. } | Fate::Maintenance | Fate::Unsplit);
+        if matches!(answer.fate, Fate::Doubtful { .. } | Fate::Maintenance | Fate::Unsplit) {
+            piece.doubted = true;
+            if let Some(open) = self.batches.get_mut(&piece.batch) {
+                open.doubt(piece.events.clone());
+            }
+        }
         match &answer.fate {
             Fate::Accepted => self.accept(&piece),
             Fate::Partial(refused) if piece.events.len() > 1 => {

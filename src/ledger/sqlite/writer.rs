@@ -1,0 +1,255 @@
+//! The one thread that writes: changes that meet are one transaction.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use super::about::About;
+use super::failure;
+use super::row::{Batch, Checksum, Ending, RunRow};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Most changes in one transaction.
+const MAX_GROUP: usize = 64;
+
+/// A change of the ledger.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// A new batch.
+    Intent(Batch<'static>),
+    /// What became of a batch.
+    Ending(Ending<'static>),
+    /// A batch of which no byte was sent.
+    Withdrawal(i64),
+    /// A run that begins or ends.
+    Run(RunRow),
+}
+
+impl Change {
+    /// Whether nobody waits for this change to go on sending.
+    fn is_patient(&self) -> bool {
+        matches!(self, Self::Ending(_) | Self::Withdrawal(_))
+    }
+
+    /// Makes the change; gives the checksum that comes and the one that goes.
+    fn apply(&self, connection: &Connection) -> rusqlite::Result<(Checksum, Checksum)> {
+        match self {
+            Self::Intent(batch) => Ok((batch.insert(connection)?, Checksum::ZERO)),
+            Self::Ending(ending) => Ok((ending.insert(connection)?, Checksum::ZERO)),
+            Self::Withdrawal(batch) => {
+                let sql = "DELETE FROM batches WHERE id = ?1 RETURNING checksum";
+                let gone = connection.prepare_cached(sql)?.query_row([batch], |row| row.get(0))?;
+                Ok((Checksum::ZERO, Checksum(gone)))
+            }
+            Self::Run(run) => run.put(connection),
+        }
+    }
+}
+
+type Question = Box<dyn FnOnce(&Connection) + Send>;
+
+enum Request {
+    Change(Change, SyncSender<Result<()>>),
+    Question(Question),
+}
+
+/// The thread, and the way to it. Dropping it writes what waits and closes the file.
+pub(super) struct Writer {
+    requests: Option<Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(super) fn start(connection: Connection, about: About, path: PathBuf, linger: Duration) -> Result<Self> {
+        let (requests, received) = channel();
+        let state = State { connection, about, path, linger, failure: None };
+        let thread = Builder::new()
+            .name("ledger".into())
+            .spawn(move || state.serve(&received))
+            .map_err(|error| Error::new(ErrorKind::Internal, "the ledger's thread does not start").source(error))?;
+        Ok(Self { requests: Some(requests), thread: Some(thread) })
+    }
+
+    /// Makes a change and returns when it is durable.
+    pub(super) fn write(&self, change: Change) -> Result<()> {
+        let (reply, replied) = sync_channel(1);
+        self.ask(Request::Change(change, reply))?;
+        replied.recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Asks the database.
+    pub(super) fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> T + Send + 'static,
+    ) -> Result<T> {
+        let (reply, replied) = sync_channel(1);
+        self.ask(Request::Question(Box::new(move |connection| {
+            // Who asked may have gone.
+            let _ = reply.send(question(connection));
+        })))?;
+        replied.recv().map_err(|_| gone())
+    }
+
+    fn ask(&self, request: Request) -> Result<()> {
+        let requests = self.requests.as_ref().expect("it is there until it is dropped");
+        requests.send(request).map_err(|_| gone())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the ledger's thread panicked");
+        }
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Internal, "the ledger's thread has ended")
+}
+
+struct State {
+    connection: Connection,
+    about: About,
+    path: PathBuf,
+    /// How long outcomes wait for company.
+    linger: Duration,
+    failure: Option<Failure>,
+}
+
+/// Why nothing more is prepared.
+struct Failure {
+    error: Error,
+    /// Whether outcomes may still be written: small rows fit where large ones do not.
+    takes_outcomes: bool,
+}
+
+impl State {
+    fn serve(mut self, requests: &Receiver<Request>) {
+        while let Ok(first) = requests.recv() {
+            let mut group = Vec::new();
+            let mut question = None;
+            let mut patient_until = Some(Instant::now() + self.linger);
+            let mut next = Some(first);
+            while let Some(request) = next.take() {
+                match request {
+                    Request::Question(asked) => {
+                        question = Some(asked);
+                        break;
+                    }
+                    Request::Change(change, reply) => {
+                        if !change.is_patient() {
+                            patient_until = None;
+                        }
+                        group.push((change, reply));
+                    }
+                }
+                if group.len() < MAX_GROUP {
+                    next = wait(requests, patient_until);
+                }
+            }
+            self.write(group);
+            if let Some(question) = question {
+                question(&self.connection);
+            }
+        }
+        if self.failure.is_some() {
+            // Closing would write the log into the database: not on a disk that failed. The next opening does it.
+            let kept = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            if let Err(error) = kept {
+                tracing::warn!(%error, "the ledger closes in a hurry");
+            }
+        }
+    }
+
+    /// Writes the group as one transaction, and answers everybody in it.
+    fn write(&mut self, mut group: Vec<(Change, SyncSender<Result<()>>)>) {
+        if let Some(failure) = &self.failure {
+            let refused = |change: &Change| !(failure.takes_outcomes && change.is_patient());
+            for (_, reply) in group.extract_if(.., |(change, _)| refused(change)) {
+                answer(&reply, Err(failure.error.restated()));
+            }
+        }
+        if group.is_empty() {
+            return;
+        }
+        let before = self.about.clone();
+        let written = self.commit(group.iter().map(|(change, _)| change));
+        if let Err(error) = written {
+            self.about = before;
+            let (error, is_full) = match error {
+                Refused::Write(error) => {
+                    let is_full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+                    (failure::writing(&self.path, error), is_full)
+                }
+                Refused::Overtaken => (failure::overtaken(&self.path), false),
+            };
+            let takes_outcomes = is_full && self.failure.is_none();
+            for (_, reply) in group {
+                answer(&reply, Err(error.restated()));
+            }
+            let error = self.failure.take().map_or(error, |failure| failure.error);
+            self.failure = Some(Failure { error, takes_outcomes });
+        } else {
+            for (_, reply) in group {
+                answer(&reply, Ok(()));
+            }
+        }
+    }
+
+    fn commit<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) -> Result<(), Refused> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let epoch: i64 = transaction.prepare_cached("SELECT epoch FROM about")?.query_row([], |row| row.get(0))?;
+        if epoch != self.about.epoch {
+            return Err(Refused::Overtaken);
+        }
+        for change in changes {
+            let (comes, goes) = change.apply(&transaction)?;
+            self.about.total = self.about.total.plus(comes).minus(goes);
+            match change {
+                Change::Intent(batch) => {
+                    self.about.batches += 1;
+                    self.about.last_batch = self.about.last_batch.max(batch.id);
+                }
+                Change::Withdrawal(_) => self.about.batches = self.about.batches.saturating_sub(1),
+                Change::Ending(_) | Change::Run(_) => {}
+            }
+        }
+        self.about.write(&transaction)?;
+        Ok(transaction.commit()?)
+    }
+}
+
+/// Why a transaction was not committed.
+enum Refused {
+    Write(rusqlite::Error),
+    /// Somebody else opened the ledger although it is locked.
+    Overtaken,
+}
+
+impl From<rusqlite::Error> for Refused {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
+/// The next request, if one is there or comes before `until`.
+fn wait(requests: &Receiver<Request>, until: Option<Instant>) -> Option<Request> {
+    match until {
+        None => requests.try_recv().ok(),
+        Some(until) => requests.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
+    }
+}
+
+/// Whoever asked may have gone.
+fn answer(reply: &SyncSender<Result<()>>, result: Result<()>) {
+    let _ = reply.send(result);
+}
