@@ -209,7 +209,7 @@ async fn dispatch(verb: Verb, world: &World) -> Result<ExitCode> {
     match verb {
         Verb::Check(arguments) => return check::run(arguments, world).await,
         Verb::Explain(arguments) => explain::run(&arguments),
-        Verb::Run(arguments) => run::run(arguments, world).await,
+        Verb::Run(arguments) => Box::pin(run::run(arguments, world)).await,
         Verb::Preview(arguments) => preview::run(arguments, world).await,
         Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Sandbox(arguments) => sandbox::run(arguments, world).await,

@@ -159,7 +159,7 @@ async fn deliver_batches(sandbox: &Sandbox, options: Options, batches: u64, even
             let place = match outcome {
                 Outcome::Accepted => 0,
                 Outcome::Rejected(_) => 1,
-                Outcome::Unsent => 2,
+                Outcome::Unsent | Outcome::InDoubt => 2,
                 Outcome::Held => 3,
             };
             assert!(found[place].insert(event["event_id"].as_str().unwrap().to_owned()), "settled twice");
