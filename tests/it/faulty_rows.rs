@@ -662,7 +662,7 @@ async fn judge(rows: &Rows, format: &str, settings: &str) -> Value {
         account.as_object_mut().unwrap().remove(differing);
     }
     for diagnosis in account["diagnoses"].as_array_mut().unwrap() {
-        diagnosis["location"]["path"].take();
+        diagnosis["location"].take();
     }
     account
 }
