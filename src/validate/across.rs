@@ -28,6 +28,10 @@ pub(super) fn judge(rows: &Row<'_>, faults: &mut Faults) {
     let columns = ["email", "phone", "external_id", "tiktok_click_id", "cookie_id", "ip", "agent"].map(rows.column);
     let [value, currency, limited, event] = ["value", "currency", "limited_data_use", "event"].map(rows.column);
     let names = event.map(AsArray::as_string_view);
+    // A value that comes from the items is missing where one of these was refused.
+    let sources_of_value: &[&str] = if rows.costs.is_some() { &["value"] } else { &["value", "price", "quantity"] };
+    // What was given and refused is not missing: its own fault says enough.
+    let (bad_values, bad_currencies) = (faults.rows_of(sources_of_value), faults.rows_of(&["currency"]));
     let mut text = String::new();
     for (row, source) in rows.sources.iter().enumerate() {
         let Some(source) = *source else { continue };
@@ -39,7 +43,9 @@ pub(super) fn judge(rows: &Row<'_>, faults: &mut Faults) {
         }
         let sale =
             names.is_some_and(|names| names.is_valid(row) && SALES.contains(&events::canonical(names.value(row))));
-        money(present(value, row), present(currency, row), sale, row, faults);
+        let has_value = present(value, row) || bad_values.contains(&row);
+        let has_currency = present(currency, row) || bad_currencies.contains(&row);
+        money(has_value, has_currency, sale, row, faults);
         if let (Some(value), Some(costs)) = (value, rows.costs) {
             value_against_items(value, costs[row], row, &mut text, faults);
         }

@@ -1,6 +1,7 @@
 //! Collects the faults of one record batch and what they do to its rows.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::cells::Scope;
@@ -80,6 +81,13 @@ impl Faults {
             row.is_some_and(|row| self.fates[row] != Fate::OutOfWindow)
         };
         self.violations.iter().filter(|violation| violation.rule.code == code).filter(is_in_window).count() as u64
+    }
+
+    /// The rows in which one of `columns` violates a rule so far.
+    pub(super) fn rows_of(&self, columns: &[&str]) -> BTreeSet<usize> {
+        let is_of = |violation: &&Violation| violation.column.as_deref().is_some_and(|name| columns.contains(&name));
+        let position = |violation: &Violation| usize::try_from(violation.row - self.first_row).ok();
+        self.violations.iter().filter(is_of).filter_map(position).collect()
     }
 
     pub(super) fn fates(&self) -> &[Fate] {

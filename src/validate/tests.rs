@@ -293,6 +293,20 @@ fn all_faults_of_a_row_are_recorded_in_row_order() {
 }
 
 #[test]
+fn a_refused_value_or_currency_is_not_called_missing() {
+    let codes = |changes| {
+        let judged = judge(with(good(Offline), changes), policy(Offline));
+        judged.violations.iter().map(|violation| violation.rule.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(vec![("value", text("$12"))]), ["PB3048"]);
+    assert_eq!(codes(vec![("currency", text("usd"))]), ["PB3050"]);
+    assert_eq!(codes(vec![("value", decimal(-1, 2)), ("currency", null())]), ["PB3049", "PB3052"]);
+    let derived = vec![("price", decimal(-1, 2)), ("quantity", integer(1))];
+    let judged = judge(with(without(good(Offline), "value"), derived), policy(Offline));
+    assert_eq!(found(&judged), [("PB3055", Severity::Reject)]);
+}
+
+#[test]
 fn a_bad_optional_value_is_left_out_or_refuses_its_row() {
     let columns = || with(good(Offline), vec![("phone", text("n/a"))]);
     let judged = judge(columns(), policy(Offline));
@@ -308,7 +322,7 @@ fn old_offline_events_are_counted_apart_and_not_blamed() {
         let changes = vec![("timestamp", integer(NOW - age)), ("value", float(f64::NAN))];
         let judged = judge(with(good(Offline), changes), policy(Offline));
         assert_eq!(judged.out_of_window, if out { vec![100] } else { vec![] });
-        assert_eq!((judged.rejected, judged.violations.len()), if out { (0, 0) } else { (1, 2) });
+        assert_eq!((judged.rejected, judged.violations.len()), if out { (0, 0) } else { (1, 1) });
     }
 }
 
