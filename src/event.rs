@@ -79,7 +79,9 @@ pub struct Identity {
     pub event: Option<String>,
     /// Its id.
     pub event_id: Option<String>,
-    /// Its key, where all of the above are known.
+    /// The order it belongs to, by which people know it where its id is derived.
+    pub order_id: Option<String>,
+    /// Its key, where all that names it is known.
     pub key: Option<EventKey>,
 }
 
@@ -93,13 +95,21 @@ impl Identity {
             event: Option<Cow<'a, str>>,
             #[serde(borrow)]
             event_id: Option<Cow<'a, str>>,
+            #[serde(borrow)]
+            properties: Option<Properties<'a>>,
         }
-        let Named { event, event_id } = serde_json::from_slice(json).unwrap_or_default();
+        #[derive(Default, Deserialize)]
+        struct Properties<'a> {
+            #[serde(borrow)]
+            order_id: Option<Cow<'a, str>>,
+        }
+        let Named { event, event_id, properties } = serde_json::from_slice(json).unwrap_or_default();
         Self {
             event_source: Some(destination.event_source),
             event_source_id: Some(Arc::clone(&destination.event_source_id)),
             event: event.map(|event| events::canonical(&event).to_owned()),
             event_id: event_id.map(Cow::into_owned),
+            order_id: properties.and_then(|properties| properties.order_id).map(Cow::into_owned),
             key: Some(key),
         }
     }

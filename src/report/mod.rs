@@ -15,9 +15,9 @@
 //! | column | type | is |
 //! |---|---|---|
 //! | `reject` | int64 | number of the rejected event, the same on all its faults; NULL where the event was not refused |
-//! | `row` | int64 | position in the query's result, from 1; NULL for folded rows, whose position says nothing |
+//! | `row` | int64 | position in the query's result, from 1, as in the account; NULL for folded rows, whose position says nothing |
 //! | `event_key` | text | 32 hex digits under the ledger's secret; NULL where the event has no valid identity |
-//! | `event_id`, `event_source`, `event_source_id`, `event` | text | what is valid of its identity |
+//! | `event_id`, `order_id`, `event_source`, `event_source_id`, `event` | text | what is valid of its identity |
 //! | `column` | text | canonical name of the column at fault, NULL where it is not in one |
 //! | `code`, `slug` | text | the rule; NULL where the API refused the event |
 //! | `severity` | text | `reject`: refused the event; `warn`: let it pass |
@@ -25,6 +25,10 @@
 //! | `shape` | text | masked shape of the value, NULL where there is none |
 //! | `origin` | text | `postback` or `api` |
 //! | `api_code`, `request_id` | int64, text | of the API's answer |
+//!
+//! A position is that of one reading. Sources that are read in parallel, such as a large Parquet file or a join, yield
+//! their rows in another order each time, unless the query has an ORDER BY: `row` then differs between runs, and from
+//! the preflight's in what the API refused. `order_id`, `event_id` and `event_key` do not.
 //!
 //! `batches.parquet`
 //!
@@ -44,7 +48,7 @@
 //! - **Exact**: the distinct numbers in `reject` are as many as the account's rejected events, and the sums over
 //!   `batches.parquet` are the account's and the delivery's.
 //! - **Private**: folders 0700, files 0600, a `.gitignore` in the ledger's folder; no value of a row but identifiers of
-//!   events, and of those that look like personal data their shape.
+//!   events and orders, and of those that look like personal data their shape.
 //! - **Bounded**: faults are written while rows are read, by a thread that may wait for the disk.
 //!
 //! Nothing here judges, counts or sends.

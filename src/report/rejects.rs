@@ -15,11 +15,12 @@ use crate::validate::{Severity, Violation, shape};
 /// Rows that are gathered before they are encoded.
 const MAX_GATHERED: usize = 8_192;
 /// Name and type of each column.
-const COLUMNS: [(&str, DataType); 16] = [
+const COLUMNS: [(&str, DataType); 17] = [
     ("reject", DataType::Int64),
     ("row", DataType::Int64),
     ("event_key", DataType::Utf8),
     ("event_id", DataType::Utf8),
+    ("order_id", DataType::Utf8),
     ("event_source", DataType::Utf8),
     ("event_source_id", DataType::Utf8),
     ("event", DataType::Utf8),
@@ -71,13 +72,13 @@ pub(super) struct Gathered {
     rows: usize,
     rejects: i64,
     numbers: [Int64Builder; 3],
-    texts: [StringBuilder; 13],
+    texts: [StringBuilder; 14],
 }
 
 /// The values of one row, by type and in the order of the columns.
 struct Line<'a> {
     numbers: [Option<i64>; 3],
-    texts: [Option<&'a str>; 13],
+    texts: [Option<&'a str>; 14],
 }
 
 impl Gathered {
@@ -91,11 +92,13 @@ impl Gathered {
 
     /// Adds the faults of `event`; gives rows to `full` whenever enough are gathered.
     pub(super) fn add(&mut self, event: &FaultyEvent, mut full: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
-        let Identity { event_source, event_source_id, event: name, event_id, key } = &event.identity;
+        let Identity { event_source, event_source_id, event: name, event_id, order_id, key } = &event.identity;
         let key = key.map(|key| key.to_string());
-        let texts = [event_id.as_deref(), event_source_id.as_deref(), name.as_deref()].map(|text| text.map(shown));
-        let [event_id, event_source_id, name] = texts.each_ref().map(Option::as_deref);
-        let identity = [key.as_deref(), event_id, event_source.map(EventSource::as_str), event_source_id, name];
+        let texts = [event_id.as_deref(), order_id.as_deref(), event_source_id.as_deref(), name.as_deref()];
+        let texts = texts.map(|text| text.map(shown));
+        let [event_id, order_id, event_source_id, name] = texts.each_ref().map(Option::as_deref);
+        let source = event_source.map(EventSource::as_str);
+        let identity = [key.as_deref(), event_id, order_id, source, event_source_id, name];
         let row = event.row.and_then(|row| i64::try_from(row).ok());
         for _ in 0..event.events {
             let reject = event.faults.is_rejecting().then(|| {
@@ -148,11 +151,12 @@ impl Gathered {
 }
 
 /// The texts of a fault that a rule found, in the order of the columns.
-fn found<'a>(identity: [Option<&'a str>; 5], violation: &'a Violation) -> [Option<&'a str>; 13] {
-    let [key, event_id, source, source_id, name] = identity;
+fn found<'a>(identity: [Option<&'a str>; 6], violation: &'a Violation) -> [Option<&'a str>; 14] {
+    let [key, event_id, order_id, source, source_id, name] = identity;
     [
         key,
         event_id,
+        order_id,
         source,
         source_id,
         name,
@@ -168,12 +172,13 @@ fn found<'a>(identity: [Option<&'a str>; 5], violation: &'a Violation) -> [Optio
 }
 
 /// The texts of a refusal by the API, in the order of the columns.
-fn refused<'a>(identity: [Option<&'a str>; 5], refusal: &'a Refusal) -> [Option<&'a str>; 13] {
-    let [key, event_id, source, source_id, name] = identity;
+fn refused<'a>(identity: [Option<&'a str>; 6], refusal: &'a Refusal) -> [Option<&'a str>; 14] {
+    let [key, event_id, order_id, source, source_id, name] = identity;
     let column = refusal.field.and_then(|path| fields::FIELDS.iter().find(|field| field.path == path));
     [
         key,
         event_id,
+        order_id,
         source,
         source_id,
         name,

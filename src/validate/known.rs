@@ -25,6 +25,7 @@ pub(super) fn identities(canonical: &RecordBatch, first_row: u64, violations: &[
             event_source_id: valid("event_source_id").map(Arc::from),
             event: valid("event").map(|event| events::canonical(event).to_owned()),
             event_id: valid("event_id").map(str::to_owned),
+            order_id: valid("order_id").map(str::to_owned),
             key: None,
         };
         (row, identity)

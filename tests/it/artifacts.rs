@@ -105,6 +105,9 @@ fn every_reject_is_listed_with_its_identity_and_without_its_value() {
     assert!(account >= 2, "{:#}", left.results);
     let ids = texts(&rejects, "event_id");
     let keys = texts(&rejects, "event_key");
+    let orders: BTreeSet<_> = texts(&rejects, "order_id").into_iter().collect();
+    let known = ["2", "3", "4", "a@a.a (11 characters)"].map(|order| Some(order.to_owned()));
+    assert!(known.iter().all(|order| orders.contains(order)), "{orders:?}");
     for (id, key) in ids.iter().zip(&keys) {
         assert_eq!(id.is_some(), key.is_some(), "{ids:?} {keys:?}");
         assert!(key.as_ref().is_none_or(|key| key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit())));
@@ -183,6 +186,7 @@ fn what_the_api_refuses_is_listed_and_batches_add_up() {
     assert_eq!((only("origin").as_deref(), only("request_id").as_deref()), (Some("api"), Some("R40002")));
     assert_eq!((numbers(&rejects, "api_code")[0], only("code")), (Some(40_002), None));
     assert!(only("event_id").is_some() && only("event_key").is_some());
+    assert_eq!(only("order_id").as_deref(), Some("b13"));
     let batches = table(&left.folder, "batches.parquet");
     assert_eq!(batches.num_rows(), 3);
     let of = |name: &str| left.results[name].as_i64().unwrap();
