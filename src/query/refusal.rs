@@ -280,15 +280,30 @@ fn told(error: &DataFusionError) -> Error {
             Some(ours) => ours.restated(),
             None => foreign(&inner.to_string()),
         },
-        DataFusionError::ResourcesExhausted(message) => {
-            Error::new(ErrorKind::Internal, message.as_str()).hint("raise postback.memory_limit, or read less at once")
-        }
+        DataFusionError::ResourcesExhausted(words) => exhausted(words),
         DataFusionError::Execution(words) => Error::new(ErrorKind::Sql, known(&lower_first(words))),
         DataFusionError::ArrowError(inner, _) => arrow_error(inner),
         // Without what the panic said.
         DataFusionError::ExecutionJoin(_) => Error::new(ErrorKind::Internal, "a task of the query crashed"),
         other => Error::new(ErrorKind::Source, format!("reading failed: {}", masked(&first_line(other)))),
     }
+}
+
+/// Memory that ran out: which part of the query wanted it, and the limit. The engine lists all that holds memory.
+fn exhausted(words: &str) -> Error {
+    const PARTS: [(&str, &str); 4] =
+        [("Join", "a join"), ("Aggregate", "a GROUP BY"), ("Window", "a window function"), ("Sort", "an ORDER BY")];
+    let wanting = words.split_once("allocation failed for ").or_else(|| words.split_once(" for "));
+    let operator = wanting.and_then(|(_, rest)| rest.split(['[', ' ']).next()).unwrap_or_default();
+    let part = PARTS.iter().find(|(name, _)| operator.contains(name)).map_or("the query", |(_, part)| part);
+    let limit = words.rsplit_once("pool_size: ").and_then(|(_, rest)| rest.split_once(')'));
+    // The engine's kilobytes have 1,024 bytes.
+    let exact = |limit: &str| {
+        ["KB", "MB", "GB"].iter().fold(limit.to_owned(), |text, unit| text.replace(unit, &unit.replace('B', "iB")))
+    };
+    let limit = limit.map_or_else(String::new, |(limit, _)| format!(" = {}", exact(limit)));
+    Error::new(ErrorKind::Usage, format!("{part} needs more memory than postback.memory_limit{limit} allows"))
+        .hint("raise postback.memory_limit, or filter rows and drop columns before that part of the query")
 }
 
 /// What a library behind the engine says.
@@ -414,6 +429,20 @@ mod tests {
         assert_eq!(error.to_string(), "a value does not fit the type of its column, column 1 at line 7");
         assert_eq!(error.kind(), ErrorKind::Source);
         assert!(!format!("{error:?}").contains("example.com"), "{error:?}");
+    }
+
+    #[test]
+    fn memory_that_runs_out_is_told_without_the_list_of_what_holds_it() {
+        let words =
+            "Additional allocation failed for HashJoinInput[1] with top memory consumers (across reservations) as:
+  HashJoinInput[1]#6(can spill: false) consumed 946.6 KB, peak 946.6 KB.
+Error: Failed to allocate additional 1420.5 KB for HashJoinInput[1] with 946.6 KB already allocated for this \
+reservation - 29.9 KB remain available for the total memory pool: greedy(used: 946.6 KB, pool_size: 976.6 KB)";
+        let error = run_error(DataFusionError::ResourcesExhausted(words.into()));
+        assert_eq!(error.to_string(), "a join needs more memory than postback.memory_limit = 976.6 KiB allows");
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        let plain = run_error(DataFusionError::ResourcesExhausted("no disk for UnknownStream[0]".into()));
+        assert_eq!(plain.to_string(), "the query needs more memory than postback.memory_limit allows");
     }
 
     #[test]
