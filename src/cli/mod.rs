@@ -5,6 +5,7 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -181,21 +182,29 @@ pub fn main() -> ExitCode {
     hush_panics();
     let world = World::read(&cli.global);
     spill::remove_leftovers();
-    let outcome = runtime().and_then(|runtime| runtime.block_on(dispatch(cli.verb, &world)));
+    let code = ended(|| runtime().and_then(|runtime| runtime.block_on(dispatch(cli.verb, &world))));
     spill::remove(&world.resources.spill_folder);
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
+    code
+}
+
+/// The exit code of `work`, which says what ended it: an error here, a panic where it happens.
+fn ended(work: impl FnOnce() -> Result<ExitCode>) -> ExitCode {
+    // Nothing that a panic may have left half done is used afterwards.
+    match panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
             render::error(&error);
             error.exit_code().into()
         }
+        Err(_) => ErrorKind::Internal.exit_code().into(),
     }
 }
 
 /// Makes a panic of this process tell where it happened and not what it says, which may quote a row.
 pub fn hush_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+    panic::set_hook(Box::new(|panicked| {
+        let place =
+            panicked.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
         render::note(&format!("internal error{place}: this is a defect of postback, please report it"));
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {
@@ -284,4 +293,18 @@ fn kernel_bytes(path: &str, name: &str) -> Option<usize> {
 /// Whether talk goes to a person.
 fn is_terminal() -> bool {
     std::io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_the_process_as_a_defect_does() {
+        let exit_code = |code: u8| format!("{:?}", ExitCode::from(code));
+        let panics = || panic!("of no one's concern");
+        assert_eq!(format!("{:?}", ended(panics)), exit_code(70));
+        assert_eq!(format!("{:?}", ended(|| Err(Error::new(ErrorKind::Source, "nothing to read")))), exit_code(5));
+        assert_eq!(format!("{:?}", ended(|| Ok(ExitCode::SUCCESS))), exit_code(0));
+    }
 }
