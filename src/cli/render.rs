@@ -191,7 +191,7 @@ pub(super) fn account_beside(heading: &Heading<'_>, account: &Account, format: F
         let mut text = String::new();
         faults(&account.tally, heading.checked.folds(), &mut text);
         text += &details(heading);
-        note(text.trim());
+        note(text.trim_matches('\n'));
     }
 }
 

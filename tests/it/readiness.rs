@@ -44,7 +44,7 @@ fn a_dry_run_tells_what_its_events_can_be_matched_by() {
     let folder = tempfile::tempdir().unwrap();
     let said = said(&mut postback(&["run", &sales(folder.path()), "--dry-run"]));
     insta::assert_snapshot!(from(&said.stdout, "  estimate of coverage"), @r"
-  estimate of coverage, of 60 events to send (no match rate)
+  estimate of coverage, of 60 valid events (no match rate)
     email                                   53   88.3 %   7 rows not valid, 5 arrived hashed
     phone                                   40   66.7 %   10 rows not valid, 10 rows without
   of which
@@ -54,14 +54,18 @@ fn a_dry_run_tells_what_its_events_can_be_matched_by() {
   about 54 people, 1.1 events each; the most frequent identifier is on 66.7 %
   median age 9 days, nine of ten within 17 days, the oldest 19 days
   what would raise it
-    7 phone numbers without a country code cannot be read: `SET postback.default_region`, or use `e164(phone, region)`
-    33.3 % of events have `email` but no `phone`, and many rows have no valid `phone`: two ways to match find more people than one
+    7 phone numbers without a country code cannot be read: `SET
+      postback.default_region`, or use `e164(phone, region)`
+    33.3 % of events have `email` but no `phone`, and many rows have no valid
+      `phone`: two ways to match find more people than one
     11.7 % of the rows with `email` have no valid one: the faults of `email` say why
-    6.0 % of the rows with `phone` have no valid one: the faults of `phone` say why
-    events are 9 days old on median, and TikTok's windows reach back at most 7 days from a view and 28 from a click: send them sooner
+    6.0 % of the rows with `phone` have no valid one: the faults of `phone` say
+      why
+    events are 9 days old on median, and TikTok's windows reach back at most 7
+      days from a view and 28 from a click: send them sooner
 
   warning[PB3202]: `phone` names one person on 40 of 60 events (66.7 %)
-    return NULL for that identity
+    find it with GROUP BY and count(*), and return NULL for it
 
   warning[PB3103]: `phone` is a phone number without `+` and country code, and no region is set, 7 events (rows 44, 45, 46, …)
     `SET postback.default_region`, wrap the column in `e164(phone, region)`, or return numbers with `+`
@@ -70,7 +74,7 @@ fn a_dry_run_tells_what_its_events_can_be_matched_by() {
     return NULL where there is no identity
 
   warning[PB3201]: `email` holds 48 plain values and 5 digests (9.4 %)
-    return the plain value from both, and let postback hash it
+    return plain values wherever there are any, and let postback hash them
 
   warning[PB3114]: `phone` is a phone number written as a quantity, such as `1.2E+10` or `12065550100.0`, 3 events (rows 41, 42, 43)
     export the column as text
@@ -78,6 +82,25 @@ fn a_dry_run_tells_what_its_events_can_be_matched_by() {
   warning[PB3115]: `email` is an MD5 digest in Base64, not SHA-256, 2 events (rows 11, 12)
     write the digest with encode(…, 'hex'), or return the plain value
 ");
+}
+
+#[test]
+fn what_nothing_can_be_said_of_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let account = |rows: &str| {
+        let sql = format!(
+            "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
+            SET postback.as_of = '2026-08-21T00:00:00Z'; SET postback.max_rejects = '100%';
+            SELECT 'Purchase' AS event, CAST(n AS VARCHAR) AS order_id, 1787234709 AS timestamp, {rows}
+            FROM generate_series(1, 20) AS t (n)"
+        );
+        said(&mut postback(&["run", &file(folder.path(), "q.sql", sql), "--dry-run"])).stdout
+    };
+    let refused = account("CONCAT('nobody', n) AS email");
+    assert!(refused.contains("rejected[PB3030]") && !refused.contains("coverage"), "{refused}");
+    // One event in twenty is no more than anybody has.
+    let different = account("CONCAT('pat.lee', n, '@shop.example') AS email");
+    assert!(different.contains("about 20 people, 1.0 events each\n"), "{different}");
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn shifted(clock: &Clock, policy: &Policy) -> Option<Finding> {
     let assumed = policy.zone.as_ref().map_or_else(|| "UTC".to_owned(), name);
     let ahead = policy.zone.as_ref().and_then(|zone| time::offset(policy.now, zone)).unwrap_or(0);
     let detail = format!(
-        "lies up to {} ahead of the clock on {} of {}, which are refused; local times of UTC{} read in {assumed} would",
+        "lies up to {} ahead of the clock on {} of {}, as local times of UTC{} do that are read in {assumed}; they are refused",
         counted(hours.unsigned_abs(), "hour"),
         grouped(clock.near_future),
         counted(clock.events, "event"),

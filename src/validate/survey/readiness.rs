@@ -29,7 +29,7 @@ const PHONE: usize = 1;
 /// them TikTok matches.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Readiness {
-    /// Accepted events, each counted once however often its row is repeated.
+    /// Accepted events, each counted once however often its row is repeated or contradicted.
     pub events: u64,
     /// What each identifier that the query returns looks like, in the order of the contract.
     pub identifiers: Vec<Identifier>,
@@ -207,9 +207,11 @@ fn alone(survey: &Survey, events: u64) -> Vec<Advice> {
             let alone: u64 = counts.map(|(_, events)| events).sum();
             let (name, missing) = (names(signal)[0], names(other)[0]);
             let is_returned = survey.returned & bit(other) != 0;
+            // Where values are there and unusable, that is what there is to say.
+            let is_spoilt = survey.signals[other].invalid > survey.signals[other].absent;
             let cause = if is_returned { "many rows have no valid" } else { "the query returns no" };
             let part = percent(alone, events);
-            is_worth(alone, events, LONELY).then(|| Advice {
+            (!is_spoilt && is_worth(alone, events, LONELY)).then(|| Advice {
                 message: format!(
                     "{part} of events have `{name}` but no `{missing}`, and {cause} `{missing}`: two ways to match find more people than one"
                 ),
