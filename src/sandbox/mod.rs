@@ -9,8 +9,8 @@
 //! - Memory is bounded: counts and 24-byte keys for all events, JSON for the last few thousand only.
 //!
 //! It has no accounts, hence no permissions to refuse, and no matching: what it calls unique is what TikTok would
-//! have counted as an event, not what it could attribute. It never repeats a value in a message, and its private
-//! routes show identifiers only as the digests they arrived as.
+//! have counted as an event, not what it could attribute. It never repeats a value in a message. Its private
+//! routes show events as they arrived: hashed identifiers as digests, plain ones such as an IP address plainly.
 //!
 //! | route | answers |
 //! |---|---|
