@@ -58,9 +58,8 @@ fn a_dry_run_tells_what_its_events_can_be_matched_by() {
       postback.default_region`, or use `e164(phone, region)`
     33.3 % of events have `email` but no `phone`, and many rows have no valid
       `phone`: two ways to match find more people than one
-    11.7 % of the rows with `email` have no valid one: the faults of `email` say why
-    6.0 % of the rows with `phone` have no valid one: the faults of `phone` say
-      why
+    11.7 % of the rows with `email` have no valid one: its faults say why
+    6.0 % of the rows with `phone` have no valid one: its faults say why
     events are 9 days old on median, and TikTok's windows reach back at most 7
       days from a view and 28 from a click: send them sooner
 

@@ -229,7 +229,7 @@ fn invalid(survey: &Survey) -> Vec<Advice> {
         let given = counts.valid + counts.invalid;
         let (part, name) = (percent(invalid, given), names(signal)[0]);
         is_worth(invalid, given, WORTHWHILE).then(|| Advice {
-            message: format!("{part} of the rows with `{name}` have no valid one: the faults of `{name}` say why"),
+            message: format!("{part} of the rows with `{name}` have no valid one: its faults say why"),
             source: "D1 (R37)",
         })
     });
