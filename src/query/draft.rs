@@ -67,13 +67,19 @@ impl<'a> Draft<'a> {
     pub(super) async fn define(&mut self) {
         for definition in &self.file.definitions {
             if let Statement::CreateExternalTable(table) = definition {
-                if let Err(error) = define_table(&self.context, self.file, table).await {
-                    let error = error.into_error(self.file);
-                    // An option is named first in what is said of it.
-                    let option = error.message().split('`').nth(1).and_then(|name| self.file.tokens.named(name, None));
-                    let location = || table.locations.iter().find_map(|path| self.file.tokens.named(path, None));
-                    let location = option.or_else(location);
-                    self.note(error.into(), location);
+                if let Err(problem) = define_table(&self.context, self.file, table).await {
+                    let errors = match problem {
+                        Problem::Options(errors) => errors,
+                        other => vec![other.into_error(self.file)],
+                    };
+                    for error in errors {
+                        // An option is named first in what is said of it.
+                        let named = error.message().split('`').nth(1);
+                        let option = named.and_then(|name| self.file.tokens.option(name));
+                        let location = || table.locations.iter().find_map(|path| self.file.tokens.named(path, None));
+                        let location = option.or_else(location);
+                        self.note(error.into(), location);
+                    }
                     self.miss(&TableReference::parse_str(&table.name.to_string()));
                 }
                 continue;
@@ -84,7 +90,10 @@ impl<'a> Draft<'a> {
             };
             match self.context.execute_logical_plan(plan).await {
                 Ok(_) => self.views.push(statement),
-                Err(error) => self.note(self.file.plan_error(error).into(), None),
+                Err(error) => {
+                    self.note(self.file.plan_error(error).into(), None);
+                    self.miss(&TableReference::parse_str(&refusal::defined_name(definition).unwrap_or_default()));
+                }
             }
         }
     }
@@ -171,6 +180,10 @@ impl<'a> Draft<'a> {
             }
             Problem::Ours(error) => {
                 self.note((*error).into(), None);
+                return false;
+            }
+            Problem::Options(errors) => {
+                errors.into_iter().for_each(|error| self.note(error.into(), None));
                 return false;
             }
             Problem::Planner(error) => *error,

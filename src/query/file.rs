@@ -93,6 +93,8 @@ impl QueryFile {
     /// # Errors
     /// [`ErrorKind::Sql`] with a location for SQL that does not parse.
     pub fn parse(path: &Path, text: String) -> Result<Self> {
+        // How some editors begin UTF-8.
+        let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned);
         let secrets = Secrets::of(&text);
         let statements = statements(&text).map_err(|error| {
             let error = refusal::syntax_error(path, &secrets.masked_file(text.clone()), error);
@@ -181,8 +183,8 @@ impl QueryFile {
             let holder = holder.map_or_else(|| "the file".to_owned(), |set| format!("`SET postback.{}`", set.name));
             self.faults.push(Diagnosis {
                 rule,
-                message: format!("{holder} holds {}", secret.what),
-                help: rule.fix.to_owned(),
+                message: format!("{holder} holds {}", secret.kind.what()),
+                help: secret.kind.fix().to_owned(),
                 location: self.locate(secret.literal),
                 severity: rule.severity,
                 kind: ErrorKind::Contract,

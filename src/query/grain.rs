@@ -1,7 +1,7 @@
 //! Whether the rows of a query are probably the lines of orders, of which TikTok would keep one each.
 
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, Operator, TableScan};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, Operator, Subquery, TableScan};
 
 use super::lineage::{self, Source};
 use crate::validate::plan::Role;
@@ -75,16 +75,42 @@ fn picks_one_row(plan: &LogicalPlan) -> bool {
     lineage::has_node(plan, |node| match node {
         LogicalPlan::Distinct(Distinct::On(_)) => true,
         LogicalPlan::Filter(filter) => picks_first(&filter.predicate, &filter.input),
-        LogicalPlan::Join(join) => join.filter.as_ref().is_some_and(|filter| picks_first(filter, &join.left)),
+        LogicalPlan::Join(join) => {
+            let is_kept = |(left, right): &(Expr, Expr)| is_kept(left, &join.left) || is_kept(right, &join.right);
+            join.on.iter().any(is_kept) || join.filter.as_ref().is_some_and(|filter| picks_first(filter, node))
+        }
         _ => false,
     })
 }
 
-/// Whether a condition compares a row number, or the number of a line, with a number.
+/// Whether `expression` is what an aggregate function keeps of each group: `min(line_no)`.
+fn is_kept(expression: &Expr, input: &LogicalPlan) -> bool {
+    let Expr::Column(column) = expression else { return false };
+    let sources = input.schema().maybe_index_of_column(column).map(|index| lineage::sources(input, index));
+    sources.unwrap_or_default().iter().any(|source| source.way.is_aggregated)
+}
+
+/// Whether a sub-query gives what an aggregate function keeps of each group.
+fn gives_kept(query: &Subquery) -> bool {
+    lineage::sources(&query.subquery, 0).iter().any(|source| source.way.is_aggregated)
+}
+
+/// Whether a condition compares a row number, or the number of a line, with a number, or anything with what is kept of
+/// each group.
 fn picks_first(predicate: &Expr, input: &LogicalPlan) -> bool {
-    let Expr::BinaryExpr(binary) = predicate else { return false };
+    let binary = match predicate {
+        Expr::BinaryExpr(binary) => binary,
+        Expr::InSubquery(within) => return !within.negated && gives_kept(&within.subquery),
+        _ => return false,
+    };
     if binary.op == Operator::And {
         return picks_first(&binary.left, input) || picks_first(&binary.right, input);
+    }
+    if binary.op == Operator::Eq {
+        let is_kept_by_query = |side: &Expr| matches!(side, Expr::ScalarSubquery(query) if gives_kept(query));
+        if [&binary.left, &binary.right].into_iter().any(|side| is_kept_by_query(side) || is_kept(side, input)) {
+            return true;
+        }
     }
     let is_number = |side: &Expr| match side {
         Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Utf8View(_), _) => false,

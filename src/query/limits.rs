@@ -1,8 +1,10 @@
-//! LIMIT without ORDER BY: which rows are left is a matter of chance.
+//! What leaves some rows of a query by chance: LIMIT without ORDER BY, and TABLESAMPLE, which the engine passes over.
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, LimitClause, Query, SetExpr, TableFactor, Value, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, LimitClause, ObjectNamePart, Query, SetExpr, TableFactor, Value, Visit, Visitor,
+};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::places;
@@ -14,11 +16,20 @@ pub(super) fn without_order(query: &Query) -> Vec<Span> {
     search.found
 }
 
+/// The names of the tables of `query` that TABLESAMPLE stands behind.
+pub(super) fn sampled(query: &Query) -> Vec<String> {
+    let mut search = Search::default();
+    let _: ControlFlow<()> = query.visit(&mut search);
+    search.sampled
+}
+
 #[derive(Default)]
 struct Search {
     found: Vec<Span>,
     /// Sub-queries that are asked for one value, or whether they have a row.
     asked: Vec<Span>,
+    /// Tables of which a sample is asked for.
+    sampled: Vec<String>,
 }
 
 impl Visitor for Search {
@@ -29,6 +40,13 @@ impl Visitor for Search {
             && let Some(limit) = limit(subquery)
         {
             self.asked.push(limit);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, sample: Some(_), .. } = table {
+            self.sampled.extend(name.0.last().and_then(ObjectNamePart::as_ident).map(|name| name.value.clone()));
         }
         ControlFlow::Continue(())
     }
@@ -81,5 +99,50 @@ fn is_ordered(query: &Query) -> bool {
             named.is_some_and(|cte| is_ordered(&cte.query))
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::sql::sqlparser::ast::Statement;
+    use datafusion::sql::sqlparser::dialect::GenericDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    fn query(sql: &str) -> Query {
+        match Parser::parse_sql(&GenericDialect {}, sql).unwrap().pop() {
+            Some(Statement::Query(query)) => *query,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_limit_needs_an_order_unless_chance_has_no_say() {
+        for (sql, found) in [
+            ("SELECT a FROM t LIMIT 5", 1),
+            ("SELECT a FROM t FETCH FIRST 5 ROWS ONLY", 1),
+            ("SELECT a FROM t ORDER BY a LIMIT 5", 0),
+            ("SELECT a FROM (SELECT a FROM t ORDER BY a) LIMIT 5", 0),
+            ("WITH s AS (SELECT a FROM t ORDER BY a) SELECT a FROM s LIMIT 5", 0),
+            ("WITH s AS (SELECT a FROM t LIMIT 5) SELECT a FROM s LIMIT 5", 2),
+            ("SELECT a FROM s, t LIMIT 5", 1),
+            ("SELECT a FROM t LIMIT ALL", 0),
+            ("SELECT a FROM t LIMIT 0", 0),
+            ("SELECT 1 LIMIT 5", 0),
+            ("SELECT a FROM t WHERE EXISTS (SELECT 1 FROM s LIMIT 1)", 0),
+            ("SELECT a FROM t WHERE b IN (SELECT b FROM s LIMIT 1)", 1),
+        ] {
+            assert_eq!(without_order(&query(sql)).len(), found, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_sample_is_found_wherever_its_table_stands() {
+        assert_eq!(sampled(&query("SELECT a FROM t TABLESAMPLE (10)")).len(), 1);
+        assert_eq!(
+            sampled(&query("WITH s AS (SELECT a FROM t TABLESAMPLE (10)) SELECT a FROM s JOIN u ON true")).len(),
+            1
+        );
+        assert_eq!(sampled(&query("SELECT a FROM t AS tablesample")).len(), 0);
     }
 }

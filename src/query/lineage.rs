@@ -2,12 +2,14 @@
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column as PlanColumn, DFSchema};
-use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, TableScan};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, RecursiveQuery, TableScan};
 
 use super::marks;
 
 /// Expressions that one question about a column looks at, at most.
 const MAX_STEPS: usize = 2_000;
+/// Expressions that yield one column, at most: a chain of unions can have any number of them.
+const MAX_SOURCES: usize = 2_000;
 
 /// An expression that yields a column of a plan, behind names and views.
 #[derive(Clone, Debug)]
@@ -32,7 +34,7 @@ pub(super) struct Way {
     pub(super) is_joined: bool,
     /// An aggregate function makes one value of several.
     pub(super) is_aggregated: bool,
-    /// It stands in one row of VALUES among others.
+    /// It stands in one row among others: of VALUES, or of a query that goes on from its own rows.
     pub(super) is_of_values: bool,
     /// It is one row of its own: a SELECT without FROM, or VALUES.
     pub(super) is_one_row: bool,
@@ -62,6 +64,9 @@ pub(super) fn sources(plan: &LogicalPlan, index: usize) -> Vec<Source<'_>> {
 }
 
 fn trace<'a>(plan: &'a LogicalPlan, index: usize, marks: &[usize], way: Way, found: &mut Vec<Source<'a>>) {
+    if found.len() >= MAX_SOURCES {
+        return;
+    }
     match plan {
         LogicalPlan::Projection(projection) => {
             follow(projection.expr.get(index), Some(&projection.input), marks, way, found);
@@ -99,7 +104,7 @@ fn trace<'a>(plan: &'a LogicalPlan, index: usize, marks: &[usize], way: Way, fou
             }
         }
         LogicalPlan::RecursiveQuery(query) => {
-            trace(&query.static_term, index, marks, Way { is_joined: true, ..way }, found);
+            trace_recursive(query, index, marks, way, found);
         }
         LogicalPlan::Unnest(unnest) => {
             let Some(index) = unnest.dependency_indices.get(index) else { return };
@@ -122,6 +127,29 @@ fn trace<'a>(plan: &'a LogicalPlan, index: usize, marks: &[usize], way: Way, fou
             }
         }
     }
+}
+
+/// The first rows of a recursive query, and what it makes of a column in each round, unless it only carries it along.
+fn trace_recursive<'a>(
+    query: &'a RecursiveQuery,
+    index: usize,
+    marks: &[usize],
+    way: Way,
+    found: &mut Vec<Source<'a>>,
+) {
+    let is_carried = |source: &Source<'_>| match (source.table, &source.expression) {
+        (Some(table), Expr::Column(column)) => {
+            let first = query.static_term.schema().field(index);
+            table.table_name.table() == query.name && column.name == *first.name()
+        }
+        _ => false,
+    };
+    let mut rounds = Vec::new();
+    trace(&query.recursive_term, index, marks, Way { is_of_values: true, ..way }, &mut rounds);
+    rounds.retain(|source| !is_carried(source));
+    let way = Way { is_joined: true, is_of_values: way.is_of_values || !rounds.is_empty(), ..way };
+    trace(&query.static_term, index, marks, way, found);
+    found.append(&mut rounds);
 }
 
 /// Goes on from `expression`, which reads `input`: to where its column comes from, or no further.
@@ -149,9 +177,21 @@ fn follow<'a>(
     {
         return trace(input, index, &marks, way, found);
     }
-    let is_single = input.is_none_or(|input| matches!(input, LogicalPlan::EmptyRelation(_)));
+    let is_single = input.is_none_or(yields_one_row);
     let way = Way { is_one_row: is_single && !way.is_joined, ..way };
     found.push(Source { expression: expression.clone(), input, table: None, marks, way });
+}
+
+/// Whether a plan has one row whatever its tables hold: it has none, or makes one row of all.
+fn yields_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::EmptyRelation(_) => true,
+        LogicalPlan::Values(values) => values.values.len() == 1,
+        LogicalPlan::Projection(projection) => yields_one_row(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => yields_one_row(&alias.input),
+        LogicalPlan::Filter(filter) => yields_one_row(&filter.input),
+        _ => false,
+    }
 }
 
 /// What an aggregate function picks one value of, as it is.
@@ -230,4 +270,71 @@ pub(super) fn has_node(plan: &LogicalPlan, mut matches: impl FnMut(&LogicalPlan)
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::prelude::SessionContext;
+
+    /// What yields the first column of `sql`, over a table `t (a, b)`: the expressions, and what happens to them.
+    fn traced(sql: &str) -> Vec<(String, Way)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let plan = runtime.block_on(async {
+            let context = SessionContext::new();
+            context.sql("CREATE VIEW t AS SELECT 1 AS a, 2 AS b").await.unwrap();
+            let state = context.state();
+            state.create_logical_plan(sql).await.unwrap()
+        });
+        sources(&plan, 0).into_iter().map(|source| (source.expression.to_string(), source.way)).collect()
+    }
+
+    fn expressions(sql: &str) -> Vec<String> {
+        traced(sql).into_iter().map(|(expression, _)| expression).collect()
+    }
+
+    #[test]
+    fn a_column_is_followed_to_what_yields_it() {
+        for (sql, expected) in [
+            ("SELECT a AS x FROM t", vec!["Int64(1)"]),
+            ("WITH s AS (SELECT b AS x, a FROM t) SELECT x FROM s ORDER BY a LIMIT 1", vec!["Int64(2)"]),
+            ("SELECT a FROM t UNION ALL SELECT b FROM t", vec!["Int64(1)", "Int64(2)"]),
+            ("SELECT a + b FROM t", vec!["t.a + t.b"]),
+            ("SELECT x FROM (VALUES (5, 6), (7, 8)) AS v (x, y)", vec!["Int64(5)", "Int64(7)"]),
+            ("SELECT s.b FROM t JOIN t AS s ON t.a = s.a", vec!["Int64(2)"]),
+        ] {
+            assert_eq!(expressions(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_recursive_query_yields_its_rounds_unless_it_only_carries_a_column_along() {
+        let sql = |item: &str| {
+            format!("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT {item} FROM n WHERE i < 3) SELECT i FROM n")
+        };
+        let counted = traced(&sql("i + 1"));
+        assert_eq!(counted.len(), 2);
+        assert!(counted.iter().all(|(_, way)| way.is_of_values), "{counted:?}");
+        let carried = traced(&sql("i"));
+        assert_eq!(carried.len(), 1);
+        assert!(carried.iter().all(|(_, way)| !way.is_of_values), "{carried:?}");
+    }
+
+    #[test]
+    fn one_row_behind_a_sub_query_is_no_constant() {
+        let is_one_row = |sql: &str| traced(sql).iter().all(|(_, way)| way.is_one_row);
+        assert!(is_one_row("SELECT 'o' || x FROM (SELECT 5 AS x) AS s"));
+        assert!(is_one_row("SELECT 'o' || x FROM (VALUES (5)) AS s (x)"));
+        assert!(!is_one_row("SELECT 'o' || x FROM (VALUES (5), (6)) AS s (x)"));
+    }
+
+    #[test]
+    fn a_chain_of_unions_is_followed_to_an_end() {
+        let mut sql = "WITH s0 AS (SELECT a FROM t)".to_owned();
+        for level in 1..13 {
+            let before = level - 1;
+            sql += &format!(", s{level} AS (SELECT a FROM s{before} UNION ALL SELECT a FROM s{before})");
+        }
+        assert_eq!(expressions(&(sql + " SELECT a FROM s12")).len(), MAX_SOURCES);
+    }
 }

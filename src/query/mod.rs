@@ -48,6 +48,7 @@ mod marks;
 mod origins;
 mod parameters;
 mod parts;
+mod phrases;
 mod places;
 mod policy;
 mod refusal;
@@ -114,6 +115,8 @@ enum Problem {
     Source { table: String, error: Box<Error> },
     /// We refuse it.
     Ours(Box<Error>),
+    /// We refuse several options of a table.
+    Options(Vec<Error>),
 }
 
 impl Problem {
@@ -121,6 +124,10 @@ impl Problem {
         match self {
             Self::Planner(error) => file.plan_error(*error),
             Self::Source { error, .. } | Self::Ours(error) => *error,
+            Self::Options(errors) => errors
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| Error::new(ErrorKind::Internal, "a table is refused for none of its options")),
         }
     }
 }
@@ -294,7 +301,7 @@ async fn define_table(context: &SessionContext, file: &QueryFile, table: &Create
     let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(planned)) = planned else {
         return Err(Error::new(ErrorKind::Internal, "a table definition was planned as something else").into());
     };
-    let declared = sources::Declared::new(&planned)?;
+    let declared = sources::Declared::new(&planned).map_err(Problem::Options)?;
     let opened = sources::open(&context.state(), file.folder(), &table.locations, Some(&declared)).await?;
     context.register_table(planned.name.clone(), opened)?;
     Ok(())

@@ -86,6 +86,7 @@ fn origin(source: &Source<'_>) -> Origin {
         origin.unstable = origin.unstable.take().or_else(|| function(&expression, Volatility::Stable));
         origin.drops_zone |= drops_zone(&expression, &source.schema());
     });
+    origin.drops_zone &= !says_utc(&expression);
     origin
 }
 
@@ -197,6 +198,21 @@ fn drops_zone(expression: &Expr, schema: &DFSchema) -> bool {
             Ok(is_naive(target) && has_zone)
         })
         .unwrap_or(false)
+}
+
+/// Whether an expression ends by calling its clock UTC: `… AT TIME ZONE 'UTC'`, as text or not.
+fn says_utc(expression: &Expr) -> bool {
+    let (inner, target) = match expression {
+        Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
+        Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
+        Expr::Alias(alias) => return says_utc(&alias.expr),
+        _ => return false,
+    };
+    match target {
+        DataType::Timestamp(_, Some(zone)) => matches!(zone.as_ref(), "UTC" | "Etc/UTC" | "GMT" | "+00:00"),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => says_utc(inner),
+        _ => false,
+    }
 }
 
 /// Whether an instant has no time of day: it was a date, or was cut to whole days.

@@ -96,6 +96,10 @@ impl Parameters {
     }
 
     fn value(&self, name: &str, data_type: Option<&DataType>) -> Result<ScalarValue> {
+        if name == "?" {
+            return Err(Error::new(ErrorKind::Usage, "`?` is a parameter without a name")
+                .hint("write $since, and give its value with --param since=…"));
+        }
         let Some(text) = self.values.get(name) else {
             return Err(Error::new(ErrorKind::Usage, format!("the parameter `${name}` has no value"))
                 .hint(format!("add --param {name}=…")));

@@ -96,6 +96,11 @@ impl Tokens {
         found.map(|token| token.span)
     }
 
+    /// Where the option `name` of a table stands, which may be written without its prefix `format.`.
+    pub(super) fn option(&self, name: &str) -> Option<Span> {
+        self.named(name, None).or_else(|| self.named(name.strip_prefix("format.")?, None))
+    }
+
     /// Where the literal `text` stands within `span`.
     pub(super) fn text(&self, text: &str, span: Span) -> Option<Span> {
         let is_it = |token: &&TokenWithSpan| {

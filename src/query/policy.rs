@@ -26,7 +26,11 @@ pub(super) fn judge(statement: Statement) -> Result<Allowed, String> {
         Statement::CreateExternalTable(_) => Ok(Allowed::Definition(statement)),
         Statement::Statement(inner) => match *inner {
             ast::Statement::Query(query) => Ok(Allowed::Query { query, insert: None }),
-            ast::Statement::CreateView(_) => Ok(Allowed::Definition(Statement::Statement(inner))),
+            ast::Statement::CreateView(mut view) => {
+                // No view outlives the file, so that each is temporary.
+                view.temporary = false;
+                Ok(Allowed::Definition(Statement::Statement(Box::new(ast::Statement::CreateView(view)))))
+            }
             ast::Statement::Set(Set::SingleAssignment { variable, values, .. }) => set(&variable, values),
             ast::Statement::Insert(insert) => self::insert(insert),
             other => Err(refusal(&first_words(&other.to_string()))),

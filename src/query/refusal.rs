@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location as Place, Span};
 
 use super::QueryFile;
 use super::file::locate;
+use super::phrases;
 use super::sources::DAMAGED;
 use super::words::known;
 use crate::error::{Error, ErrorKind};
@@ -37,14 +38,17 @@ pub(super) fn syntax_error(path: &Path, text: &str, error: DataFusionError) -> E
         rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
     };
     let (words, hint) = in_our_words(message.split(" at Line:").next().unwrap_or(&message));
-    let found = words.rsplit_once("found `").map_or(1, |(_, found)| found.chars().count().saturating_sub(1) as u64);
+    // What stands between the last backticks is what was found.
+    let found = words.rsplit('`').nth(1).filter(|_| message.starts_with("Expected: "));
+    let found = found.map_or(1, |found| found.chars().count() as u64);
     let location = number("Line: ").zip(number("Column: ")).and_then(|(line, column)| {
         let end = Place { line, column: column + found.max(1) };
         locate(path, text, Span { start: Place { line, column }, end })
     });
     let location = location.or_else(|| locate(path, text, end_of(text)));
     let mut refused = Error::new(ErrorKind::Sql, format!("the SQL does not parse: {words}"));
-    if let Some(hint) = hint {
+    let too_deep = words.ends_with("too deep").then_some("make the expression in steps, each in a query of a WITH");
+    if let Some(hint) = phrases::no_sql(text, &words).or(too_deep).or(hint) {
         refused = refused.hint(hint);
     }
     refused.at(location).source(error)
@@ -126,6 +130,11 @@ pub(super) fn missing_table(error: &DataFusionError) -> Option<&str> {
 
 /// The name that an error is about, where the planner does not say where it stands.
 pub(super) fn name_in(error: &DataFusionError) -> Option<String> {
+    if let DataFusionError::SchemaError(schema, _) = error.find_root()
+        && let SchemaError::FieldNotFound { field, .. } = schema.as_ref()
+    {
+        return field.relation.is_none().then(|| field.name.clone());
+    }
     let message = first_line(error.find_root());
     wrong_arguments(&message)?.name
 }
@@ -172,8 +181,17 @@ fn explained(file: &QueryFile, error: &DataFusionError) -> Explained {
                 let suggestion = message.split('\'').nth(3);
                 return Explained {
                     message: format!("no function `{quoted}`"),
-                    hint: suggestion.map(|suggestion| format!("did you mean `{suggestion}`?")),
+                    hint: phrases::in_place_of(quoted, suggestion)
+                        .or_else(|| Some("the functions are those of DataFusion and of postback".to_owned())),
                     name: Some(quoted.to_owned()),
+                };
+            }
+            if let Some(function) = message.to_lowercase().strip_prefix("table function '") {
+                let name = function.split('\'').next().unwrap_or_default();
+                return Explained {
+                    message: format!("no table function `{name}`"),
+                    hint: phrases::in_place_of(name, None),
+                    name: Some(name.to_owned()),
                 };
             }
             if message.starts_with("Projections require unique expression names") {
@@ -187,6 +205,9 @@ fn explained(file: &QueryFile, error: &DataFusionError) -> Explained {
         _ => {}
     }
     let message = first_line(root);
+    if let Some((said, help)) = phrases::plainly(&message) {
+        return Explained { message: said.to_owned(), hint: Some(help.to_owned()), name: None };
+    }
     wrong_arguments(&message).unwrap_or_else(|| {
         // What follows the first sentence repeats it at length.
         let first = message.split(": While expanding").next().unwrap_or(&message);
@@ -223,10 +244,19 @@ fn no_column(field: &Column, valid: &[Column]) -> Explained {
         let near = candidates.iter().find(|column| column.name == near).map(|column| written(column));
         near.map(|near| format!("did you mean `{near}`?"))
     } else if candidates.is_empty() {
-        None
+        Some(match &field.relation {
+            Some(table) => format!("no table behind FROM has the name `{table}`"),
+            None => "name the file that has the column: FROM 'exports/orders.parquet'".to_owned(),
+        })
     } else {
-        let mut names: Vec<String> = candidates.iter().take(MAX_NAMES).map(|column| written(column)).collect();
-        if candidates.len() > MAX_NAMES {
+        let mut names: Vec<String> = Vec::new();
+        for name in candidates.iter().map(|column| written(column)) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.len() > MAX_NAMES {
+            names.truncate(MAX_NAMES);
             names.push("…".to_owned());
         }
         Some(format!("the columns are {}", names.join(", ")))
@@ -240,6 +270,8 @@ fn no_table(file: &QueryFile, name: &str) -> Explained {
         Some(near) => format!("did you mean `{near}`?"),
         None => "a file is read by its path in quotes, such as FROM 'exports/orders.parquet'".to_owned(),
     };
+    // The engine puts its own name before that of a schema.
+    let name = name.strip_prefix("datafusion.").unwrap_or(name);
     Explained { message: format!("no table `{name}`"), hint: Some(hint), name: Some(name.to_owned()) }
 }
 

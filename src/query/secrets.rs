@@ -36,6 +36,54 @@ const MIN_SECRET: usize = 12;
 /// Words that a commit's hash in a comment follows.
 const COMMIT_WORDS: [&str; 5] = ["commit", "rev", "revision", "sha", "sha1"];
 
+/// A kind of secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A value whose name says that it is secret.
+    Named,
+    /// TikTok's token.
+    AccessToken,
+    /// A key of AWS, by its id.
+    AwsKey,
+    /// A JSON web token.
+    WebToken,
+    /// A private key in PEM.
+    PrivateKey,
+    /// The password of an address.
+    Password,
+    /// The signature of an address.
+    Signature,
+}
+
+impl Kind {
+    /// What it is, in words.
+    pub(super) fn what(self) -> &'static str {
+        match self {
+            Self::Named => "a secret",
+            Self::AccessToken => "an access token",
+            Self::AwsKey => "an AWS access key",
+            Self::WebToken => "a JSON web token",
+            Self::PrivateKey => "a private key",
+            Self::Password => "a password in an address",
+            Self::Signature => "a signature in an address",
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn fix(self) -> &'static str {
+        match self {
+            Self::Named | Self::AccessToken => {
+                "take it out and revoke it; TikTok's token goes into POSTBACK_ACCESS_TOKEN or the file of --token-file"
+            }
+            Self::AwsKey => "take it out and deactivate the key: postback reads local files and needs none",
+            Self::WebToken => "take it out, and revoke it where it was issued",
+            Self::PrivateKey => "take it out, and replace the key wherever it is trusted",
+            Self::Password => "take the address out and change the password: postback reads local files only",
+            Self::Signature => "take the address out and let its signature expire: postback reads local files only",
+        }
+    }
+}
+
 /// A secret in a query file.
 #[derive(Clone, Debug)]
 pub(super) struct Secret {
@@ -44,7 +92,7 @@ pub(super) struct Secret {
     /// The literal that holds it; itself in a comment.
     pub(super) literal: Span,
     /// What it is.
-    pub(super) what: &'static str,
+    pub(super) kind: Kind,
     /// Its text, in order to keep it out of messages.
     text: String,
 }
@@ -138,7 +186,7 @@ impl Secrets {
             }) = tokens.get(value)
                 && !text.is_empty()
             {
-                self.push(inside_quotes(*span), "a secret", text.clone());
+                self.push(inside_quotes(*span), Kind::Named, text.clone());
             }
         }
     }
@@ -151,7 +199,7 @@ impl Secrets {
         }
         if *is_key {
             let start = text.find("-----BEGIN ").map_or(0, |byte| text[..byte].chars().count());
-            self.push_in(line, index, start..line.len(), "a private key");
+            self.push_in(line, index, start..line.len(), Kind::PrivateKey);
             *is_key = !text.contains("-----END ");
             return;
         }
@@ -164,18 +212,18 @@ impl Secrets {
             let before: String = line[..range.start].iter().collect();
             let last = before.split(|c: char| !c.is_alphanumeric()).rfind(|word| !word.is_empty()).unwrap_or_default();
             let last = last.to_ascii_lowercase();
-            let what = if is_aws_key(&word) {
-                "an AWS access key"
+            let kind = if is_aws_key(&word) {
+                Kind::AwsKey
             } else if is_web_token(&word) {
-                "a JSON web token"
+                Kind::WebToken
             } else if is_access_token(&word) && !(is_comment && COMMIT_WORDS.contains(&last.as_str())) {
-                "an access token"
+                Kind::AccessToken
             } else if is_comment && is_named_in_comment(&before, &word) {
-                "a secret"
+                Kind::Named
             } else {
                 continue;
             };
-            self.push_in(line, index, range, what);
+            self.push_in(line, index, range, kind);
         }
     }
 
@@ -190,7 +238,7 @@ impl Secrets {
         if let Some(at) = user_info
             && let Some(colon) = (host..at).find(|index| line[*index] == ':')
         {
-            self.push_in(line, index, colon + 1..at, "a password in an address");
+            self.push_in(line, index, colon + 1..at, Kind::Password);
         }
         let mut next = find(host, &['?']);
         while let Some(separator) = next {
@@ -198,23 +246,23 @@ impl Secrets {
             if let Some(equals) = (separator + 1..end).find(|at| line[*at] == '=') {
                 let name: String = line[separator + 1..equals].iter().collect();
                 if SECRET_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()) && equals + 1 < end {
-                    self.push_in(line, index, equals + 1..end, "a signature in an address");
+                    self.push_in(line, index, equals + 1..end, Kind::Signature);
                 }
             }
             next = (end < range.end).then_some(end);
         }
     }
 
-    fn push_in(&mut self, line: &[char], index: usize, range: std::ops::Range<usize>, what: &'static str) {
+    fn push_in(&mut self, line: &[char], index: usize, range: std::ops::Range<usize>, kind: Kind) {
         let place = |column: usize| Place { line: index as u64 + 1, column: column as u64 + 1 };
         let text = line[range.clone()].iter().collect();
-        self.push(Span { start: place(range.start), end: place(range.end) }, what, text);
+        self.push(Span { start: place(range.start), end: place(range.end) }, kind, text);
     }
 
-    fn push(&mut self, span: Span, what: &'static str, text: String) {
+    fn push(&mut self, span: Span, kind: Kind, text: String) {
         let overlaps = |other: &Secret| other.span.start < span.end && span.start < other.span.end;
         if span.start < span.end && !self.0.iter().any(overlaps) {
-            self.0.push(Secret { span, literal: span, what, text });
+            self.0.push(Secret { span, literal: span, kind, text });
             self.0.sort_by_key(|secret| secret.span.start);
         }
     }

@@ -5,7 +5,7 @@
 pub struct Example {
     /// The code of the rule.
     pub code: &'static str,
-    /// What breaks it: items of a SELECT over `c`, behind the settings they need.
+    /// What breaks it: items of a SELECT over `c`, behind the settings they need, or a whole query.
     pub bad: &'static str,
     /// What to write in its place.
     pub good: &'static str,
@@ -26,6 +26,8 @@ const fn example(code: &'static str, bad: &'static str, good: &'static str) -> E
 pub static EXAMPLES: &[Example] = &[
     example("PB2001", "c.email AS emial", "c.email AS email"),
     example("PB2002", "c.email AS email, c.work_email AS emails", "make_array(c.email, c.work_email) AS email"),
+    example("PB2003", "SELECT 'Purchase' AS event, c.order_id, c.email FROM 'orders.csv' c", "SELECT 'Purchase' AS event, c.placed_at AS timestamp, c.order_id, c.email FROM 'orders.csv' c"),
+    example("PB2004", "SELECT 'Purchase' AS event, c.placed_at AS timestamp, c.order_id FROM 'orders.csv' c", "SELECT 'Purchase' AS event, c.placed_at AS timestamp, c.order_id, c.email FROM 'orders.csv' c"),
     example("PB2005", "c.is_paid AS value, 'USD' AS currency", "c.total AS value, 'USD' AS currency"),
     example("PB2006", "c.email AS email, c.ip AS ip", "c.email AS email, c.ip AS _ip"),
     example("PB2007", "'c.email' AS email", "c.email AS email"),
@@ -36,9 +38,11 @@ pub static EXAMPLES: &[Example] = &[
     example("PB2012", "now() AS timestamp", "c.placed_at AS timestamp"),
     example("PB2013", "c.sku AS content_id, c.price AS price, c.quantity AS quantity, 'USD' AS currency", "SET postback.fold = 'contents'; c.sku AS content_id, c.price AS price, c.quantity AS quantity, 'USD' AS currency"),
     example("PB2014", "c.total AS value", "c.total AS value, 'USD' AS currency"),
+    example("PB2015", "SET postback.access_token = 'the-token-itself'; c.email AS email", "SET postback.token_file = '/run/secrets/tiktok'; c.email AS email"),
     example("PB2016", "CAST(c.instant AS TIMESTAMP) AS timestamp", "c.instant AS timestamp"),
     example("PB2017", "'c.order_id' AS event_id", "c.order_id AS event_id"),
     example("PB2018", "'CA1B2C3D4E5F6G7H8I9J' AS event_source_id", "'7654321098765432109' AS event_source_id"),
     example("PB2019", "NULL AS timestamp", "c.placed_at AS timestamp"),
     example("PB2020", "SET postback.timezone = 'Europe/Berlin'; CAST(c.local_time AS DATE) AS timestamp", "SET postback.timezone = 'Europe/Berlin'; c.local_time AS timestamp"),
+    example("PB2021", "SELECT 'Purchase' AS event, c.placed_at AS timestamp, c.email FROM 'orders.csv' c LIMIT 100", "SELECT 'Purchase' AS event, c.placed_at AS timestamp, c.email FROM 'orders.csv' c ORDER BY c.order_id LIMIT 100"),
 ];

@@ -78,7 +78,7 @@ pub static RULES: &[Rule] = &[
         "return `currency`, or `SET postback.currency`"),
     rule("PB2015", "secret-in-sql", REJECT, OURS,
         "query files are committed, mailed and shown in reviews, and whoever reads a token can send as you",
-        "take it out, revoke it, and give the token as POSTBACK_ACCESS_TOKEN or with --token-file"),
+        "take it out and revoke it; TikTok's token goes into POSTBACK_ACCESS_TOKEN or the file of --token-file"),
     rule("PB2016", "zone-dropped", REJECT, OURS,
         "an instant without its zone is hours away from when it happened",
         "select the text, number or timestamp as it is, without CAST, TIMESTAMP or to_timestamp: it is read in its own zone"),

@@ -287,7 +287,7 @@ SELECT 'AKIAIOSFODNN7EXAMPLE' AS _key, 'purchase' AS event, order_id, paid_at AS
       |                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       |
       = note: query files are committed, mailed and shown in reviews, and whoever reads a token can send as you
-      = help: take it out, revoke it, and give the token as POSTBACK_ACCESS_TOKEN or with --token-file
+      = help: take it out and revoke it; TikTok's token goes into POSTBACK_ACCESS_TOKEN or the file of --token-file
 
     error[PB2015]: the file holds an AWS access key
      --> query.sql:5:8
@@ -296,7 +296,7 @@ SELECT 'AKIAIOSFODNN7EXAMPLE' AS _key, 'purchase' AS event, order_id, paid_at AS
       |        ^^^^^^^^^^^^^^^^^^^^^^
       |
       = note: query files are committed, mailed and shown in reviews, and whoever reads a token can send as you
-      = help: take it out, revoke it, and give the token as POSTBACK_ACCESS_TOKEN or with --token-file
+      = help: take it out and deactivate the key: postback reads local files and needs none
 
     error[PB2008]: `purchase` is no event name
      --> query.sql:5:40
@@ -335,7 +335,7 @@ SELECT 'Lead' AS event, email, store AS lead_id FROM 'orders.csv'"
       | ^^^^^^
       |
       = note: the event source refuses events without this field
-      = help: select URL of the page with its parameters AS page_url
+      = help: select its value AS page_url: URL of the page with its parameters
 
     warning[PB2006]: `lead_id` is not part of web events and is not sent
      --> query.sql:3:32

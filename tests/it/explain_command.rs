@@ -126,17 +126,22 @@ async fn codes(fragment: &str) -> Vec<&'static str> {
     let is_given = |name: &str| given.contains(&name) || name == "email" && given.contains(&"emial");
     let mut select = vec![items];
     select.extend(base.iter().filter(|(name, _)| !is_given(name)).map(|(_, item)| *item));
-    let text = format!(
-        "{SETTINGS}{settings}
-         SELECT {}, c.order_id AS order_id
-         FROM 'orders.csv' AS c",
-        select.join(", ")
-    );
+    let text = if fragment.starts_with("SELECT ") {
+        format!("{SETTINGS}{fragment}")
+    } else {
+        format!(
+            "{SETTINGS}{settings}
+             SELECT {}, c.order_id AS order_id
+             FROM 'orders.csv' AS c",
+            select.join(", ")
+        )
+    };
     let folder = tempfile::tempdir().unwrap();
     file(folder.path(), "orders.csv", ORDERS);
     let query = QueryFile::parse(&folder.path().join("example.sql"), text).unwrap();
     let mut settings = Settings::default();
-    query::apply_settings(&query, &mut settings).unwrap();
+    // What cannot be taken is among the diagnoses.
+    drop(query::apply_settings(&query, &mut settings));
     let resources = Resources { memory_limit: 64 << 20, partitions: 1, spill_folder: folder.path().to_owned() };
     let examination = query::examine(&query, &settings, &Parameters::default(), &resources).await;
     examination.diagnoses.iter().map(|diagnosis| diagnosis.rule.code).collect()

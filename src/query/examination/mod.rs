@@ -95,6 +95,13 @@ pub async fn examine(
             return Examination::of(file, diagnoses, None);
         }
     };
+    diagnoses.extend(queries(file).into_iter().flat_map(limits::sampled).map(|table| {
+        let error = Error::new(ErrorKind::Sql, "TABLESAMPLE takes no sample here: every row would be read");
+        error
+            .hint("leave it out; WHERE picks rows that are the same in each run")
+            .at(file.tokens.named(&table, None).and_then(|span| file.locate(span)))
+            .into()
+    }));
     diagnoses.extend(super::engine_errors(file, &context).into_iter().map(Diagnosis::from));
     let Some(query) = &file.query else {
         let mut draft = Draft::new(file, context);

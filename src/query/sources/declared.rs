@@ -23,41 +23,47 @@ impl Declared {
     /// Takes what `table` declares.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for an option that is not known, or a value that it cannot have.
-    pub(crate) fn new(table: &CreateExternalTable) -> Result<Self> {
+    /// [`ErrorKind::Usage`] for each option that is not known, and each value that an option cannot have.
+    pub(crate) fn new(table: &CreateExternalTable) -> Result<Self, Vec<Error>> {
         let columns = (!table.schema.fields().is_empty()).then(|| Arc::clone(table.schema.inner()));
         let mut declared = Self { stored_as: table.file_type.clone(), columns, has_header: None, delimiter: None };
         let mut options: Vec<_> = table.options.iter().collect();
         options.sort();
+        let mut errors = Vec::new();
         for (name, value) in options {
-            let lower = name.to_ascii_lowercase();
-            let wrong =
-                |expected: &str| Error::new(ErrorKind::Usage, format!("`{name}` takes {expected}, not `{value}`"));
-            match lower.strip_prefix("format.").unwrap_or(&lower) {
-                "has_header" => {
-                    let flag = value.to_ascii_lowercase().parse();
-                    declared.has_header = Some(flag.map_err(|_| wrong("`true` or `false`"))?);
-                }
-                "delimiter" => {
-                    declared.delimiter = Some(match value.as_bytes() {
-                        b"\\t" => b'\t',
-                        [byte] if byte.is_ascii() => *byte,
-                        _ => return Err(wrong("one ASCII character")),
-                    });
-                }
-                // Seen in the content, and always allowed.
-                "compression" | "newlines_in_values" => {}
-                _ => {
-                    return Err(Error::new(ErrorKind::Usage, format!("`{name}` is no option of a table"))
-                        .hint("the options are format.has_header and format.delimiter; compression is recognised"));
-                }
-            }
+            errors.extend(declared.take(name, value).err());
         }
         if declared.has_header == Some(false) && declared.columns.is_none() {
-            return Err(Error::new(ErrorKind::Usage, "a table without a header line needs names for its columns")
-                .hint("CREATE EXTERNAL TABLE name (column type, …)"));
+            let error = Error::new(ErrorKind::Usage, "a table without a header line needs names for its columns");
+            errors.push(error.hint("CREATE EXTERNAL TABLE name (column type, …)"));
         }
-        Ok(declared)
+        if errors.is_empty() { Ok(declared) } else { Err(errors) }
+    }
+
+    /// Takes one option.
+    fn take(&mut self, name: &str, value: &str) -> Result<()> {
+        let lower = name.to_ascii_lowercase();
+        let wrong = |expected: &str| Error::new(ErrorKind::Usage, format!("`{name}` takes {expected}, not `{value}`"));
+        match lower.strip_prefix("format.").unwrap_or(&lower) {
+            "has_header" => {
+                let flag = value.to_ascii_lowercase().parse();
+                self.has_header = Some(flag.map_err(|_| wrong("`true` or `false`"))?);
+            }
+            "delimiter" => {
+                self.delimiter = Some(match value.as_bytes() {
+                    b"\\t" => b'\t',
+                    [byte] if byte.is_ascii() => *byte,
+                    _ => return Err(wrong("one ASCII character")),
+                });
+            }
+            // Seen in the content, and always allowed.
+            "compression" | "newlines_in_values" => {}
+            _ => {
+                return Err(Error::new(ErrorKind::Usage, format!("`{name}` is no option of a table"))
+                    .hint("the options are format.has_header and format.delimiter; compression is recognised"));
+            }
+        }
+        Ok(())
     }
 
     /// The `recognised` format, with what is declared in place of what was guessed.

@@ -13,10 +13,12 @@ use crate::error::{Error, ErrorKind, Result};
 /// Bytes of decompressed text that inference looks at, per file.
 const SAMPLE_BYTES: u64 = 8 << 20;
 /// The same, over all files of a location: each file gets its share.
-const ALL_SAMPLE_BYTES: u64 = 64 << 20;
+const ALL_SAMPLE_BYTES: u64 = 8 << 20;
+/// The least that is looked at of one of many files.
+const MIN_SAMPLE_BYTES: u64 = 16 << 10;
 /// Rows that inference looks at, per file.
 pub(super) const SAMPLE_ROWS: usize = 20_000;
-/// Bytes that tell a format; every sample has as many.
+/// Bytes that tell a format.
 const HEAD_BYTES: u64 = 64 << 10;
 /// How some programs begin UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -139,7 +141,7 @@ pub(super) fn records(
     end: impl Fn(&[u8]) -> Option<usize>,
 ) -> Result<Sample> {
     let files = u64::try_from(files.max(1)).unwrap_or(u64::MAX);
-    let mut limit = (ALL_SAMPLE_BYTES / files).clamp(HEAD_BYTES, SAMPLE_BYTES);
+    let mut limit = (ALL_SAMPLE_BYTES / files).clamp(MIN_SAMPLE_BYTES, SAMPLE_BYTES);
     loop {
         let mut text = sample(file, compression, limit)?;
         let is_cut = text.len() as u64 == limit;

@@ -91,6 +91,10 @@ fn outside_set(subject: Subject, name: &str, text: &str, kind: Kind, given: &Giv
         Kind::Currency if !currencies::is_contract(text) => {
             let help = match currencies::repair(text).filter(|code| currencies::is_contract(code)) {
                 Some(code) => format!("write '{code}'"),
+                // No code, so probably the name of a column.
+                None if is_name(text) && text.len() > 3 => {
+                    format!("write a code such as 'USD', or remove the quotes if you mean the column {text}")
+                }
                 None => "`postback schema` lists the currencies".into(),
             };
             outside(format!("`{text}` is no currency of the Events API"), help)

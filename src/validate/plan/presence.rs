@@ -54,7 +54,7 @@ pub(super) fn judge(
         &fields,
         "timestamp",
         "the required column `timestamp` is missing",
-        "the time of the event",
+        "select the time of the event AS timestamp",
         given,
         findings,
     );
@@ -71,7 +71,8 @@ pub(super) fn judge(
         let is_judged = matches!(field.kind, Kind::EventSource | Kind::EventSourceId | Kind::EventName | Kind::Time);
         if field.presence(source) == Presence::Required && !is_judged && !field.is_item() {
             let message = format!("the column `{}`, required for {source} events, is missing", field.column);
-            required(&fields, field.column, &message, field.meaning, given, findings);
+            let help = format!("select its value AS {}: {}", field.column, field.meaning.trim_end_matches('.'));
+            required(&fields, field.column, &message, &help, given, findings);
         }
     }
     for any_of in fields::ANY_OF.iter().filter(|any_of| any_of.source == source) {
@@ -82,10 +83,9 @@ pub(super) fn judge(
     }
 }
 
-fn required(fields: &Fields<'_>, name: &str, message: &str, meaning: &str, given: &Given, findings: &mut Vec<Finding>) {
-    let help = format!("select {} AS {name}", meaning.trim_end_matches('.'));
+fn required(fields: &Fields<'_>, name: &str, message: &str, help: &str, given: &Given, findings: &mut Vec<Finding>) {
     if let Some(index) = fields.null(name) {
-        findings.push(always_null(index, &fields.columns[index].name, &help));
+        findings.push(always_null(index, &fields.columns[index].name, help));
     } else if !fields.has(name) && !given.has_more_columns {
         findings.push(Finding::new("PB2003", Subject::Query, message).help(help));
     }
