@@ -183,7 +183,9 @@ impl<'a> Draft<'a> {
                 return false;
             }
             Problem::Options(errors) => {
-                errors.into_iter().for_each(|error| self.note(error.into(), None));
+                for error in errors {
+                    self.note(error.into(), None);
+                }
                 return false;
             }
             Problem::Planner(error) => *error,

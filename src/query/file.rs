@@ -92,9 +92,11 @@ impl QueryFile {
     ///
     /// # Errors
     /// [`ErrorKind::Sql`] with a location for SQL that does not parse.
-    pub fn parse(path: &Path, text: String) -> Result<Self> {
-        // How some editors begin UTF-8.
-        let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned);
+    pub fn parse(path: &Path, mut text: String) -> Result<Self> {
+        if text.starts_with('\u{feff}') {
+            // How some editors begin UTF-8.
+            text.remove(0);
+        }
         let secrets = Secrets::of(&text);
         let statements = statements(&text).map_err(|error| {
             let error = refusal::syntax_error(path, &secrets.masked_file(text.clone()), error);

@@ -330,11 +330,12 @@ mod tests {
 
     #[test]
     fn a_chain_of_unions_is_followed_to_an_end() {
-        let mut sql = "WITH s0 AS (SELECT a FROM t)".to_owned();
-        for level in 1..13 {
+        let levels = (1..13).map(|level| {
             let before = level - 1;
-            sql += &format!(", s{level} AS (SELECT a FROM s{before} UNION ALL SELECT a FROM s{before})");
-        }
-        assert_eq!(expressions(&(sql + " SELECT a FROM s12")).len(), MAX_SOURCES);
+            format!("s{level} AS (SELECT a FROM s{before} UNION ALL SELECT a FROM s{before})")
+        });
+        let queries: Vec<String> = std::iter::once("s0 AS (SELECT a FROM t)".to_owned()).chain(levels).collect();
+        let sql = format!("WITH {} SELECT a FROM s12", queries.join(", "));
+        assert_eq!(expressions(&sql).len(), MAX_SOURCES);
     }
 }

@@ -260,3 +260,12 @@ fn a_column_is_judged_by_how_it_is_made() {
         breaks(&format!("SELECT {} FROM 'orders.csv'", items.join(", ")), &expected);
     }
 }
+
+#[test]
+fn a_byte_order_mark_shifts_no_place() {
+    let sql = "\u{feff}SELECT 'purchase' AS event, order_id, ordered_at AS timestamp, email FROM 'orders.csv'";
+    let (diagnoses, _) = examined(sql);
+    let found = diagnoses.iter().find(|diagnosis| diagnosis.rule.code == "PB2003");
+    let column = found.and_then(|diagnosis| diagnosis.location.as_ref()).map(|location| location.column);
+    assert_eq!(column, Some(1), "{diagnoses:#?}");
+}
