@@ -13,14 +13,15 @@ use super::output::Format;
 use super::progress::Display;
 use super::render::{self, Heading};
 use super::signals::Signals;
-use super::stores::{self, Stores};
+use super::stores::{self, LAST_SUCCESS, Stores};
 use crate::api::{BaseUrl, Client, credentials};
-use crate::delivery::Activity;
+use crate::delivery::{Activity, Window};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::EventKey;
 use crate::ledger::{Model, Run, Sqlite, Store};
 use crate::query::{self, Checked, Diagnosis, Examination, Parameters, QueryFile};
 use crate::report::{self, Ending, Mode, Recording, RunResults, Subject};
-use crate::run::{self, Account, Job, Ports, Preflight, Progress};
+use crate::run::{self, Account, Again, Job, Ports, Preflight, Progress};
 use crate::sandbox::{Options, Sandbox};
 use crate::settings::{Origin, Settings, TOKEN_VARIABLE};
 
@@ -48,6 +49,12 @@ pub(super) struct Arguments {
     /// Script of faults for the sandbox: which requests go wrong, and how
     #[arg(long, requires = "sandbox", value_name = "FILE")]
     faults: Option<PathBuf>,
+    /// Send again what is on record as accepted, refused or held; with --yes only, as TikTok may count it twice
+    #[arg(long, conflicts_with_all = ["dry_run", "sandbox"])]
+    force_resend: bool,
+    /// Accept that events may count twice
+    #[arg(long, requires = "force_resend")]
+    yes: bool,
     /// Print the executed plan with its metrics, as EXPLAIN ANALYZE shows it
     #[arg(long)]
     explain: bool,
@@ -59,6 +66,37 @@ pub(super) struct Arguments {
     format: Format,
     #[command(flatten)]
     settings: SettingFlags,
+    /// Which events of earlier runs are sent again.
+    #[arg(skip)]
+    again: Again,
+}
+
+impl Arguments {
+    /// To run `file` again and offer once more what the API refused.
+    pub(super) fn retrying(file: PathBuf, parameters: Vec<String>, format: Format, settings: SettingFlags) -> Self {
+        Self {
+            files: vec![file],
+            dry_run: false,
+            sandbox: false,
+            no_preflight: false,
+            keep_open: false,
+            faults: None,
+            force_resend: false,
+            yes: false,
+            explain: false,
+            parameters,
+            format,
+            settings,
+            again: Again::Refused,
+        }
+    }
+
+    fn resume(&self, job: &mut Job) {
+        job.resume.again = if self.force_resend { Again::Everything } else { self.again };
+        if self.force_resend {
+            (job.resume.window, job.delivery.window) = (Window::unlimited(), Window::unlimited());
+        }
+    }
 }
 
 /// Where the events of a run go.
@@ -70,6 +108,35 @@ struct Target {
     sandbox: Option<Sandbox>,
 }
 
+/// What earlier runs left.
+struct Past {
+    store: Arc<dyn Store>,
+    forgotten_before: Option<i64>,
+    /// The events that runs of the same query left in doubt or held.
+    undecided: Vec<EventKey>,
+}
+
+impl Past {
+    /// Of a run that sends.
+    fn of(ledger: Arc<Sqlite>, name: &str) -> Result<Self> {
+        let undecided = tokio::task::block_in_place(|| ledger.undecided(name))?;
+        Ok(Self { forgotten_before: ledger.forgotten_before(), undecided, store: ledger })
+    }
+
+    /// Of a run that sends nothing, which does not wait for one that does.
+    fn seen(settings: &Settings) -> Result<Self> {
+        let seen = match Stores::look(settings) {
+            Err(error) if error.kind() == ErrorKind::Locked => {
+                render::note("another run holds the ledger: what it knows as accepted is counted as unsent here");
+                None
+            }
+            seen => seen?,
+        };
+        let (model, forgotten_before) = seen.unwrap_or_else(|| (Model::new([0; 32]), None));
+        Ok(Self { store: Arc::new(model), forgotten_before, undecided: Vec::new() })
+    }
+}
+
 /// A query file that may be run: checked, with a destination and what it takes to send there.
 struct Ready<'a> {
     path: &'a Path,
@@ -77,7 +144,7 @@ struct Ready<'a> {
     target: Target,
     job: Job,
     recording: Recording,
-    ledger: Option<Arc<Sqlite>>,
+    past: Past,
     /// What identifies the query in the ledger.
     name: String,
 }
@@ -86,6 +153,12 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     if arguments.keep_open && arguments.files.len() > 1 {
         return Err(Error::new(ErrorKind::Usage, "--keep-open shows the sandbox of one file")
             .hint("start `postback sandbox`, and run the files with its --base-url"));
+    }
+    if arguments.force_resend && !arguments.yes {
+        let message = "--force-resend sends events again that are on record as accepted, refused or held";
+        return Err(Error::new(ErrorKind::Usage, message).hint(
+            "TikTok drops a copy for 48 hours after the first one; beyond that it counts twice: add --yes to accept that",
+        ));
     }
     let signals = Signals::watch()?;
     let mut failures = Failures { files: arguments.files.len(), ..Failures::default() };
@@ -180,18 +253,21 @@ async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World, store
     };
     let seed = job.delivery.seed ^ u64::from(std::process::id()).rotate_left(32);
     let mut recording = Recording::begin(subject, now, seed)?;
-    let aimed = aim(&file, &settings, arguments, world, &mut recording).await;
-    let mode = mode(arguments, &settings);
+    let (mode, name) = (mode(arguments, &settings), stores::query_name(path, &settings));
+    let aimed = aim(&file, &settings, arguments, world, &mut recording, stores).await;
     let aimed = aimed.and_then(|(checked, target)| {
-        let sends = target.client.is_some();
-        let ledger = sends.then(|| stores.open(mode, &settings, world)).transpose()?;
-        Ok((checked, target, ledger))
+        let past = if target.client.is_some() {
+            Past::of(stores.open(mode, &settings, world)?, &name)?
+        } else {
+            Past::seen(&settings)?
+        };
+        Ok((checked, target, past))
     });
     match aimed {
-        Ok((checked, target, ledger)) => {
-            job.resume.forgotten_before = ledger.as_ref().and_then(|ledger| ledger.forgotten_before());
-            let name = stores::query_name(path, &settings);
-            Ok(Ready { path, checked, target, job, recording, ledger, name })
+        Ok((checked, target, past)) => {
+            job.resume.forgotten_before = past.forgotten_before;
+            arguments.resume(&mut job);
+            Ok(Ready { path, checked, target, job, recording, past, name })
         }
         Err(error) => Err(conclude(recording, None, Err(error)).await.1.expect_err("an error stays one")),
     }
@@ -204,8 +280,11 @@ async fn aim(
     arguments: &Arguments,
     world: &World,
     recording: &mut Recording,
+    stores: &Stores,
 ) -> Result<(Checked, Target)> {
-    let (diagnoses, checked) = judge(file, settings, &arguments.parameters, world).await?;
+    let mode = mode(arguments, settings);
+    let parameters = parameters(file, settings, &arguments.parameters, mode, stores, world)?;
+    let (diagnoses, checked) = judge(file, settings, &parameters, world).await?;
     recording.diagnosed(&diagnoses);
     let checked = checked.ok_or_else(|| refusal(&file.path, &diagnoses))?;
     let target = target(arguments, settings, world).await?;
@@ -234,12 +313,16 @@ async fn conclude(
 }
 
 async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals: &Signals) -> Result<()> {
-    let Ready { path, checked, target, mut job, recording, ledger, name } = ready;
+    let Ready { path, checked, target, mut job, recording, past, name } = ready;
     let Target { mut description, client, sandbox } = target;
-    let store: Arc<dyn Store> = match &ledger {
-        Some(ledger) => Arc::clone(ledger) as _,
-        None => Arc::new(Model::new([0; 32])),
-    };
+    let Past { store, undecided, .. } = past;
+    if !undecided.is_empty() && !world.quiet {
+        let events = render::counted(undecided.len() as u64, "event");
+        render::note(&format!(
+            "{events} of an earlier run may have been accepted: those that the query yields are sent again while TikTok \
+             drops copies, and held after that"
+        ));
+    }
     let ports = Ports {
         store: Arc::clone(&store),
         recorder: recording.recorder(),
@@ -261,7 +344,7 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
         let _display = Display::of(&ports.progress, doing, world.quiet);
         conduct(&checked, &job, client, arguments, &ports, signals).await
     };
-    let account = match account {
+    let mut account = match account {
         Ok(account) => account,
         Err(error) => {
             // It counts as not succeeded in any case.
@@ -275,6 +358,7 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     let query = path.display().to_string();
     let folder = recording.folder().display().to_string();
     let heading = Heading { query: &query, destination: &description, checked: &checked, folder: &folder };
+    account.compare(&undecided);
     let verdict = signals.caught().map_or_else(|| account.verdict(&job), Err);
     let ended = end(store.as_ref(), sends, verdict.is_ok());
     let verdict = verdict.and(ended);
@@ -328,7 +412,8 @@ async fn conduct(
         (Some(client), preflight) if !is_refused => run::deliver(checked, job, preflight, client, ports).await,
         (_, Some(Preflight { tally, findings, plan, .. })) => {
             let readiness = Some(findings.readiness);
-            Ok(Account { tally, report: None, readiness, failure: None, plan, elapsed: start.elapsed() })
+            let elapsed = start.elapsed();
+            Ok(Account { tally, report: None, readiness, unresolved: 0, failure: None, plan, elapsed })
         }
         (_, None) => Err(Error::new(ErrorKind::Internal, "a dry run is a preflight")),
     }
@@ -342,7 +427,8 @@ pub(super) async fn check(
     world: &World,
 ) -> Result<(Checked, Settings)> {
     let (file, settings) = read(path, flags, world)?;
-    let (diagnoses, checked) = judge(&file, &settings, assignments, world).await?;
+    let parameters = parameters(&file, &settings, assignments, Mode::DryRun, &Stores::default(), world)?;
+    let (diagnoses, checked) = judge(&file, &settings, &parameters, world).await?;
     Ok((checked.ok_or_else(|| refusal(path, &diagnoses))?, settings))
 }
 
@@ -363,17 +449,45 @@ fn read(path: &Path, flags: &SettingFlags, world: &World) -> Result<(QueryFile, 
     }
 }
 
+/// The values of parameters: those given, and `$last_success` where the query asks for it and nobody gave one.
+fn parameters(
+    file: &QueryFile,
+    settings: &Settings,
+    assignments: &[String],
+    mode: Mode,
+    stores: &Stores,
+    world: &World,
+) -> Result<Parameters> {
+    let mut parameters = Parameters::default();
+    assignments.iter().try_for_each(|assignment| parameters.add(assignment))?;
+    let is_given = names(assignments).iter().any(|name| name == LAST_SUCCESS);
+    if file.has_parameter(LAST_SUCCESS) && !is_given {
+        let success = match stores.last_success(&file.path, mode, settings) {
+            Err(error) if error.kind() == ErrorKind::Locked && mode == Mode::DryRun => {
+                render::note("another run holds the ledger, so that `$last_success` is not known");
+                None
+            }
+            success => success?,
+        };
+        let value = stores::instant(success);
+        if !world.quiet {
+            let none_yet = if success.is_none() { ": no run of this query has succeeded yet" } else { "" };
+            render::note(&format!("$last_success is {value}{none_yet}"));
+        }
+        parameters.provide(LAST_SUCCESS, value);
+    }
+    Ok(parameters)
+}
+
 /// Plans and judges the query, and shows every problem; the query is `None` where one is an error.
 async fn judge(
     file: &QueryFile,
     settings: &Settings,
-    assignments: &[String],
+    parameters: &Parameters,
     world: &World,
 ) -> Result<(Vec<Diagnosis>, Option<Checked>)> {
-    let mut parameters = Parameters::default();
-    assignments.iter().try_for_each(|assignment| parameters.add(assignment))?;
     let Examination { diagnoses, checked } =
-        query::examine(file, settings, &parameters, &world.resources(settings)?).await;
+        query::examine(file, settings, parameters, &world.resources(settings)?).await;
     if !world.quiet || checked.is_none() {
         render::diagnoses(&diagnoses);
     }

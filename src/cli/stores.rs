@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustls::crypto::ring;
 
 use super::{World, ledger, spill};
@@ -12,10 +13,14 @@ use crate::api::BaseUrl;
 use crate::contract;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::sqlite::{Namespace, Options, Place};
-use crate::ledger::{Clock, Sqlite};
+use crate::ledger::{Clock, Model, Sqlite, Store};
 use crate::report::Mode;
 use crate::settings::Settings;
 
+/// The parameter that is the start of the last successful run.
+pub(super) const LAST_SUCCESS: &str = "last_success";
+/// Its value where no run has succeeded yet.
+const NEVER: i64 = 0;
 /// Folder, below the ledger's, of the ledgers of servers on this machine.
 const LOOPBACK: &str = "loopback";
 
@@ -41,21 +46,49 @@ impl Stores {
     pub(super) fn open(&mut self, mode: Mode, settings: &Settings, world: &World) -> Result<Arc<Sqlite>> {
         let place = match mode {
             Mode::Sandbox => self.fleeting(world)?,
-            Mode::Live | Mode::Loopback | Mode::DryRun => place(mode, settings)?,
+            Mode::Live | Mode::Loopback | Mode::DryRun => place(settings),
         };
         let path = place.database();
         if let Some(open) = self.open.get(&path) {
             return Ok(Arc::clone(open));
         }
-        let as_of = settings.as_of();
-        let clock: Clock = Arc::new(move || as_of.unwrap_or_else(super::unix_now));
-        // A file with a shorter limit must not make the ledger forget what another one may still send.
-        let age = settings.seconds("max_event_age").max(contract::MAX_EVENT_AGE_DAYS * 86_400);
-        let age = i64::try_from(age).unwrap_or(i64::MAX);
-        let options = Options::new(place, clock, fresh_secret()?, age);
-        let opened = Arc::new(tokio::task::block_in_place(|| Sqlite::open(options))?);
+        let opened = Arc::new(tokio::task::block_in_place(|| Sqlite::open(options(place, settings)?))?);
         self.open.insert(path, Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// What a run that sends nothing knows of earlier ones: a copy of the ledger that is let go of at once. `None`
+    /// where there is no ledger.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] while another run holds the ledger, and as [`Sqlite::open`].
+    pub(super) fn look(settings: &Settings) -> Result<Option<(Model, Option<i64>)>> {
+        let place = place(settings);
+        if !place.database().is_file() {
+            return Ok(None);
+        }
+        tokio::task::block_in_place(|| {
+            // Nothing is forgotten for the sake of a run that sends nothing, whatever time it takes for now.
+            let options = Options { max_event_age: i64::MAX / 2, ..options(place, settings)? };
+            let ledger = Sqlite::open(options)?;
+            let forgotten_before = ledger.forgotten_before();
+            Ok(Some((ledger.into_model(), forgotten_before)))
+        })
+    }
+
+    /// When the last successful run of the query at `path` began, Unix seconds; a run in `mode` asks.
+    ///
+    /// # Errors
+    /// As [`Stores::look`].
+    pub(super) fn last_success(&self, path: &Path, mode: Mode, settings: &Settings) -> Result<Option<i64>> {
+        let name = query_name(path, settings);
+        if mode == Mode::Sandbox {
+            return Ok(None);
+        }
+        if let Some(open) = self.open.get(&place(settings).database()) {
+            return Ok(open.last_success(&name));
+        }
+        Ok(Self::look(settings)?.and_then(|(model, _)| model.last_success(&name)))
     }
 
     /// A place that goes with the process, as the embedded sandbox does.
@@ -68,19 +101,20 @@ impl Stores {
     }
 }
 
-/// Where the ledger of a run in `mode` lies. A server on this machine has one of its own, by its address: another server
+/// Where the ledger of a run lies. A server on this machine has one of its own, by its address: another server
 /// begins anew.
-fn place(mode: Mode, settings: &Settings) -> Result<Place> {
+fn place(settings: &Settings) -> Place {
     let folder = Path::new(settings.text("ledger").unwrap_or_default());
-    let base = BaseUrl::parse(settings.text("base_url").unwrap_or_default())?;
-    let is_local = mode == Mode::Loopback || mode == Mode::DryRun && base.is_loopback();
-    let (folder, namespace) = if is_local {
-        let origin = base.origin().replace("://", "-").replace([':', '/', '[', ']'], "-");
-        (folder.join(LOOPBACK).join(origin), Namespace::Sandbox)
-    } else {
-        (folder.to_owned(), Namespace::Live)
+    // A base URL that is none is refused elsewhere.
+    let base = BaseUrl::parse(settings.text("base_url").unwrap_or_default()).ok();
+    let (folder, namespace) = match base.filter(BaseUrl::is_loopback) {
+        Some(base) => {
+            let origin = base.origin().replace("://", "-").replace([':', '[', ']'], "-");
+            (folder.join(LOOPBACK).join(origin), Namespace::Sandbox)
+        }
+        None => (folder.to_owned(), Namespace::Live),
     };
-    Ok(Place { folder, namespace, holder: ledger::holder() })
+    Place { folder, namespace, holder: ledger::holder() }
 }
 
 /// What makes two runs runs of the same query: the path of its file, from the folder that the ledger lies in, so that a
@@ -92,6 +126,20 @@ pub(super) fn query_name(path: &Path, settings: &Settings) -> String {
     let project = std::path::absolute(ledger).ok().and_then(|ledger| whole(ledger.parent()?).ok());
     let inner = project.as_deref().and_then(|project| path.strip_prefix(project).ok());
     inner.unwrap_or(&path).display().to_string()
+}
+
+/// `$last_success` as a value: the beginning of time where no run has succeeded.
+pub(super) fn instant(seconds: Option<i64>) -> String {
+    Timestamp::from_second(seconds.unwrap_or(NEVER)).unwrap_or_default().to_string()
+}
+
+/// How the ledger at `place` is opened.
+fn options(place: Place, settings: &Settings) -> Result<Options> {
+    let as_of = settings.as_of();
+    let clock: Clock = Arc::new(move || as_of.unwrap_or_else(super::unix_now));
+    // A file with a shorter limit must not make the ledger forget what another one may still send.
+    let age = settings.seconds("max_event_age").max(contract::MAX_EVENT_AGE_DAYS * 86_400);
+    Ok(Options::new(place, clock, fresh_secret()?, i64::try_from(age).unwrap_or(i64::MAX)))
 }
 
 /// The secret of a ledger that is made now.

@@ -29,6 +29,12 @@ impl Window {
         Self { length: None, pixel_overlap: false }
     }
 
+    /// Whether the window begins when an event happened, and not when it was first sent.
+    #[must_use]
+    pub const fn begins_with_the_event(self) -> bool {
+        self.pixel_overlap
+    }
+
     /// Whether an event that was first attempted at `first_attempt` and happened at `event_time` may be sent again at
     /// `now`; all in Unix seconds.
     #[must_use]

@@ -38,6 +38,12 @@ impl Model {
         Self { secret, clock, entries: Mutex::default() }
     }
 
+    /// A ledger that goes on from where another one stood.
+    pub(super) fn continuing(secret: [u8; 32], clock: Clock, standings: Standings, runs: Vec<(Run, bool)>) -> Self {
+        let entries = Entries { standings, runs, ..Entries::default() };
+        Self { secret, clock, entries: Mutex::new(entries) }
+    }
+
     /// Number of accepted events on record.
     #[must_use]
     pub fn accepted(&self) -> usize {

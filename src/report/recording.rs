@@ -16,7 +16,7 @@ use crate::query::{Diagnosis, QueryFile};
 use crate::settings::Settings;
 
 /// Name of the document in the run's folder.
-const RESULTS: &str = "run_results.json";
+pub(super) const RESULTS: &str = "run_results.json";
 
 /// What a run is about.
 #[derive(Clone, Copy, Debug)]

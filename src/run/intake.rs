@@ -151,7 +151,9 @@ impl Intake {
             let admission = self.repeats.admit(event, &past, tally);
             let is_distinct = !matches!(admission, Admission::Repeated | Admission::Refused(_));
             admitted.push(is_distinct);
-            tally.revisited += u64::from(is_distinct && past.is_undecided(event));
+            if is_distinct && past.is_undecided(event) {
+                tally.revisited.insert(event.key);
+            }
             let identity = || {
                 let destination = &staged.events.destinations[*destination as usize];
                 Identity::of_encoded(destination, event.key, &staged.events.json[event.span.clone()])

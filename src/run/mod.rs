@@ -25,14 +25,14 @@ pub use self::tally::{Fault, Tally};
 use crate::delivery::{self, Report, Settled, Transport, Window};
 use crate::encode::{Batcher, Envelope};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Identity, Outcome};
+use crate::event::{EventKey, Identity, Outcome};
 use crate::ledger::Store;
 use crate::ledger::keys::Keys;
 use crate::query::{self, Checked};
 use crate::report::{BatchRecord, Entry, Faults, FaultyEvent, Recorder};
 use crate::settings::{Settings, Share};
-use crate::validate::Policy;
 use crate::validate::survey::{Findings, Readiness};
+use crate::validate::{Policy, counted};
 
 mod executed;
 mod intake;
@@ -49,6 +49,8 @@ mod tally;
 const QUEUED_BATCHES: usize = 16;
 /// Settled batches that wait to be counted.
 const QUEUED_SETTLED: usize = 64;
+/// How events that may have been accepted come to an end.
+const RESOLVE: &str = "`postback resolve` lists them, and says to send them again or to count them as accepted";
 
 /// The resolved values a run works with.
 #[derive(Clone, Debug)]
@@ -182,6 +184,8 @@ pub struct Account {
     pub report: Option<Report>,
     /// How well the events can be matched; none where no pass over all rows was finished.
     pub readiness: Option<Readiness>,
+    /// Events that earlier runs of the query left in doubt or held, and that it does not yield any more.
+    pub unresolved: u64,
     /// What ended it early, besides the API.
     pub failure: Option<Error>,
     /// The executed plan with its metrics, as EXPLAIN ANALYZE shows it.
@@ -216,14 +220,30 @@ impl Account {
             return Err(stop.to_error());
         }
         if report.is_some() && tally.held > 0 {
-            let message = format!("{} events may have been accepted, and need a decision", tally.held);
-            return Err(Error::new(ErrorKind::Held, message));
+            let events = counted(tally.held, "event");
+            let message =
+                format!("{events} may have been accepted, first sent so long ago that TikTok may count another copy");
+            return Err(Error::new(ErrorKind::Held, message).hint(RESOLVE));
         }
         if report.is_some() && tally.unsent > 0 {
             return Err(Error::new(ErrorKind::Incomplete, format!("{} events are not sent yet", tally.unsent))
                 .hint("run the same command again to send them"));
         }
-        job.judge(tally)
+        job.judge(tally)?;
+        if report.is_some() && self.unresolved > 0 {
+            let events = counted(self.unresolved, "event");
+            let message = format!(
+                "{events} of an earlier run may have been accepted, and the query does not yield them any more"
+            );
+            return Err(Error::new(ErrorKind::Held, message).hint(RESOLVE));
+        }
+        Ok(())
+    }
+
+    /// Notes which of the events that earlier runs of the query left `undecided` it does not yield any more.
+    pub fn compare(&mut self, undecided: &[EventKey]) {
+        let missing = undecided.iter().filter(|key| !self.tally.revisited.contains(*key));
+        self.unresolved = missing.count() as u64;
     }
 }
 
@@ -303,7 +323,7 @@ pub async fn deliver<T: Transport>(
     };
     findings.iter().flat_map(|findings| &findings.faults).for_each(|finding| tally.note(finding));
     let readiness = findings.map(|findings| findings.readiness);
-    Ok(Account { tally, report, readiness, failure, plan, elapsed: start.elapsed() })
+    Ok(Account { tally, report, readiness, unresolved: 0, failure, plan, elapsed: start.elapsed() })
 }
 
 fn changed(expected: &Tally, found: &Tally) -> Error {

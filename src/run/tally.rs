@@ -1,8 +1,8 @@
 //! The account of a run: every row and every event is in exactly one place, or the run does not call itself a success.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{EncodedEvent, Outcome, Refusal};
+use crate::event::{EncodedEvent, EventKey, Outcome, Refusal};
 use crate::validate::survey::Finding;
 use crate::validate::{Rule, Severity, Violation};
 
@@ -26,7 +26,7 @@ pub struct Tally {
     pub already_accepted: u64,
     /// Refused here by a rule, or there for what they contain.
     pub rejected: u64,
-    /// Offline events older than the API matches.
+    /// Too old: offline events older than the API matches, and those counted below.
     pub out_of_window: u64,
     /// Possibly accepted, and not safe to repeat.
     pub held: u64,
@@ -36,8 +36,8 @@ pub struct Tally {
     pub forgotten: u64,
     /// Of those out of window: so old that TikTok may count them beside what a browser's pixel sent.
     pub overlapping: u64,
-    /// Events that an earlier run left in doubt or held, wherever they are now.
-    pub revisited: u64,
+    /// The events that an earlier run left in doubt or held, wherever they are now.
+    pub revisited: BTreeSet<EventKey>,
     /// Faults by rule, what it did to its rows, and column.
     pub faults: BTreeMap<(&'static str, Severity, String), Fault>,
     /// Refusals by the API, by code and the field it named.
