@@ -158,9 +158,9 @@ impl Intake {
                 let destination = &staged.events.destinations[*destination as usize];
                 Identity::of_encoded(destination, event.key, &staged.events.json[event.span.clone()])
             };
-            let faulty = |row, faults| {
+            let at_fault = |row, reasons| {
                 let row = position(row, self.folds);
-                FaultyEvent { row, events: 1, identity: identity(), faults }
+                FaultyEvent { row, events: 1, identity: identity(), faults: reasons }
             };
             match admission {
                 Admission::GoesOn { first_attempt: None } => return true,
@@ -171,10 +171,10 @@ impl Intake {
                 Admission::Repeated | Admission::Settled => {}
                 Admission::RefusedBefore(code) => {
                     let refusal = Refusal { code, field: None, request_id: None };
-                    found.push(faulty(event.row, Faults::Refused(refusal)));
+                    found.push(at_fault(event.row, Faults::Refused(refusal)));
                 }
                 Admission::Refused(faults) => {
-                    found.extend(faults.into_iter().map(|fault| faulty(fault.row, Faults::Found(vec![fault]))));
+                    found.extend(faults.into_iter().map(|fault| at_fault(fault.row, Faults::Found(vec![fault]))));
                 }
             }
             false
