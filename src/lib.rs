@@ -39,7 +39,9 @@
 //! | finding, diagnosis | a problem of a query; the diagnosis knows its place in the file |
 //! | violation | a fault of one row |
 //! | reject | an event refused for what it contains, here or by the API |
-//! | out of window | an offline event too old to be matched: skipped and counted |
+//! | out of window | an event too old to be matched, or to be told from one sent before: skipped and counted |
+//! | standing | what earlier runs left on record about an event |
+//! | window | the time in which TikTok drops a copy of an event, and a repeat is safe |
 //! | folded | rows beyond the first of an event, merged into it or equal to it |
 //! | in doubt | possibly accepted, and safe to send again while TikTok drops a copy; counted as unsent |
 //! | held | possibly accepted and not safe to repeat |

@@ -20,6 +20,18 @@ impl SettingFlags {
                 .map_err(|error| error.context("flag", format!("--{}", name.replace('_', "-"))))
         })
     }
+
+    /// With the flags of another command line where this one has none.
+    pub(super) fn or(mut self, others: Vec<(String, String)>) -> Self {
+        for (name, value) in others {
+            let setting = SETTINGS.iter().find(|setting| setting.name == name);
+            if let Some(setting) = setting.filter(|setting| !self.values.iter().any(|(name, _)| *name == setting.name))
+            {
+                self.values.push((setting.name, value));
+            }
+        }
+        self
+    }
 }
 
 impl clap::Args for SettingFlags {

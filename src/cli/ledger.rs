@@ -114,6 +114,10 @@ fn verified(path: &Path, found: &Verification) -> String {
         found.in_doubt,
         found.held,
     );
+    if found.offered_again > 0 {
+        let events = count(found.offered_again, "event", "events");
+        line(&mut said, format_args!("  {events} offered again after being accepted, as --force-resend does"));
+    }
     for problem in &found.problems {
         line(&mut said, format_args!("  {problem}"));
     }

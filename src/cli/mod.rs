@@ -29,12 +29,14 @@ mod preview;
 mod progress;
 mod readiness;
 pub mod render;
+mod retry;
 mod run;
 mod sandbox;
 mod schema;
 mod signals;
 mod spill;
 mod sql;
+mod stores;
 
 /// The settings file that is looked for in the working folder, then beside the query file.
 const SETTINGS_FILE: &str = "postback.toml";
@@ -76,6 +78,8 @@ enum LogFormat {
 enum Verb {
     /// Check, preflight and deliver the events of query files
     Run(run::Arguments),
+    /// Run the query of an earlier run again, and offer once more what the API refused
+    Retry(retry::Arguments),
     /// Find every problem of query files before a row is read
     Check(check::Arguments),
     /// Say what a code means, why it matters and what to do about it
@@ -219,6 +223,7 @@ async fn dispatch(verb: Verb, world: &World) -> Result<ExitCode> {
         Verb::Check(arguments) => return check::run(arguments, world).await,
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Run(arguments) => Box::pin(run::run(arguments, world)).await,
+        Verb::Retry(arguments) => Box::pin(retry::run(arguments, world)).await,
         Verb::Preview(arguments) => preview::run(arguments, world).await,
         Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Sandbox(arguments) => sandbox::run(arguments, world).await,

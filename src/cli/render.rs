@@ -190,6 +190,7 @@ pub(super) fn account_beside(heading: &Heading<'_>, account: &Account, format: F
     if matches!(format, Format::Csv | Format::Markdown) {
         let mut text = String::new();
         faults(&account.tally, heading.checked.folds(), &mut text);
+        reasons(account, &mut text);
         text += &details(heading);
         note(text.trim_matches('\n'));
     }
@@ -242,8 +243,22 @@ fn account_text(heading: &Heading<'_>, account: &Account) -> String {
         account.readiness.iter().for_each(|readiness| super::readiness::write(readiness, &mut text));
     }
     faults(&account.tally, heading.checked.folds(), &mut text);
+    reasons(account, &mut text);
     text += &details(heading);
     text
+}
+
+/// Why events were not sent because of what earlier runs, or a browser, may have sent.
+fn reasons(account: &Account, text: &mut String) {
+    let Tally { forgotten, overlapping, .. } = account.tally;
+    let lines = [
+        (forgotten, "out of window: so old that the ledger may have forgotten whether they were accepted"),
+        (overlapping, "out of window: so old that they may count beside what a browser's pixel sent"),
+        (account.unresolved, "left in doubt by an earlier run, and not in the result any more: see `postback resolve`"),
+    ];
+    for (count, reason) in lines.into_iter().filter(|(count, _)| *count > 0) {
+        let _ = writeln!(text, "\n  {}, {reason}", counted(count, "event"));
+    }
 }
 
 /// Where what the run leaves behind lies.
@@ -278,6 +293,14 @@ fn faults(tally: &Tally, folds: bool, text: &mut String) {
             "\n  refused by the API[{code}]{field}: {meaning}, {}{request}",
             counted(refused.count, "event")
         );
+        if refused.earlier > 0 {
+            let earlier = if refused.earlier == refused.count {
+                String::new()
+            } else {
+                format!("{} of them ", grouped(refused.earlier))
+            };
+            let _ = writeln!(text, "    {earlier}in an earlier run, and not sent again: `postback retry` does");
+        }
     }
 }
 

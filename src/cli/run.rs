@@ -13,13 +13,15 @@ use super::output::Format;
 use super::progress::Display;
 use super::render::{self, Heading};
 use super::signals::Signals;
+use super::stores::{self, LAST_SUCCESS, Stores};
 use crate::api::{BaseUrl, Client, credentials};
-use crate::delivery::Activity;
+use crate::delivery::{Activity, Window};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::Model;
+use crate::event::EventKey;
+use crate::ledger::{Model, Run, Sqlite, Store};
 use crate::query::{self, Checked, Diagnosis, Examination, Parameters, QueryFile};
 use crate::report::{self, Ending, Mode, Recording, RunResults, Subject};
-use crate::run::{self, Account, Job, Ports, Preflight, Progress};
+use crate::run::{self, Account, Again, Job, Ports, Preflight, Progress};
 use crate::sandbox::{Options, Sandbox};
 use crate::settings::{Origin, Settings, TOKEN_VARIABLE};
 
@@ -47,6 +49,12 @@ pub(super) struct Arguments {
     /// Script of faults for the sandbox: which requests go wrong, and how
     #[arg(long, requires = "sandbox", value_name = "FILE")]
     faults: Option<PathBuf>,
+    /// Send again what is on record as accepted, refused or held; with --yes only, as TikTok may count it twice
+    #[arg(long, conflicts_with_all = ["dry_run", "sandbox"])]
+    force_resend: bool,
+    /// Accept that events may count twice
+    #[arg(long, requires = "force_resend")]
+    yes: bool,
     /// Print the executed plan with its metrics, as EXPLAIN ANALYZE shows it
     #[arg(long)]
     explain: bool,
@@ -58,6 +66,37 @@ pub(super) struct Arguments {
     format: Format,
     #[command(flatten)]
     settings: SettingFlags,
+    /// Which events of earlier runs are sent again.
+    #[arg(skip)]
+    again: Again,
+}
+
+impl Arguments {
+    /// To run `file` again and offer once more what the API refused.
+    pub(super) fn retrying(file: PathBuf, parameters: Vec<String>, format: Format, settings: SettingFlags) -> Self {
+        Self {
+            files: vec![file],
+            dry_run: false,
+            sandbox: false,
+            no_preflight: false,
+            keep_open: false,
+            faults: None,
+            force_resend: false,
+            yes: false,
+            explain: false,
+            parameters,
+            format,
+            settings,
+            again: Again::Refused,
+        }
+    }
+
+    fn resume(&self, job: &mut Job) {
+        job.resume.again = if self.force_resend { Again::Everything } else { self.again };
+        if self.force_resend {
+            (job.resume.window, job.delivery.window) = (Window::unlimited(), Window::unlimited());
+        }
+    }
 }
 
 /// Where the events of a run go.
@@ -69,6 +108,35 @@ struct Target {
     sandbox: Option<Sandbox>,
 }
 
+/// What earlier runs left.
+struct Past {
+    store: Arc<dyn Store>,
+    forgotten_before: Option<i64>,
+    /// The events that runs of the same query left in doubt or held.
+    undecided: Vec<EventKey>,
+}
+
+impl Past {
+    /// Of a run that sends.
+    fn of(ledger: Arc<Sqlite>, name: &str) -> Result<Self> {
+        let undecided = tokio::task::block_in_place(|| ledger.undecided(name))?;
+        Ok(Self { forgotten_before: ledger.forgotten_before(), undecided, store: ledger })
+    }
+
+    /// Of a run that sends nothing, which does not wait for one that does.
+    fn seen(settings: &Settings) -> Result<Self> {
+        let seen = match Stores::look(settings) {
+            Err(error) if error.kind() == ErrorKind::Locked => {
+                render::note("another run holds the ledger: what it knows as accepted is counted as unsent here");
+                None
+            }
+            seen => seen?,
+        };
+        let (model, forgotten_before) = seen.unwrap_or_else(|| (Model::new([0; 32]), None));
+        Ok(Self { store: Arc::new(model), forgotten_before, undecided: Vec::new() })
+    }
+}
+
 /// A query file that may be run: checked, with a destination and what it takes to send there.
 struct Ready<'a> {
     path: &'a Path,
@@ -76,6 +144,9 @@ struct Ready<'a> {
     target: Target,
     job: Job,
     recording: Recording,
+    past: Past,
+    /// What identifies the query in the ledger.
+    name: String,
 }
 
 pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
@@ -83,12 +154,19 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
         return Err(Error::new(ErrorKind::Usage, "--keep-open shows the sandbox of one file")
             .hint("start `postback sandbox`, and run the files with its --base-url"));
     }
+    if arguments.force_resend && !arguments.yes {
+        let message = "--force-resend sends events again that are on record as accepted, refused or held";
+        return Err(Error::new(ErrorKind::Usage, message).hint(
+            "TikTok drops a copy for 48 hours after the first one; beyond that it counts twice: add --yes to accept that",
+        ));
+    }
     let signals = Signals::watch()?;
     let mut failures = Failures { files: arguments.files.len(), ..Failures::default() };
     let mut ready = Vec::with_capacity(arguments.files.len());
+    let mut stores = Stores::default();
     // Exit 2 says that nothing was sent: every file is checked before the first one sends.
     for path in &arguments.files {
-        match prepare(path, &arguments, world).await {
+        match prepare(path, &arguments, world, &mut stores).await {
             Ok(prepared) => ready.push(prepared),
             Err(error) => failures.add(path, error),
         }
@@ -162,7 +240,7 @@ impl<'a> Failures<'a> {
     }
 }
 
-async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World) -> Result<Ready<'a>> {
+async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World, stores: &mut Stores) -> Result<Ready<'a>> {
     let (file, settings) = read(path, &arguments.settings, world)?;
     let mut job = Job::resolve(&settings, world.now, world.resources.partitions);
     let now = super::unix_nanos();
@@ -175,8 +253,22 @@ async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World) -> Re
     };
     let seed = job.delivery.seed ^ u64::from(std::process::id()).rotate_left(32);
     let mut recording = Recording::begin(subject, now, seed)?;
-    match aim(&file, &settings, arguments, world, &mut recording).await {
-        Ok((checked, target)) => Ok(Ready { path, checked, target, job, recording }),
+    let (mode, name) = (mode(arguments, &settings), stores::query_name(path, &settings));
+    let aimed = aim(&file, &settings, arguments, world, &mut recording, stores).await;
+    let aimed = aimed.and_then(|(checked, target)| {
+        let past = if target.client.is_some() {
+            Past::of(stores.open(mode, &settings, world)?, &name)?
+        } else {
+            Past::seen(&settings)?
+        };
+        Ok((checked, target, past))
+    });
+    match aimed {
+        Ok((checked, target, past)) => {
+            job.resume.forgotten_before = past.forgotten_before;
+            arguments.resume(&mut job);
+            Ok(Ready { path, checked, target, job, recording, past, name })
+        }
         Err(error) => Err(conclude(recording, None, Err(error)).await.1.expect_err("an error stays one")),
     }
 }
@@ -188,8 +280,11 @@ async fn aim(
     arguments: &Arguments,
     world: &World,
     recording: &mut Recording,
+    stores: &Stores,
 ) -> Result<(Checked, Target)> {
-    let (diagnoses, checked) = judge(file, settings, &arguments.parameters, world).await?;
+    let mode = mode(arguments, settings);
+    let parameters = parameters(file, settings, &arguments.parameters, mode, stores, world)?;
+    let (diagnoses, checked) = judge(file, settings, &parameters, world).await?;
     recording.diagnosed(&diagnoses);
     let checked = checked.ok_or_else(|| refusal(&file.path, &diagnoses))?;
     let target = target(arguments, settings, world).await?;
@@ -218,9 +313,18 @@ async fn conclude(
 }
 
 async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals: &Signals) -> Result<()> {
-    let Ready { path, checked, target: Target { mut description, client, sandbox }, mut job, recording } = ready;
+    let Ready { path, checked, target, mut job, recording, past, name } = ready;
+    let Target { mut description, client, sandbox } = target;
+    let Past { store, undecided, .. } = past;
+    if !undecided.is_empty() && !world.quiet {
+        let events = render::counted(undecided.len() as u64, "event");
+        render::note(&format!(
+            "{events} of an earlier run may have been accepted: those that the query yields are sent again while TikTok \
+             drops copies, and held after that"
+        ));
+    }
     let ports = Ports {
-        store: Arc::new(Model::new(secret())),
+        store: Arc::clone(&store),
         recorder: recording.recorder(),
         progress: Arc::new(Progress::default()),
         stop: signals.stop(),
@@ -229,13 +333,24 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     job.delivery.activity = Some(activity);
     job.delivery.clock = Some(super::unix_now);
     let sends = client.is_some();
+    if sends {
+        let run = Run { id: recording.id().to_owned(), query: name, started: job.policy.now };
+        let begun = tokio::task::block_in_place(|| store.begin_run(&run));
+        if let Err(error) = begun {
+            return conclude(recording, None, Err(error)).await.1;
+        }
+    }
     let account = {
         let _display = Display::of(&ports.progress, doing, world.quiet);
         conduct(&checked, &job, client, arguments, &ports, signals).await
     };
-    let account = match account {
+    let mut account = match account {
         Ok(account) => account,
-        Err(error) => return conclude(recording, None, Err(error)).await.1,
+        Err(error) => {
+            // It counts as not succeeded in any case.
+            drop(end(store.as_ref(), sends, false));
+            return conclude(recording, None, Err(error)).await.1;
+        }
     };
     if sends && account.report.is_none() && account.failure.is_none() {
         "stopped by the preflight".clone_into(&mut description);
@@ -243,7 +358,10 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     let query = path.display().to_string();
     let folder = recording.folder().display().to_string();
     let heading = Heading { query: &query, destination: &description, checked: &checked, folder: &folder };
+    account.compare(&undecided);
     let verdict = signals.caught().map_or_else(|| account.verdict(&job), Err);
+    let ended = end(store.as_ref(), sends, verdict.is_ok());
+    let verdict = verdict.and(ended);
     let (results, verdict) = conclude(recording, Some(account.document(checked.folds())), verdict).await;
     if !world.quiet {
         render::account_beside(&heading, &account, arguments.format);
@@ -268,6 +386,11 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     verdict
 }
 
+/// Notes in the ledger that the run ended, if it is one that sends.
+fn end(store: &dyn Store, sends: bool, succeeded: bool) -> Result<()> {
+    if sends { tokio::task::block_in_place(|| store.end_run(succeeded)) } else { Ok(()) }
+}
+
 /// Reads, judges and, where `client` is and the preflight allows it, sends every row.
 async fn conduct(
     checked: &Checked,
@@ -284,12 +407,13 @@ async fn conduct(
     } else {
         Some(run::preflight(checked, job, ports).await?.ok_or_else(interrupted)?)
     };
-    let is_refused = preflight.as_ref().is_some_and(|preflight| job.judge(&preflight.tally).is_err());
+    let is_refused = preflight.as_ref().is_some_and(|preflight| job.judge_preflight(&preflight.tally).is_err());
     match (client, preflight) {
         (Some(client), preflight) if !is_refused => run::deliver(checked, job, preflight, client, ports).await,
         (_, Some(Preflight { tally, findings, plan, .. })) => {
             let readiness = Some(findings.readiness);
-            Ok(Account { tally, report: None, readiness, failure: None, plan, elapsed: start.elapsed() })
+            let elapsed = start.elapsed();
+            Ok(Account { tally, report: None, readiness, unresolved: 0, failure: None, plan, elapsed })
         }
         (_, None) => Err(Error::new(ErrorKind::Internal, "a dry run is a preflight")),
     }
@@ -303,7 +427,8 @@ pub(super) async fn check(
     world: &World,
 ) -> Result<(Checked, Settings)> {
     let (file, settings) = read(path, flags, world)?;
-    let (diagnoses, checked) = judge(&file, &settings, assignments, world).await?;
+    let parameters = parameters(&file, &settings, assignments, Mode::DryRun, &Stores::default(), world)?;
+    let (diagnoses, checked) = judge(&file, &settings, &parameters, world).await?;
     Ok((checked.ok_or_else(|| refusal(path, &diagnoses))?, settings))
 }
 
@@ -324,17 +449,45 @@ fn read(path: &Path, flags: &SettingFlags, world: &World) -> Result<(QueryFile, 
     }
 }
 
+/// The values of parameters: those given, and `$last_success` where the query asks for it and nobody gave one.
+fn parameters(
+    file: &QueryFile,
+    settings: &Settings,
+    assignments: &[String],
+    mode: Mode,
+    stores: &Stores,
+    world: &World,
+) -> Result<Parameters> {
+    let mut parameters = Parameters::default();
+    assignments.iter().try_for_each(|assignment| parameters.add(assignment))?;
+    let is_given = names(assignments).iter().any(|name| name == LAST_SUCCESS);
+    if file.has_parameter(LAST_SUCCESS) && !is_given {
+        let success = match stores.last_success(&file.path, mode, settings) {
+            Err(error) if error.kind() == ErrorKind::Locked && mode == Mode::DryRun => {
+                render::note("another run holds the ledger, so that `$last_success` is not known");
+                None
+            }
+            success => success?,
+        };
+        let value = stores::instant(success);
+        if !world.quiet {
+            let none_yet = if success.is_none() { ": no run of this query has succeeded yet" } else { "" };
+            render::note(&format!("$last_success is {value}{none_yet}"));
+        }
+        parameters.provide(LAST_SUCCESS, value);
+    }
+    Ok(parameters)
+}
+
 /// Plans and judges the query, and shows every problem; the query is `None` where one is an error.
 async fn judge(
     file: &QueryFile,
     settings: &Settings,
-    assignments: &[String],
+    parameters: &Parameters,
     world: &World,
 ) -> Result<(Vec<Diagnosis>, Option<Checked>)> {
-    let mut parameters = Parameters::default();
-    assignments.iter().try_for_each(|assignment| parameters.add(assignment))?;
     let Examination { diagnoses, checked } =
-        query::examine(file, settings, &parameters, &world.resources(settings)?).await;
+        query::examine(file, settings, parameters, &world.resources(settings)?).await;
     if !world.quiet || checked.is_none() {
         render::diagnoses(&diagnoses);
     }
@@ -364,14 +517,6 @@ fn mode(arguments: &Arguments, settings: &Settings) -> Mode {
         _ if is_loopback() => Mode::Loopback,
         _ => Mode::Live,
     }
-}
-
-/// The secret that event keys are made under. The ledger lives as long as the run, and so does its secret.
-fn secret() -> [u8; 32] {
-    let mut seed = blake3::Hasher::new();
-    seed.update(&std::process::id().to_le_bytes());
-    seed.update(&super::unix_nanos().to_le_bytes());
-    *seed.finalize().as_bytes()
 }
 
 async fn target(arguments: &Arguments, settings: &Settings, world: &World) -> Result<Target> {

@@ -62,6 +62,9 @@ struct World {
     received: BTreeSet<(u64, usize)>,
     settled: BTreeMap<u64, Vec<Outcome>>,
     sends: Vec<Duration>,
+    /// From when on copies would count, so that nothing is sent any more.
+    closes_at: Option<Duration>,
+    has_expired: bool,
     server: Server,
 }
 
@@ -108,6 +111,8 @@ impl World {
             received: BTreeSet::new(),
             settled: BTreeMap::new(),
             sends: Vec::new(),
+            closes_at: None,
+            has_expired: false,
             server,
         }
     }
@@ -139,6 +144,9 @@ impl World {
             let at = random.millis(20_000);
             world.plan(at, Input::Drain);
         }
+        if random.percent(10) {
+            world.closes_at = Some(random.millis(20_000));
+        }
         world
     }
 
@@ -168,7 +176,7 @@ impl World {
     /// One input and what follows from it.
     fn advance(&mut self) {
         let input = self.next_input();
-        if let Input::Answered { request, .. } = &input {
+        if let Input::Answered { request, .. } | Input::Expired { request } = &input {
             self.in_flight.remove(request);
         }
         let (mut commands, random) = (Vec::new(), self.random.next());
@@ -222,6 +230,11 @@ impl World {
                     assert!(*other != batch || others.end <= events.start || events.end <= others.start, "overlap");
                 }
                 self.in_flight.insert(request, (batch, events.clone()));
+                if self.closes_at.is_some_and(|closes_at| self.now >= closes_at) {
+                    self.has_expired = true;
+                    self.plan(Duration::ZERO, Input::Expired { request });
+                    return;
+                }
                 self.sends.push(self.now);
                 let answer = self.serve(batch, &events);
                 let latency = self.random.millis(self.server.latency);
@@ -295,7 +308,7 @@ impl World {
 
     /// What must hold at the end of every history.
     fn check(&self) {
-        let stopped = self.protocol.stop_reason();
+        let has_ended_early = self.protocol.stop_reason().is_some() || self.has_expired;
         for (batch, outcomes) in &self.settled {
             for (position, outcome) in outcomes.iter().enumerate() {
                 let (bad, received) = (self.bad[batch][position], self.received.contains(&(*batch, position)));
@@ -303,11 +316,11 @@ impl World {
                     Outcome::Accepted => assert!(!bad && received, "counted as accepted, but never received"),
                     Outcome::Rejected(_) => assert!(bad && !received, "a good event was rejected"),
                     Outcome::Unsent => {
-                        assert!(stopped.is_some(), "unsent without a reason");
+                        assert!(has_ended_early, "unsent without a reason");
                         assert!(!received, "known as unsent, but received");
                     }
-                    Outcome::InDoubt => assert!(stopped.is_some(), "in doubt without a reason"),
-                    Outcome::Held => assert!(received, "held, but never received"),
+                    Outcome::InDoubt => assert!(has_ended_early, "in doubt without a reason"),
+                    Outcome::Held => assert!(received || self.has_expired, "held, but never received"),
                 }
             }
         }
@@ -389,6 +402,18 @@ fn a_delivery_survives_an_outage_and_loses_nothing() {
     world.check();
     assert_eq!(world.cause(), None);
     assert_eq!(world.received.len(), 400);
+}
+
+#[test]
+fn what_may_have_arrived_is_held_when_its_window_closes() {
+    let mut world = delivery(failing(Fate::Doubtful { garbled: false }));
+    world.closes_at = Some(60 * SECOND);
+    world.run();
+    assert_eq!(world.cause(), None);
+    assert!(world.sends.iter().all(|sent| *sent < 60 * SECOND));
+    let held = world.settled.values().flatten().filter(|outcome| **outcome == Outcome::Held).count();
+    let unsent = world.settled.values().flatten().filter(|outcome| **outcome == Outcome::Unsent).count();
+    assert!(held > 0 && held + unsent == 400, "{held} held, {unsent} unsent");
 }
 
 #[test]

@@ -38,6 +38,12 @@ impl Model {
         Self { secret, clock, entries: Mutex::default() }
     }
 
+    /// A ledger that goes on from where another one stood.
+    pub(super) fn continuing(secret: [u8; 32], clock: Clock, standings: Standings, runs: Vec<(Run, bool)>) -> Self {
+        let entries = Entries { standings, runs, ..Entries::default() };
+        Self { secret, clock, entries: Mutex::new(entries) }
+    }
+
     /// Number of accepted events on record.
     #[must_use]
     pub fn accepted(&self) -> usize {
@@ -103,6 +109,10 @@ impl Store for Model {
 
     fn standing(&self, key: &EventKey) -> Standing {
         self.entries().standings.of(key)
+    }
+
+    fn now(&self) -> i64 {
+        (self.clock)()
     }
 
     fn secret(&self) -> [u8; 32] {

@@ -212,6 +212,12 @@ impl QueryFile {
         found
     }
 
+    /// Whether the file has the parameter `$name`.
+    #[must_use]
+    pub fn has_parameter(&self, name: &str) -> bool {
+        self.placeholders().iter().any(|placeholder| placeholder.trim_start_matches('$') == name)
+    }
+
     /// `diagnosis` without the text of a secret.
     pub(super) fn concealed(&self, diagnosis: Diagnosis) -> Diagnosis {
         let message = self.secrets.concealed(&diagnosis.message);

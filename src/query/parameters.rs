@@ -35,6 +35,11 @@ impl Parameters {
         Ok(())
     }
 
+    /// Gives `name` a value where the command line gave none.
+    pub fn provide(&mut self, name: &str, value: String) {
+        self.values.entry(name.to_owned()).or_insert(value);
+    }
+
     /// Binds every placeholder of `plan`, the plan of `file`, each to the type its place in the query asks for.
     ///
     /// # Errors

@@ -56,6 +56,7 @@
 mod batches;
 mod folder;
 mod parquet;
+mod past;
 mod recorder;
 mod recording;
 mod rejects;
@@ -63,6 +64,7 @@ mod results;
 
 pub use batches::BatchRecord;
 pub use folder::RunFolder;
+pub use past::PastRun;
 pub use recorder::{Entry, Recorder};
 pub use recording::{Ending, Recording, Subject};
 pub use rejects::{Faults, FaultyEvent};

@@ -16,7 +16,7 @@ use crate::query::{Diagnosis, QueryFile};
 use crate::settings::Settings;
 
 /// Name of the document in the run's folder.
-const RESULTS: &str = "run_results.json";
+pub(super) const RESULTS: &str = "run_results.json";
 
 /// What a run is about.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +106,12 @@ impl Recording {
         let writer =
             tokio::task::spawn_blocking(move || files.write(queue, &|moment| clock.at(moment).as_microsecond()));
         Ok(Self { folder, results, recorder, writer, clock })
+    }
+
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.folder.id()
     }
 
     /// The run's folder.

@@ -112,6 +112,12 @@ pub struct Account {
     /// What delivery did, if there was one.
     #[serde(flatten)]
     pub delivery: Option<Delivery>,
+    /// Of those out of window: so old that the ledger may have forgotten whether they were accepted.
+    pub forgotten: u64,
+    /// Of those out of window: so old that they may count beside what a browser's pixel sent.
+    pub overlapping: u64,
+    /// Events that earlier runs of the query left in doubt or held, and that it does not yield any more.
+    pub unresolved: u64,
     /// Faults by rule and column, those that rejected first.
     pub faults: Vec<Fault>,
     /// Refusals by the API, by code and field.
@@ -184,6 +190,8 @@ pub struct Refusal {
     pub field: Option<&'static str>,
     /// How many events.
     pub events: u64,
+    /// How many of them were refused in an earlier run, and not offered again.
+    pub earlier: u64,
     /// `request_id` of the first.
     pub request_id: Option<String>,
     /// Numbers of the first rows, from 1; none where rows were folded.

@@ -24,6 +24,7 @@ impl Account {
             message: responses::meaning(*code),
             field: *field,
             events: refused.count,
+            earlier: refused.earlier,
             request_id: refused.request_id.clone(),
             rows: rows(&refused.examples),
         });
@@ -38,6 +39,9 @@ impl Account {
                 bytes_sent: report.bytes_sent,
                 codes: report.codes.clone(),
             }),
+            forgotten: self.tally.forgotten,
+            overlapping: self.tally.overlapping,
+            unresolved: self.unresolved,
             faults: faults.collect(),
             refusals: refusals.collect(),
             readiness: self.readiness.clone(),

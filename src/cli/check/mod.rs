@@ -10,6 +10,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::flags::SettingFlags;
+use super::stores::{self, LAST_SUCCESS};
 use super::{World, output, render};
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, Checked, Diagnosis, Examination, Parameters, QueryFile};
@@ -148,7 +149,7 @@ fn name_of(assignment: &str) -> &str {
 /// Only what is wrong with the command line or the settings file, and so with every file.
 async fn examine(query: Query, flags: &SettingFlags, assignments: &Assignments<'_>, world: &World) -> Result<Examined> {
     let mut settings = world.settings(flags, Some(&query.path))?;
-    let parameters = assignments.of(&query)?;
+    let mut parameters = assignments.of(&query)?;
     let path = query.path.display().to_string();
     let file = match query.file {
         Ok(file) => file,
@@ -158,6 +159,10 @@ async fn examine(query: Query, flags: &SettingFlags, assignments: &Assignments<'
     };
     // What cannot be set is among the diagnoses.
     let _ = query::apply_settings(&file, &mut settings);
+    if file.has_parameter(LAST_SUCCESS) {
+        // Any instant will do: no row is read.
+        parameters.provide(LAST_SUCCESS, stores::instant(None));
+    }
     let examination = query::examine(&file, &settings, &parameters, &world.resources(&settings)?).await;
     let summary = examination.checked.as_ref().map(|checked| summary(checked, file.folder()));
     Ok(Examined { path, diagnoses: examination.diagnoses, summary })

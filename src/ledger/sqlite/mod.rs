@@ -27,6 +27,7 @@
 //! have been forgotten is on record ([`Sqlite::forgotten_before`]): none that old may be sent, even where the age limit
 //! is raised later. Freed pages are used again; when they are more than a quarter of the file, it is shortened.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -40,7 +41,7 @@ use self::lock::Lock;
 use self::row::{Batch as BatchRow, Ending, RunRow};
 use self::writer::{Change, Writer};
 use super::standings::Standings;
-use super::{Clock, Run, Standing, Store, Ticket, mismatch, under_way};
+use super::{Clock, Model, Run, Standing, Store, Ticket, mismatch, under_way};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, EventKey, Outcome};
 
@@ -256,6 +257,30 @@ impl Sqlite {
         self.entries().standings.accepted()
     }
 
+    /// What the ledger knows, without the file, which is free for others from now on. What happens to it is not kept.
+    #[must_use]
+    pub fn into_model(self) -> Model {
+        let Self { secret, clock, latest, entries, .. } = self;
+        let Entries { standings, runs, .. } = entries.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let runs = runs.into_iter().map(|row| (row.run, row.succeeded)).collect();
+        let latest = latest.into_inner();
+        Model::continuing(secret, std::sync::Arc::new(move || clock().max(latest)), standings, runs)
+    }
+
+    /// The events that runs of `query` left in doubt or held.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn undecided(&self, query: &str) -> Result<Vec<EventKey>> {
+        let doubts = self.in_doubt()?;
+        let entries = self.entries();
+        let of_query: HashSet<&str> =
+            entries.runs.iter().filter(|row| row.run.query == query).map(|row| row.run.id.as_str()).collect();
+        let is_own = |doubt: &Doubt| doubt.run.as_deref().is_some_and(|run| of_query.contains(run));
+        let own = doubts.into_iter().filter(is_own);
+        Ok(own.flat_map(|doubt| doubt.in_doubt.into_iter().chain(doubt.held)).collect())
+    }
+
     /// Events before this time (Unix seconds) may have been accepted and forgotten: none of them may be sent.
     #[must_use]
     pub fn forgotten_before(&self) -> Option<i64> {
@@ -276,12 +301,6 @@ impl Sqlite {
         question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         self.writer.read(question)?.map_err(|error| failure::opening(&self.path, error))
-    }
-
-    /// The time, which never runs backwards.
-    fn now(&self) -> i64 {
-        let now = (self.clock)();
-        self.latest.fetch_max(now, Ordering::Relaxed).max(now)
     }
 
     // Every change is complete before anything can panic, so a poisoned lock guards sound entries.
@@ -334,6 +353,11 @@ impl Store for Sqlite {
 
     fn standing(&self, key: &EventKey) -> Standing {
         self.entries().standings.of(key)
+    }
+
+    fn now(&self) -> i64 {
+        let now = (self.clock)();
+        self.latest.fetch_max(now, Ordering::Relaxed).max(now)
     }
 
     fn secret(&self) -> [u8; 32] {

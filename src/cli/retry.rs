@@ -1,0 +1,41 @@
+//! `postback retry`: runs the query of an earlier run again, and offers once more what the API refused.
+
+use std::path::{Path, PathBuf};
+
+use super::World;
+use super::flags::SettingFlags;
+use super::output::Format;
+use super::{render, run};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::PastRun;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// Run whose query it is; by default the one that ended last
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+    /// Value of a parameter `$NAME` in the query; values are not kept, so that they are given again
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+    /// Form of the account
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
+    let Arguments { run, parameters, format, settings: flags } = arguments;
+    let settings = world.settings(&flags, None)?;
+    let past = PastRun::read(Path::new(settings.text("ledger").unwrap_or_default()), run.as_deref())?;
+    if !past.has_destination {
+        return Err(Error::new(ErrorKind::Usage, format!("the run `{}` sent nothing to an API", past.id))
+            .hint("name the run to retry: postback retry RUN"));
+    }
+    if !world.quiet {
+        render::note(&format!("retrying `{}` of the run {}", past.query.display(), past.id));
+    }
+    let flags = flags.or(past.flags);
+    let file: PathBuf = past.query;
+    run::run(run::Arguments::retrying(file, parameters, format, flags), world).await
+}

@@ -1,0 +1,151 @@
+//! The ledgers of a command: one for each destination that a file counts in, each opened and locked once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls::crypto::ring;
+
+use super::{World, ledger, spill};
+use crate::api::BaseUrl;
+use crate::contract;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::sqlite::{Namespace, Options, Place};
+use crate::ledger::{Clock, Model, Sqlite, Store};
+use crate::report::Mode;
+use crate::settings::Settings;
+
+/// The parameter that is the start of the last successful run.
+pub(super) const LAST_SUCCESS: &str = "last_success";
+/// Its value where no run has succeeded yet.
+const NEVER: i64 = 0;
+/// Folder, below the ledger's, of the ledgers of servers on this machine.
+const LOOPBACK: &str = "loopback";
+
+/// The ledgers that are open, by the path of their files.
+#[derive(Default)]
+pub(super) struct Stores {
+    open: BTreeMap<PathBuf, Arc<Sqlite>>,
+    /// Ledgers of embedded sandboxes made so far.
+    sandboxes: usize,
+}
+
+impl fmt::Debug for Stores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.open.keys()).finish()
+    }
+}
+
+impl Stores {
+    /// The ledger of a run that sends in `mode`.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub(super) fn open(&mut self, mode: Mode, settings: &Settings, world: &World) -> Result<Arc<Sqlite>> {
+        let place = match mode {
+            Mode::Sandbox => self.fleeting(world)?,
+            Mode::Live | Mode::Loopback | Mode::DryRun => place(settings),
+        };
+        let path = place.database();
+        if let Some(open) = self.open.get(&path) {
+            return Ok(Arc::clone(open));
+        }
+        let opened = Arc::new(tokio::task::block_in_place(|| Sqlite::open(options(place, settings)?))?);
+        self.open.insert(path, Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// What a run that sends nothing knows of earlier ones: a copy of the ledger that is let go of at once. `None`
+    /// where there is no ledger.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] while another run holds the ledger, and as [`Sqlite::open`].
+    pub(super) fn look(settings: &Settings) -> Result<Option<(Model, Option<i64>)>> {
+        let place = place(settings);
+        if !place.database().is_file() {
+            return Ok(None);
+        }
+        tokio::task::block_in_place(|| {
+            // Nothing is forgotten for the sake of a run that sends nothing, whatever time it takes for now.
+            let options = Options { max_event_age: i64::MAX / 2, ..options(place, settings)? };
+            let ledger = Sqlite::open(options)?;
+            let forgotten_before = ledger.forgotten_before();
+            Ok(Some((ledger.into_model(), forgotten_before)))
+        })
+    }
+
+    /// When the last successful run of the query at `path` began, Unix seconds; a run in `mode` asks.
+    ///
+    /// # Errors
+    /// As [`Stores::look`].
+    pub(super) fn last_success(&self, path: &Path, mode: Mode, settings: &Settings) -> Result<Option<i64>> {
+        let name = query_name(path, settings);
+        if mode == Mode::Sandbox {
+            return Ok(None);
+        }
+        if let Some(open) = self.open.get(&place(settings).database()) {
+            return Ok(open.last_success(&name));
+        }
+        Ok(Self::look(settings)?.and_then(|(model, _)| model.last_success(&name)))
+    }
+
+    /// A place that goes with the process, as the embedded sandbox does.
+    fn fleeting(&mut self, world: &World) -> Result<Place> {
+        let folder = &world.resources.spill_folder;
+        spill::create(folder)?;
+        self.sandboxes += 1;
+        let folder = folder.join(format!("ledger-{}", self.sandboxes));
+        Ok(Place { folder, namespace: Namespace::Sandbox, holder: ledger::holder() })
+    }
+}
+
+/// Where the ledger of a run lies. A server on this machine has one of its own, by its address: another server
+/// begins anew.
+fn place(settings: &Settings) -> Place {
+    let folder = Path::new(settings.text("ledger").unwrap_or_default());
+    // A base URL that is none is refused elsewhere.
+    let base = BaseUrl::parse(settings.text("base_url").unwrap_or_default()).ok();
+    let (folder, namespace) = match base.filter(BaseUrl::is_loopback) {
+        Some(base) => {
+            let origin = base.origin().replace("://", "-").replace([':', '[', ']'], "-");
+            (folder.join(LOOPBACK).join(origin), Namespace::Sandbox)
+        }
+        None => (folder.to_owned(), Namespace::Live),
+    };
+    Place { folder, namespace, holder: ledger::holder() }
+}
+
+/// What makes two runs runs of the same query: the path of its file, from the folder that the ledger lies in, so that a
+/// project may be moved or mounted elsewhere with its ledger.
+pub(super) fn query_name(path: &Path, settings: &Settings) -> String {
+    let ledger = Path::new(settings.text("ledger").unwrap_or_default());
+    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    let path = whole(path).unwrap_or_else(|_| path.to_owned());
+    let project = std::path::absolute(ledger).ok().and_then(|ledger| whole(ledger.parent()?).ok());
+    let inner = project.as_deref().and_then(|project| path.strip_prefix(project).ok());
+    inner.unwrap_or(&path).display().to_string()
+}
+
+/// `$last_success` as a value: the beginning of time where no run has succeeded.
+pub(super) fn instant(seconds: Option<i64>) -> String {
+    Timestamp::from_second(seconds.unwrap_or(NEVER)).unwrap_or_default().to_string()
+}
+
+/// How the ledger at `place` is opened.
+fn options(place: Place, settings: &Settings) -> Result<Options> {
+    let as_of = settings.as_of();
+    let clock: Clock = Arc::new(move || as_of.unwrap_or_else(super::unix_now));
+    // A file with a shorter limit must not make the ledger forget what another one may still send.
+    let age = settings.seconds("max_event_age").max(contract::MAX_EVENT_AGE_DAYS * 86_400);
+    Ok(Options::new(place, clock, fresh_secret()?, i64::try_from(age).unwrap_or(i64::MAX)))
+}
+
+/// The secret of a ledger that is made now.
+fn fresh_secret() -> Result<[u8; 32]> {
+    let mut secret = [0; 32];
+    let filled = ring::default_provider().secure_random.fill(&mut secret);
+    filled.map_err(|_| Error::new(ErrorKind::Internal, "the machine gives no random numbers"))?;
+    Ok(secret)
+}
