@@ -33,13 +33,12 @@ pub(crate) struct Reference {
 
 /// What an undisturbed run of the query sends, and how long it takes.
 pub(crate) static REFERENCE: LazyLock<Reference> = LazyLock::new(|| {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let query = format!(
         "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
         SET postback.currency = 'EUR';
         SELECT 'Purchase' AS event, {} AS timestamp, 'ann' || n || '@example.com' AS email, n AS event_id, 5 AS value
         FROM (SELECT CAST(value AS varchar) AS n FROM generate_series(1001, {})) AS orders",
-        now - 60,
+        now() - 60,
         1_000 + EVENTS
     );
     let mut history = History::of(&query, Duration::ZERO);
@@ -53,6 +52,11 @@ pub(crate) static REFERENCE: LazyLock<Reference> = LazyLock::new(|| {
     assert_eq!(events.len(), EVENTS, "{ended:?}");
     Reference { query, events, took }
 });
+
+/// Unix seconds.
+pub(crate) fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
+}
 
 /// When to kill a run.
 #[derive(Clone, Debug)]
@@ -106,8 +110,8 @@ pub(crate) struct History {
     pub(crate) receiver: Receiver,
     folder: tempfile::TempDir,
     query: String,
-    /// Which runs were killed.
-    killed: Vec<bool>,
+    /// Which runs did not end as they should have.
+    cut_short: Vec<bool>,
 }
 
 impl History {
@@ -119,7 +123,7 @@ impl History {
     fn of(query: &str, wait: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let query = file(folder.path(), "orders.sql", query);
-        Self { receiver: Receiver::start(wait, ""), folder, query, killed: Vec::new() }
+        Self { receiver: Receiver::start(wait, ""), folder, query, cut_short: Vec::new() }
     }
 
     /// The folder of the ledger and of the artifacts.
@@ -148,7 +152,7 @@ impl History {
         command.stdout(Stdio::piped()).stderr(std::fs::File::create(&said).unwrap());
         // The hook is in force before the first connection, and finds the child as soon as there is one.
         let child: Arc<Mutex<Option<Child>>> = Arc::default();
-        self.receiver.during(self.killed.len(), self.hook(kill, &child));
+        self.receiver.during(self.cut_short.len(), self.hook(kill, &child));
         let mut started = child.lock().unwrap();
         let mut running = command.spawn().unwrap();
         let mut output = running.stdout.take().unwrap();
@@ -171,7 +175,7 @@ impl History {
         });
         let status = child.lock().unwrap().as_mut().unwrap().wait().unwrap();
         self.receiver.settle();
-        self.killed.push(status.signal() == Some(9));
+        self.cut_short.push(!status.success());
         assert!(status.signal().is_none_or(|signal| signal == 9), "{status}");
         Ended { code: status.code(), stdout, stderr: std::fs::read_to_string(said).unwrap() }
     }
@@ -216,16 +220,32 @@ impl History {
         find(&self.ledger(), &|name| name.ends_with(".sqlite"))
     }
 
-    /// What the ledger's own examination finds.
-    pub(crate) fn verify(&self) -> Verification {
+    /// Where the ledger is.
+    pub(crate) fn place(&self) -> Place {
         let database = self.database().unwrap();
         let stem = database.file_stem().unwrap().to_str().unwrap();
         let namespace = if stem.ends_with("-sandbox") { Namespace::Sandbox } else { Namespace::Live };
         let holder = Holder { pid: std::process::id(), host: "test".into() };
         let place = Place { folder: database.parent().unwrap().to_owned(), namespace, holder };
         assert_eq!(place.database(), database);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        sqlite::verify(&place, i64::try_from(now).unwrap()).unwrap()
+        place
+    }
+
+    /// What the ledger's own examination finds.
+    pub(crate) fn verify(&self) -> Verification {
+        sqlite::verify(&self.place(), now()).unwrap()
+    }
+
+    /// A path beside the query.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Forgets all runs: what they sent, their ledger and their artifacts.
+    pub(crate) fn forget(&mut self) {
+        self.receiver.forget();
+        std::fs::remove_dir_all(self.ledger()).unwrap();
+        self.cut_short.clear();
     }
 
     /// What must hold after `last`, which ended by itself.
@@ -249,13 +269,13 @@ impl History {
         let counts = ["accepted", "already_accepted", "rejected", "out_of_window", "held", "unsent"];
         let [accepted, already, others @ ..] = counts.map(|count| last.count(count));
         assert_eq!((last.count("events"), accepted + already, others), (EVENTS, EVENTS, [0; 4]), "{name}: {last:?}");
-        let ended = self.killed.len() - 1;
+        let ended = self.cut_short.len() - 1;
         assert_eq!(ids(&|run| run == ended).len(), accepted, "{name}: what is accepted is what was sent");
 
-        for (run, is_killed) in self.killed.iter().enumerate() {
+        for (run, is_cut_short) in self.cut_short.iter().enumerate() {
             let again = ids(&|other| other == run).intersection(&ids(&|other| other > run)).count();
-            let most = if *is_killed { (CONCURRENCY + PREFETCH) * BATCH } else { 0 };
-            assert!(again <= most, "{name}: {again} events of run {run} were sent again, killed: {is_killed}");
+            let most = if *is_cut_short { (CONCURRENCY + PREFETCH) * BATCH } else { 0 };
+            assert!(again <= most, "{name}: {again} events of run {run} were sent again, cut short: {is_cut_short}");
         }
 
         let found = self.verify();

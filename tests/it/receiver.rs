@@ -55,6 +55,8 @@ pub(crate) struct Event {
 pub(crate) struct Arrival {
     /// Which run it is of, from 0.
     pub(crate) run: usize,
+    /// When its last byte had come.
+    pub(crate) at: SystemTime,
     pub(crate) events: Vec<Event>,
 }
 
@@ -178,10 +180,10 @@ impl Shared {
             reader.read_exact(first)?;
             self.reach(Moment::HalfBody, &[])?;
             reader.read_exact(second)?;
-            let events = events(&body);
+            let (events, at) = (events(&body), SystemTime::now());
             self.reach(Moment::WholeBody, &events)?;
             std::thread::sleep(self.wait);
-            self.arrivals.lock().unwrap().push(Arrival { run, events: events.clone() });
+            self.arrivals.lock().unwrap().push(Arrival { run, at, events: events.clone() });
             (&upstream).write_all(&[head.as_bytes(), &body].concat())?;
             // A server that broke off is one to the client, too.
             let (head, length) = read_head(&mut answers)?.ok_or(io::ErrorKind::UnexpectedEof)?;
