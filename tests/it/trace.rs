@@ -5,16 +5,8 @@ use std::collections::{HashMap, HashSet};
 use crate::receiver::events;
 
 /// Options under which strace writes what is read here: whole data, in hexadecimal digits, with the names of files.
-pub(crate) const OPTIONS: [&str; 8] = [
-    "-f",
-    "-yy",
-    "-xx",
-    "-s",
-    "65536",
-    "--seccomp-bpf",
-    "-e",
-    "trace=fsync,fdatasync,write,pwrite64,writev,sendto,sendmsg",
-];
+pub(crate) const OPTIONS: [&str; 7] =
+    ["-yy", "-xx", "-s", "65536", "--seccomp-bpf", "-e", "trace=fsync,fdatasync,write,pwrite64,writev,sendto,sendmsg"];
 
 /// Bytes before each page in SQLite's write-ahead log, with the size of the database in the last one of a transaction.
 const FRAME_HEAD: usize = 24;
