@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use postback::ledger::sqlite::{self, Holder, Namespace, Place, Verification};
 use serde_json::Value;
 
-use crate::receiver::{Event, Moment, Next, Receiver};
+use crate::receiver::{Event, Moment, Next, Receiver, now};
 use crate::server::{file, postback, program};
 
 /// Events of the query, and of one request.
@@ -52,11 +52,6 @@ pub(crate) static REFERENCE: LazyLock<Reference> = LazyLock::new(|| {
     assert_eq!(events.len(), EVENTS, "{ended:?}");
     Reference { query, events, took }
 });
-
-/// Unix seconds.
-pub(crate) fn now() -> i64 {
-    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
-}
 
 /// When to kill a run.
 #[derive(Clone, Debug)]
@@ -215,25 +210,9 @@ impl History {
         }
     }
 
-    /// The database, once a run has made it.
-    pub(crate) fn database(&self) -> Option<PathBuf> {
-        find(&self.ledger(), &|name| name.ends_with(".sqlite"))
-    }
-
-    /// Where the ledger is.
-    pub(crate) fn place(&self) -> Place {
-        let database = self.database().unwrap();
-        let stem = database.file_stem().unwrap().to_str().unwrap();
-        let namespace = if stem.ends_with("-sandbox") { Namespace::Sandbox } else { Namespace::Live };
-        let holder = Holder { pid: std::process::id(), host: "test".into() };
-        let place = Place { folder: database.parent().unwrap().to_owned(), namespace, holder };
-        assert_eq!(place.database(), database);
-        place
-    }
-
     /// What the ledger's own examination finds.
     pub(crate) fn verify(&self) -> Verification {
-        sqlite::verify(&self.place(), now()).unwrap()
+        verify(&self.ledger())
     }
 
     /// A path beside the query.
@@ -282,6 +261,22 @@ impl History {
         assert!(found.is_sound(), "{name}: {:?}", found.problems);
         assert_eq!((found.accepted, found.in_doubt, found.held), (EVENTS as u64, 0, 0), "{name}");
     }
+}
+
+/// Where the only ledger in `folder` is.
+pub(crate) fn place(folder: &Path) -> Place {
+    let database = find(folder, &|name| name.ends_with(".sqlite")).unwrap();
+    let stem = database.file_stem().unwrap().to_str().unwrap();
+    let namespace = if stem.ends_with("-sandbox") { Namespace::Sandbox } else { Namespace::Live };
+    let holder = Holder { pid: std::process::id(), host: "test".into() };
+    let place = Place { folder: database.parent().unwrap().to_owned(), namespace, holder };
+    assert_eq!(place.database(), database);
+    place
+}
+
+/// What the examination of the only ledger in `folder` finds.
+pub(crate) fn verify(folder: &Path) -> Verification {
+    sqlite::verify(&place(folder), now()).unwrap()
 }
 
 /// Waits until `kill` is due; false if `goes_on`, which waits so long, says that the run has ended.

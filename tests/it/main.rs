@@ -14,6 +14,7 @@ mod crash;
 mod delivery;
 mod documents;
 mod edges;
+mod endurance;
 mod explain_command;
 mod faults;
 mod faulty_rows;

@@ -83,10 +83,7 @@ struct Shared {
 impl Receiver {
     /// Starts one that answers `wait` after it was asked, under the faults of `script`.
     pub(crate) fn start(wait: Duration, script: &str) -> Self {
-        let faults = Script::parse(script, "faults.toml").unwrap();
-        let clock = || i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
-        let options = Options { keep_all: true, faults, ..Options::new(Arc::new(clock)) };
-        let sandbox = RUNTIME.block_on(Sandbox::start(options)).unwrap();
+        let sandbox = sandbox(script, true);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shared = Arc::new(Shared {
@@ -207,6 +204,18 @@ impl Shared {
             Next::HangUp => Err(io::ErrorKind::ConnectionAborted.into()),
         }
     }
+}
+
+/// A sandbox without a front, under the faults of `script`.
+pub(crate) fn sandbox(script: &str, keep_all: bool) -> Sandbox {
+    let faults = Script::parse(script, "faults.toml").unwrap();
+    let options = Options { keep_all, faults, ..Options::new(Arc::new(now)) };
+    RUNTIME.block_on(Sandbox::start(options)).unwrap()
+}
+
+/// Unix seconds.
+pub(crate) fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
 /// The head of a message with its empty line, and the length of its body; `None` at the end of the connection.

@@ -14,7 +14,8 @@ use postback::event::{Destination, EventKey};
 use postback::ledger::sqlite::Options;
 use postback::ledger::{Sqlite, Standing, Store};
 
-use crate::history::{EVENTS, Ended, History, REFERENCE};
+use crate::history::{EVENTS, Ended, History, REFERENCE, place};
+use crate::receiver::now;
 use crate::trace;
 
 const EVERY_STEP_VARIABLE: &str = "POSTBACK_EVERY_STEP";
@@ -52,7 +53,7 @@ fn steps() -> Vec<u32> {
 
 /// The ledger, opened as a run opens it, and the key of each event of the query in it.
 fn ledger(history: &History) -> (Sqlite, HashMap<[u8; 16], String>) {
-    let options = Options::new(history.place(), Arc::new(crate::history::now), [0; 32], 28 * 86_400);
+    let options = Options::new(place(&history.ledger()), Arc::new(now), [0; 32], 28 * 86_400);
     let ledger = Sqlite::open(options).unwrap();
     let destination = Destination { event_source: EventSource::Offline, event_source_id: "7654321098765432109".into() };
     let key = |id: &String| *EventKey::new(&ledger.secret(), &destination, "Purchase", id).as_bytes();
@@ -125,7 +126,7 @@ fn fail(calls: &str, error: &str, onwards: &str, said: &str) {
     let mut history = History::new(Duration::from_millis(2));
     // strace has to know the paths, and the first run shows them.
     assert_eq!(history.run(None).code, Some(0));
-    let database = history.database().unwrap().to_str().unwrap().to_owned();
+    let database = place(&history.ledger()).database().to_str().unwrap().to_owned();
     let log = format!("{database}-wal");
     for step in steps() {
         history.forget();
