@@ -105,6 +105,10 @@ impl Store for Model {
         self.entries().standings.of(key)
     }
 
+    fn now(&self) -> i64 {
+        (self.clock)()
+    }
+
     fn secret(&self) -> [u8; 32] {
         self.secret
     }

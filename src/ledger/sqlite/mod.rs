@@ -278,12 +278,6 @@ impl Sqlite {
         self.writer.read(question)?.map_err(|error| failure::opening(&self.path, error))
     }
 
-    /// The time, which never runs backwards.
-    fn now(&self) -> i64 {
-        let now = (self.clock)();
-        self.latest.fetch_max(now, Ordering::Relaxed).max(now)
-    }
-
     // Every change is complete before anything can panic, so a poisoned lock guards sound entries.
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
@@ -334,6 +328,11 @@ impl Store for Sqlite {
 
     fn standing(&self, key: &EventKey) -> Standing {
         self.entries().standings.of(key)
+    }
+
+    fn now(&self) -> i64 {
+        let now = (self.clock)();
+        self.latest.fetch_max(now, Ordering::Relaxed).max(now)
     }
 
     fn secret(&self) -> [u8; 32] {
