@@ -32,7 +32,7 @@ const MOMENTS: [Moment; 7] = [
 const SIGHTS: [Sight; 6] =
     [Sight::Run, Sight::Lock, Sight::Database, Sight::Log(40_000), Sight::Artifacts, Sight::Results];
 
-/// Random numbers from a seed (SplitMix64).
+/// Random numbers from a seed: `SplitMix64`.
 struct Random(u64);
 
 impl Random {

@@ -21,6 +21,8 @@ pub(crate) const BATCH: usize = 3;
 /// Requests under way at once, and batches recorded ahead of them.
 const CONCURRENCY: usize = 4;
 const PREFETCH: usize = 2;
+/// Batches that are answered, and whose outcomes are being written: one group, as the next one waits for it.
+const ANSWERED: usize = CONCURRENCY + PREFETCH;
 /// How often the disk is looked at.
 const GLANCE: Duration = Duration::from_micros(100);
 
@@ -253,7 +255,7 @@ impl History {
 
         for (run, is_cut_short) in self.cut_short.iter().enumerate() {
             let again = ids(&|other| other == run).intersection(&ids(&|other| other > run)).count();
-            let most = if *is_cut_short { (CONCURRENCY + PREFETCH) * BATCH } else { 0 };
+            let most = if *is_cut_short { (CONCURRENCY + PREFETCH + ANSWERED) * BATCH } else { 0 };
             assert!(again <= most, "{name}: {again} events of run {run} were sent again, cut short: {is_cut_short}");
         }
 
@@ -265,7 +267,7 @@ impl History {
 
 /// Where the only ledger in `folder` is.
 pub(crate) fn place(folder: &Path) -> Place {
-    let database = find(folder, &|name| name.ends_with(".sqlite")).unwrap();
+    let database = find(folder, "sqlite").unwrap();
     let stem = database.file_stem().unwrap().to_str().unwrap();
     let namespace = if stem.ends_with("-sandbox") { Namespace::Sandbox } else { Namespace::Live };
     let holder = Holder { pid: std::process::id(), host: "test".into() };
@@ -302,9 +304,9 @@ impl Sight {
         let of_run = |name: &str| runs(folder).difference(before).any(|run| run.join(name).exists());
         match self {
             Self::Run => of_run("."),
-            Self::Lock => find(folder, &|name| name.ends_with(".lock")).is_some(),
-            Self::Database => find(folder, &|name| name.ends_with(".sqlite")).is_some(),
-            Self::Log(bytes) => find(folder, &|name| name.ends_with(".sqlite-wal"))
+            Self::Lock => find(folder, "lock").is_some(),
+            Self::Database => find(folder, "sqlite").is_some(),
+            Self::Log(bytes) => find(folder, "sqlite-wal")
                 .is_some_and(|log| std::fs::metadata(log).is_ok_and(|found| found.len() >= bytes)),
             Self::Artifacts => of_run("rejects.parquet") || of_run("batches.parquet"),
             Self::Results => of_run("run_results.json"),
@@ -330,15 +332,12 @@ fn runs(folder: &Path) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-/// A file of the ledger, wherever in its folder it keeps them.
-fn find(folder: &Path, is_it: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
+/// A file of the ledger with this extension, wherever in its folder it keeps them.
+fn find(folder: &Path, extension: &str) -> Option<PathBuf> {
     let entries = std::fs::read_dir(folder).ok()?;
-    entries.flatten().map(|entry| entry.path()).find_map(|path| {
-        let name = path.file_name()?.to_str()?;
-        match path.is_dir() {
-            true if name == "runs" => None,
-            true => find(&path, is_it),
-            false => is_it(name).then(|| path.clone()),
-        }
+    entries.flatten().map(|entry| entry.path()).find_map(|path| match path.is_dir() {
+        true if path.file_name()? == "runs" => None,
+        true => find(&path, extension),
+        false => (path.extension()? == extension).then_some(path),
     })
 }

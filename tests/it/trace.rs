@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn hexadecimal(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect()
+        bytes.iter().flat_map(|byte| ["\\x".to_owned(), format!("{byte:02x}")]).collect()
     }
 
     /// Write and sync of an intent, and a request, as strace shows them.
