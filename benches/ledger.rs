@@ -1,16 +1,21 @@
-//! Batches per second that are recorded and settled, and the time to open a ledger of ten million events.
+//! What the ledger costs: bytes on the disk for an event, its share of the time of a delivery, batches per second, and
+//! the time to open a ledger of ten million events.
 //!
-//! `cargo bench --bench ledger`
+//! `cargo bench --bench ledger`. The first two are printed before the measurements of criterion.
 
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use postback::api::{RawResponse, TransportError};
 use postback::contract::EventSource;
+use postback::delivery::{self, Transport};
 use postback::event::{Batch, Destination, EncodedEvent, EventKey, Outcome};
 use postback::ledger::sqlite::{Holder, Namespace, Options, Place};
-use postback::ledger::{Sqlite, Store};
+use postback::ledger::{Model, Recorded, Sqlite, Store};
+use tokio::sync::{mpsc, watch};
 
 /// Events of a batch, as many as the API takes.
 const EVENTS: u64 = 1_000;
@@ -18,6 +23,9 @@ const EVENTS: u64 = 1_000;
 const CONCURRENCY: u64 = 8;
 /// Batches of the ledger that is opened.
 const KNOWN: u64 = 10_000;
+/// Batches of a delivery, and how long the API takes for each.
+const DELIVERED: u64 = 400;
+const LATENCY: Duration = Duration::from_millis(50);
 const NOW: i64 = 1_787_234_809;
 
 fn batch(number: u64) -> Batch {
@@ -47,7 +55,70 @@ fn deliver(ledger: &Sqlite, number: u64) {
     ledger.settle(ticket, &vec![Outcome::Accepted; 1_000]).expect("the disk has room");
 }
 
+/// An API that accepts everything after a while.
+struct Accepting;
+
+impl Transport for Accepting {
+    fn endpoint(&self) -> &'static str {
+        "bench:"
+    }
+
+    async fn send(&self, _: Recorded) -> Result<RawResponse, TransportError> {
+        tokio::time::sleep(LATENCY).await;
+        let body = Bytes::from_static(br#"{"code":0,"message":"OK","request_id":"1","data":{}}"#);
+        Ok(RawResponse { status: 200, body, retry_after: None, date: None, log_id: None })
+    }
+}
+
+/// Wall time of a delivery of [`DELIVERED`] batches that `store` keeps.
+async fn delivery(store: Arc<dyn Store>) -> Duration {
+    let options = delivery::Options { concurrency: 8, rate: 900, ..delivery::Options::default() };
+    let (offer, offered) = mpsc::channel(16);
+    let (settled, mut settlements) = mpsc::channel(64);
+    let (_stop, stopped) = watch::channel(false);
+    let batches: Vec<Batch> = (0..DELIVERED).map(batch).collect();
+    let start = Instant::now();
+    let driver = tokio::spawn(delivery::deliver(offered, Accepting, store, options, settled, stopped));
+    tokio::spawn(async move {
+        for batch in batches {
+            offer.send(batch).await.expect("the driver takes every batch");
+        }
+    });
+    while settlements.recv().await.is_some() {}
+    let report = driver.await.expect("no panic").expect("a sound ledger");
+    assert_eq!(report.requests, DELIVERED);
+    start.elapsed()
+}
+
+/// The median wall time of five deliveries, each into a store of its own.
+fn median_delivery(runtime: &tokio::runtime::Runtime, store: impl Fn() -> Arc<dyn Store>) -> Duration {
+    let mut times: Vec<_> = (0..5).map(|_| runtime.block_on(delivery(store()))).collect();
+    times.sort_unstable();
+    times[2]
+}
+
+fn share_of_delivery() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let fresh = || -> Arc<dyn Store> {
+        let own = tempfile::tempdir_in(folder.path()).expect("a temporary folder").keep();
+        Arc::new(Sqlite::open(options(&own)).expect("a new ledger"))
+    };
+    let without = median_delivery(&runtime, || Arc::new(Model::new([7; 32])));
+    let with = median_delivery(&runtime, fresh);
+    let share = (with.as_secs_f64() / without.as_secs_f64() - 1.0) * 100.0;
+    println!("delivery of {DELIVERED} batches: {without:?} without a ledger on disk, {with:?} with it: {share:+.2} %");
+}
+
+fn bytes_per_event(folder: &std::path::Path) {
+    let bytes = std::fs::metadata(options(folder).place.database()).expect("the ledger").len();
+    let events = KNOWN * EVENTS;
+    let whole = bytes / events;
+    println!("{bytes} bytes for {events} events: {whole}.{:02} each", (bytes - whole * events) * 100 / events);
+}
+
 fn benchmark(criterion: &mut Criterion) {
+    share_of_delivery();
     let mut group = criterion.benchmark_group("ledger");
     group.sample_size(10);
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -75,6 +146,7 @@ fn benchmark(criterion: &mut Criterion) {
         }
     });
     drop(ledger);
+    bytes_per_event(folder.path());
     group.throughput(Throughput::Elements(KNOWN * EVENTS));
     group.bench_function("open", |bencher| {
         bencher.iter(|| Sqlite::open(options(folder.path())).expect("a sound ledger").accepted());

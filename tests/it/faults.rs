@@ -398,7 +398,7 @@ async fn faults_of_many_requests_at_once_cost_no_event() {
 }
 
 /// One request in ten goes wrong in a way that passes.
-const PASSING: &str = "[[fault]]\ndoes = 'reset'\nchance = 0.02
+pub(crate) const PASSING: &str = "[[fault]]\ndoes = 'reset'\nchance = 0.02
     [[fault]]\ndoes = 'reset'\nchance = 0.02\ntaken = true
     [[fault]]\ndoes = 'half'\nchance = 0.02
     [[fault]]\ndoes = 'status'\nchance = 0.02\nstatus = 502\ntaken = true

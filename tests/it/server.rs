@@ -127,7 +127,12 @@ fn ledger() -> String {
 
 /// The binary with `arguments`, in the repository's folder, without any `POSTBACK_*` variable but a ledger of its own.
 pub(crate) fn postback(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_postback"));
+    program(env!("CARGO_BIN_EXE_postback"), arguments)
+}
+
+/// Another program in the place of the binary, such as one that runs it.
+pub(crate) fn program(name: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(name);
     command.args(arguments).current_dir(root()).env("NO_COLOR", "1");
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("POSTBACK_") {

@@ -18,8 +18,16 @@ pub(super) fn opening(path: &Path, error: rusqlite::Error) -> Error {
                 .hint("close it there, then run again")
                 .source(error)
         }
-        Some(_) => {
-            Error::new(ErrorKind::Usage, "the ledger cannot be opened").context("ledger", path.display()).source(error)
+        Some(code) => {
+            let (message, hint) = match code {
+                ErrorCode::DiskFull => ("the ledger cannot be opened: the disk is full", "free some space"),
+                ErrorCode::SystemIoFailure => ("the ledger cannot be opened: the disk failed", "check the disk"),
+                _ => ("the ledger cannot be opened", "see whether its file and folder can be read and written"),
+            };
+            Error::new(ErrorKind::Usage, message)
+                .context("ledger", path.display())
+                .hint(format!("{hint}, then try again"))
+                .source(error)
         }
         // Not SQLite, but what it gave us: a value of the wrong type, a missing row.
         None => damaged(path, "it does not hold what it should").source(error),
