@@ -25,6 +25,8 @@ use crate::settings::{Origin, Settings, TOKEN_VARIABLE};
 
 /// What a loopback server gets where nobody gave a token.
 const LOOPBACK_TOKEN: &str = "sandbox";
+/// Longest test event code; Events Manager's have about ten characters.
+const MAX_TEST_EVENT_CODE: usize = 64;
 
 #[derive(clap::Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent flag")]
@@ -38,6 +40,9 @@ pub(super) struct Arguments {
     /// Deliver to an embedded local Events API over HTTP
     #[arg(long)]
     sandbox: bool,
+    /// Deliver as test events, which Events Manager shows under "Test events" and which count for nothing
+    #[arg(long, value_name = "CODE", value_parser = test_event_code)]
+    test_event_code: Option<Arc<str>>,
     /// Send while reading, without judging all rows first
     #[arg(long, conflicts_with = "dry_run")]
     no_preflight: bool,
@@ -165,6 +170,7 @@ impl<'a> Failures<'a> {
 async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World) -> Result<Ready<'a>> {
     let (file, settings) = read(path, &arguments.settings, world)?;
     let mut job = Job::resolve(&settings, world.now, world.resources.partitions);
+    job.envelope.test_event_code.clone_from(&arguments.test_event_code);
     let now = super::unix_nanos();
     job.delivery.seed = u64::try_from(now & u128::from(u64::MAX)).unwrap_or_default();
     let subject = Subject {
@@ -192,7 +198,10 @@ async fn aim(
     let (diagnoses, checked) = judge(file, settings, &arguments.parameters, world).await?;
     recording.diagnosed(&diagnoses);
     let checked = checked.ok_or_else(|| refusal(&file.path, &diagnoses))?;
-    let target = target(arguments, settings, world).await?;
+    let mut target = target(arguments, settings, world).await?;
+    if let Some(code) = &arguments.test_event_code {
+        target.description = format!("{}, as test events {code}", target.description);
+    }
     recording.aimed(&target.description)?;
     Ok((checked, target))
 }
@@ -229,6 +238,9 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     job.delivery.activity = Some(activity);
     job.delivery.clock = Some(super::unix_now);
     let sends = client.is_some();
+    if let Some(code) = arguments.test_event_code.as_ref().filter(|_| sends && !world.quiet) {
+        render::note(&format!("TEST EVENTS: sent under the code {code}, they count for nothing and are no delivery"));
+    }
     let account = {
         let _display = Display::of(&ports.progress, doing, world.quiet);
         conduct(&checked, &job, client, arguments, &ports, signals).await
@@ -361,9 +373,18 @@ fn mode(arguments: &Arguments, settings: &Settings) -> Mode {
     match (arguments.dry_run, arguments.sandbox) {
         (true, _) => Mode::DryRun,
         (_, true) => Mode::Sandbox,
+        _ if arguments.test_event_code.is_some() => Mode::Test,
         _ if is_loopback() => Mode::Loopback,
         _ => Mode::Live,
     }
+}
+
+/// A code as Events Manager gives it, such as `TEST12345`. It is a flag only: left behind in a file or an environment, it
+/// would make test events of a night's delivery.
+fn test_event_code(text: &str) -> Result<Arc<str>, String> {
+    let is_code =
+        (1..=MAX_TEST_EVENT_CODE).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_code { Ok(text.into()) } else { Err("expected a code from Events Manager, such as TEST12345".to_owned()) }
 }
 
 /// The secret that event keys are made under. The ledger lives as long as the run, and so does its secret.

@@ -22,6 +22,7 @@ mod ledger;
 mod payloads;
 mod queries;
 mod readiness;
+mod resolve;
 mod sandbox;
 mod server;
 mod sources;
