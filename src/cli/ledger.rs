@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::place::{Loss, Which};
 use super::{World, output};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::sqlite::{self, Repaired, Verification};
+use crate::ledger::sqlite::{self, Holder, Repaired, Verification};
 
 /// Gaps that are named.
 const MAX_GAPS: usize = 10;
@@ -66,6 +66,12 @@ pub(super) fn run(arguments: &Arguments, world: &World) -> Result<()> {
     };
     output::write(|stdout| stdout.write_all(said.as_bytes()))?;
     verdict
+}
+
+/// This process, as others see it that find the ledger locked.
+pub(super) fn holder() -> Holder {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    Holder { pid: std::process::id(), host }
 }
 
 fn verified(path: &Path, found: &Verification) -> String {

@@ -36,6 +36,7 @@ mod schema;
 mod signals;
 mod spill;
 mod sql;
+mod stores;
 
 /// The settings file that is looked for in the working folder, then beside the query file.
 const SETTINGS_FILE: &str = "postback.toml";

@@ -2,10 +2,10 @@
 
 use clap::ValueEnum;
 
-use super::World;
 use super::flags::SettingFlags;
+use super::{World, ledger};
 use crate::error::Result;
-use crate::ledger::sqlite::{Holder, Namespace, Place};
+use crate::ledger::sqlite::{Namespace, Place};
 use crate::settings::Origin;
 
 #[derive(clap::Args, Debug)]
@@ -37,12 +37,12 @@ impl Which {
             Events::Test => Namespace::Test,
             Events::Sandbox => Namespace::Sandbox,
         };
-        Ok(Place { folder: settings.text("ledger").unwrap_or_default().into(), namespace, holder: holder() })
+        Ok(Place { folder: settings.text("ledger").unwrap_or_default().into(), namespace, holder: ledger::holder() })
     }
 }
 
 /// What a person accepts of a ledger that is not the one that was last used.
-#[derive(clap::Args, Clone, Copy, Debug)]
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub(super) struct Loss {
     /// Go on where the ledger is gone or older than the one last used here: what it does not know may count twice
     #[arg(long)]
@@ -50,15 +50,9 @@ pub(super) struct Loss {
 }
 
 /// What a person accepts of the disk that a ledger is on.
-#[derive(clap::Args, Clone, Copy, Debug)]
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub(super) struct Network {
     /// Use a ledger on a network file system, where nothing keeps two machines from sending at once
     #[arg(long)]
     pub(super) allow_network_ledger: bool,
-}
-
-/// This process, as others see it that find the ledger locked.
-pub(super) fn holder() -> Holder {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-    Holder { pid: std::process::id(), host }
 }

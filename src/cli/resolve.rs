@@ -20,6 +20,7 @@ use crate::ledger::{Decision, Sqlite, Store, WINDOW};
 const DOUBLE: &str = "may double count";
 
 #[derive(clap::Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent flag")]
 pub(super) struct Arguments {
     #[command(flatten)]
     select: Select,
@@ -82,7 +83,7 @@ pub(super) fn run(arguments: &Arguments, world: &World) -> Result<()> {
     };
     let ledger = Sqlite::open(options)?;
     let listed = ledger.in_doubt()?;
-    let now = world.now;
+    let now = ledger.now();
     let undecided = arguments.select.apply(&listed, &ledger.secret(), now)?;
     if !listed.is_empty() && undecided.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "nothing that is in doubt or held is what was named")
@@ -141,7 +142,9 @@ impl Select {
         }
         let mut undecided: Vec<_> = batches.into_iter().flat_map(|batch| Undecided::of(batch, now)).collect();
         if !self.keys.is_empty() || !self.ids.is_empty() {
-            undecided.iter_mut().for_each(|events| events.keys.retain(|key| wanted.contains(key)));
+            for events in &mut undecided {
+                events.keys.retain(|key| wanted.contains(key));
+            }
         }
         undecided.retain(|events| !events.keys.is_empty());
         Ok(undecided)
@@ -214,8 +217,8 @@ fn said(line: &str) -> Result<()> {
 
 /// Says what still waits for a decision.
 fn remaining(ledger: &Sqlite, world: &World) -> Result<()> {
-    let left = ledger.in_doubt()?;
-    let left: Vec<_> = left.iter().flat_map(|batch| Undecided::of(batch, world.now)).collect();
+    let (left, now) = (ledger.in_doubt()?, ledger.now());
+    let left: Vec<_> = left.iter().flat_map(|batch| Undecided::of(batch, now)).collect();
     let held = keys(&left, |events| events.is_held).len() as u64;
     if held > 0 && !world.quiet {
         render::note(&format!("still waiting for a decision: {}", counted(held, "event")));

@@ -10,13 +10,15 @@ use tokio::sync::watch;
 use super::World;
 use super::flags::SettingFlags;
 use super::output::Format;
+use super::place::{Loss, Network};
 use super::progress::Display;
 use super::render::{self, Heading};
 use super::signals::Signals;
+use super::stores::{self, Stores};
 use crate::api::{BaseUrl, Client, credentials};
 use crate::delivery::Activity;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::Model;
+use crate::ledger::{Model, Run, Sqlite, Store};
 use crate::query::{self, Checked, Diagnosis, Examination, Parameters, QueryFile};
 use crate::report::{self, Ending, Mode, Recording, RunResults, Subject};
 use crate::run::{self, Account, Job, Ports, Preflight, Progress};
@@ -62,6 +64,10 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]
+    loss: Loss,
+    #[command(flatten)]
+    network: Network,
+    #[command(flatten)]
     settings: SettingFlags,
 }
 
@@ -81,6 +87,9 @@ struct Ready<'a> {
     target: Target,
     job: Job,
     recording: Recording,
+    ledger: Option<Arc<Sqlite>>,
+    /// What identifies the query in the ledger.
+    name: String,
 }
 
 pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
@@ -91,9 +100,10 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     let signals = Signals::watch()?;
     let mut failures = Failures { files: arguments.files.len(), ..Failures::default() };
     let mut ready = Vec::with_capacity(arguments.files.len());
+    let mut stores = Stores::accepting(arguments.loss, arguments.network);
     // Exit 2 says that nothing was sent: every file is checked before the first one sends.
     for path in &arguments.files {
-        match prepare(path, &arguments, world).await {
+        match prepare(path, &arguments, world, &mut stores).await {
             Ok(prepared) => ready.push(prepared),
             Err(error) => failures.add(path, error),
         }
@@ -167,7 +177,7 @@ impl<'a> Failures<'a> {
     }
 }
 
-async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World) -> Result<Ready<'a>> {
+async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World, stores: &mut Stores) -> Result<Ready<'a>> {
     let (file, settings) = read(path, &arguments.settings, world)?;
     let mut job = Job::resolve(&settings, world.now, world.resources.partitions);
     job.envelope.test_event_code.clone_from(&arguments.test_event_code);
@@ -181,8 +191,19 @@ async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World) -> Re
     };
     let seed = job.delivery.seed ^ u64::from(std::process::id()).rotate_left(32);
     let mut recording = Recording::begin(subject, now, seed)?;
-    match aim(&file, &settings, arguments, world, &mut recording).await {
-        Ok((checked, target)) => Ok(Ready { path, checked, target, job, recording }),
+    let aimed = aim(&file, &settings, arguments, world, &mut recording).await;
+    let mode = mode(arguments, &settings);
+    let aimed = aimed.and_then(|(checked, target)| {
+        let sends = target.client.is_some();
+        let ledger = sends.then(|| stores.open(mode, &settings, world)).transpose()?;
+        Ok((checked, target, ledger))
+    });
+    match aimed {
+        Ok((checked, target, ledger)) => {
+            job.resume.forgotten_before = ledger.as_ref().and_then(|ledger| ledger.forgotten_before());
+            let name = stores::query_name(path, &settings);
+            Ok(Ready { path, checked, target, job, recording, ledger, name })
+        }
         Err(error) => Err(conclude(recording, None, Err(error)).await.1.expect_err("an error stays one")),
     }
 }
@@ -227,9 +248,14 @@ async fn conclude(
 }
 
 async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals: &Signals) -> Result<()> {
-    let Ready { path, checked, target: Target { mut description, client, sandbox }, mut job, recording } = ready;
+    let Ready { path, checked, target, mut job, recording, ledger, name } = ready;
+    let Target { mut description, client, sandbox } = target;
+    let store: Arc<dyn Store> = match &ledger {
+        Some(ledger) => Arc::clone(ledger) as _,
+        None => Arc::new(Model::new([0; 32])),
+    };
     let ports = Ports {
-        store: Arc::new(Model::new(secret())),
+        store: Arc::clone(&store),
         recorder: recording.recorder(),
         progress: Arc::new(Progress::default()),
         stop: signals.stop(),
@@ -241,13 +267,24 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     if let Some(code) = arguments.test_event_code.as_ref().filter(|_| sends && !world.quiet) {
         render::note(&format!("TEST EVENTS: sent under the code {code}, they count for nothing and are no delivery"));
     }
+    if sends {
+        let run = Run { id: recording.id().to_owned(), query: name, started: job.policy.now };
+        let begun = tokio::task::block_in_place(|| store.begin_run(&run));
+        if let Err(error) = begun {
+            return conclude(recording, None, Err(error)).await.1;
+        }
+    }
     let account = {
         let _display = Display::of(&ports.progress, doing, world.quiet);
         conduct(&checked, &job, client, arguments, &ports, signals).await
     };
     let account = match account {
         Ok(account) => account,
-        Err(error) => return conclude(recording, None, Err(error)).await.1,
+        Err(error) => {
+            // It counts as not succeeded in any case.
+            drop(end(store.as_ref(), sends, false));
+            return conclude(recording, None, Err(error)).await.1;
+        }
     };
     if sends && account.report.is_none() && account.failure.is_none() {
         "stopped by the preflight".clone_into(&mut description);
@@ -256,6 +293,8 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     let folder = recording.folder().display().to_string();
     let heading = Heading { query: &query, destination: &description, checked: &checked, folder: &folder };
     let verdict = signals.caught().map_or_else(|| account.verdict(&job), Err);
+    let ended = end(store.as_ref(), sends, verdict.is_ok());
+    let verdict = verdict.and(ended);
     let (results, verdict) = conclude(recording, Some(account.document(checked.folds())), verdict).await;
     if !world.quiet {
         render::account_beside(&heading, &account, arguments.format);
@@ -280,6 +319,11 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     verdict
 }
 
+/// Notes in the ledger that the run ended, if it is one that sends.
+fn end(store: &dyn Store, sends: bool, succeeded: bool) -> Result<()> {
+    if sends { tokio::task::block_in_place(|| store.end_run(succeeded)) } else { Ok(()) }
+}
+
 /// Reads, judges and, where `client` is and the preflight allows it, sends every row.
 async fn conduct(
     checked: &Checked,
@@ -296,7 +340,7 @@ async fn conduct(
     } else {
         Some(run::preflight(checked, job, ports).await?.ok_or_else(interrupted)?)
     };
-    let is_refused = preflight.as_ref().is_some_and(|preflight| job.judge(&preflight.tally).is_err());
+    let is_refused = preflight.as_ref().is_some_and(|preflight| job.judge_preflight(&preflight.tally).is_err());
     match (client, preflight) {
         (Some(client), preflight) if !is_refused => run::deliver(checked, job, preflight, client, ports).await,
         (_, Some(Preflight { tally, findings, plan, .. })) => {
@@ -385,14 +429,6 @@ fn test_event_code(text: &str) -> Result<Arc<str>, String> {
     let is_code =
         (1..=MAX_TEST_EVENT_CODE).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if is_code { Ok(text.into()) } else { Err("expected a code from Events Manager, such as TEST12345".to_owned()) }
-}
-
-/// The secret that event keys are made under. The ledger lives as long as the run, and so does its secret.
-fn secret() -> [u8; 32] {
-    let mut seed = blake3::Hasher::new();
-    seed.update(&std::process::id().to_le_bytes());
-    seed.update(&super::unix_nanos().to_le_bytes());
-    *seed.finalize().as_bytes()
 }
 
 async fn target(arguments: &Arguments, settings: &Settings, world: &World) -> Result<Target> {

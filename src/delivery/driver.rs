@@ -1,6 +1,7 @@
 //! Executes the protocol's commands with tokio. Decides nothing.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::protocol::{Command, Input, Protocol};
 use super::response::{Answer, Fate, classify};
-use super::{Activity, Exchange, Options, Report, Settled, Transport};
+use super::{Activity, Exchange, Options, Report, Settled, Transport, Window};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Destination, Outcome};
 use crate::ledger::{Store, Ticket};
@@ -28,6 +29,9 @@ pub(super) struct Driver<T> {
     speed: u32,
     clock: Option<fn() -> i64>,
     clock_skew: Option<i64>,
+    window: Window,
+    /// Seconds by which the server's clock was ahead at most.
+    ahead: i64,
     random: Random,
     activity: Option<watch::Sender<Activity>>,
     /// Batches that entered and did not leave, by number.
@@ -93,6 +97,8 @@ impl<T: Transport> Driver<T> {
             speed: options.speed.max(1),
             clock: options.clock,
             clock_skew: None,
+            window: options.window,
+            ahead: 0,
             random: Random(options.seed),
             activity: options.activity,
             batches: HashMap::new(),
@@ -196,19 +202,33 @@ impl<T: Transport> Driver<T> {
     }
 
     fn step(&mut self, input: Input) {
-        let mut commands = Vec::new();
-        self.protocol.step(self.now(), self.random.next(), input, &mut commands);
-        for command in commands {
-            match command {
-                Command::Prepare { batch } => self.prepare(batch),
-                Command::Send { request, batch, events } => self.send(request, batch, events),
-                Command::Settle { batch, outcomes, sent } => self.settle(batch, outcomes, sent),
-                Command::Abandon => {
-                    self.request_ids.clear();
-                    self.requests.abort_all();
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let mut commands = Vec::new();
+            self.protocol.step(self.now(), self.random.next(), input, &mut commands);
+            for command in commands {
+                match command {
+                    Command::Prepare { batch } => self.prepare(batch),
+                    Command::Send { request, batch, events } if self.may_send(batch, &events) => {
+                        self.send(request, batch, events);
+                    }
+                    Command::Send { request, .. } => inputs.push_back(Input::Expired { request }),
+                    Command::Settle { batch, outcomes, sent } => self.settle(batch, outcomes, sent),
+                    Command::Abandon => {
+                        self.request_ids.clear();
+                        self.requests.abort_all();
+                    }
                 }
             }
         }
+    }
+
+    /// Whether TikTok would still drop a copy of each of these events.
+    fn may_send(&self, batch: u64, events: &Range<usize>) -> bool {
+        let Some(ticket) = self.tickets.get(&batch) else { return true };
+        let now = self.store.now().saturating_add(self.ahead);
+        let earliest = ticket.batch().events()[events.clone()].iter().map(|event| event.time).min();
+        self.window.is_open(now, ticket.first_attempt(), earliest.unwrap_or(i64::MAX))
     }
 
     fn prepare(&mut self, id: u64) {
@@ -218,7 +238,7 @@ impl<T: Transport> Driver<T> {
         self.record_ids.insert(task.id(), Written::Intent(id));
     }
 
-    fn send(&mut self, request: u64, batch: u64, events: std::ops::Range<usize>) {
+    fn send(&mut self, request: u64, batch: u64, events: Range<usize>) {
         let Some(ticket) = self.tickets.get(&batch) else { return };
         let count = events.len();
         let body = ticket.record(events);
@@ -323,6 +343,7 @@ impl<T: Transport> Driver<T> {
     /// Keeps the greatest difference, and speaks up the first time that it is great.
     fn compare_clocks(&mut self, skew: Option<i64>) {
         let Some(skew) = skew else { return };
+        self.ahead = self.ahead.max(skew);
         let before = self.clock_skew.map_or(0, i64::unsigned_abs);
         if self.clock_skew.is_none() || skew.unsigned_abs() > before {
             self.clock_skew = Some(skew);

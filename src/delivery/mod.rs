@@ -1,6 +1,6 @@
 //! From batches to settled outcomes: recorded, paced, sent, judged, repeated where that is safe.
 //!
-//! [`protocol`] decides, [`response`] judges answers, and the driver in this file only executes: it records intents, sends
+//! [`protocol`] decides, [`response`] judges answers, [`Window`] says how long a repeat is safe, and the driver in this file only executes: it records intents, sends
 //! bodies, waits, and hands back every batch with one [`Outcome`] for each event.
 //!
 //! Invariants
@@ -8,6 +8,7 @@
 //! - **Write-ahead**: a body is sent only after its intent is on record; see [`crate::ledger`].
 //! - **Bounded**: batches under way by the concurrency, requests by the pace, waits by [`Options::give_up_after`].
 //! - **Joined**: when [`deliver`] returns, every task it started has ended.
+//! - **In time**: an event is sent again only while its window is open; after that it is held.
 //! - Only the integer code 0 is success; what is in doubt is sent again under the same ids, never counted.
 //!
 //! It does not choose what to send, keeps nothing across runs, and knows neither settings nor files.
@@ -36,9 +37,11 @@ pub mod response;
 #[cfg(test)]
 mod simulation;
 mod stop;
+mod window;
 
 pub use protocol::Because;
 pub use stop::{Cause, StopReason};
+pub use window::Window;
 
 /// Where bodies go. Two implementations: [`Client`], and a script in tests.
 pub trait Transport: Send + Sync + 'static {
@@ -74,6 +77,8 @@ pub struct Options {
     pub connect_attempts: u32,
     /// Wait before a refused token is tried once more.
     pub second_opinion: Duration,
+    /// How long events of unknown fate may be sent again, by the ledger's clock or the server's, whichever is ahead.
+    pub window: Window,
     /// Seed of the random waits.
     pub seed: u64,
     /// How many times faster than the clock the protocol's time passes: 1, but in tests of long waits.
@@ -93,6 +98,7 @@ impl Default for Options {
             drain: Duration::from_secs(30),
             connect_attempts: 3,
             second_opinion: Duration::from_secs(5),
+            window: Window::default(),
             seed: 0,
             speed: 1,
             clock: None,

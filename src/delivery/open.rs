@@ -55,6 +55,15 @@ impl Open {
         self.doubted[events].fill(true);
     }
 
+    /// Settles events that are not sent any more: those that may have arrived are held, the others unsent.
+    pub(super) fn expire(&mut self, events: Range<usize>) {
+        for position in events {
+            let may_have_arrived = self.attempted || self.doubted[position];
+            let outcome = if may_have_arrived { Outcome::Held } else { Outcome::Unsent };
+            self.outcomes[position].get_or_insert(outcome);
+        }
+    }
+
     /// The outcomes in the batch's order; what is not settled is in doubt where it may have arrived, else unsent.
     pub(super) fn into_outcomes(self) -> Vec<Outcome> {
         let unsettled = |doubted| if doubted { Outcome::InDoubt } else { Outcome::Unsent };

@@ -57,6 +57,11 @@ pub enum Input {
         /// How.
         answer: Answer,
     },
+    /// A request was not sent, because copies of its events might count by now.
+    Expired {
+        /// Which request.
+        request: u64,
+    },
     /// The caller wants an end: nothing new is sent, what is under way may finish.
     Drain,
     /// Time passed.
@@ -71,7 +76,8 @@ pub enum Command {
         /// Which batch.
         batch: u64,
     },
-    /// Send these events of a recorded batch, then say [`Input::Answered`].
+    /// Send these events of a recorded batch, then say [`Input::Answered`]; if it is too late for that, say
+    /// [`Input::Expired`].
     Send {
         /// Number of the request, rising.
         request: u64,
@@ -236,6 +242,7 @@ impl Protocol {
                     self.answered(now, random, request, piece, &answer, commands);
                 }
             }
+            Input::Expired { request } => self.expired(request, commands),
             Input::Drain => self.stop(now, Cause::Drained, None, commands),
             Input::Tick => {}
         }
@@ -361,6 +368,22 @@ impl Protocol {
                 requeued.map(|key| Suspicion { key, probe_at: key.0.max(now + self.second_opinion), probe: None });
         }
         self.finish_if_done(batch, commands);
+    }
+
+    /// Gives up a part that may not be sent any more: what may have arrived is held.
+    fn expired(&mut self, request: u64, commands: &mut Vec<Command>) {
+        let Some(piece) = self.in_flight.remove(&request) else { return };
+        self.counts.requests -= 1;
+        self.counts.retries -= u64::from(piece.repeat);
+        if self.suspicion.as_ref().is_some_and(|suspicion| suspicion.probe == Some(request)) {
+            self.suspicion = None;
+        }
+        let Some(open) = self.batches.get_mut(&piece.batch) else { return };
+        open.pending -= 1;
+        open.expire(piece.events.clone());
+        let kept_back = open.isolation.release();
+        self.queue_parts(&piece, kept_back);
+        self.finish_if_done(piece.batch, commands);
     }
 
     /// Sends nothing more: what waits is given up, what is under way may finish.

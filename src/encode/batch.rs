@@ -97,6 +97,12 @@ impl Batcher {
         Self { batch_events: batch_events.max(1), batch_bytes, envelope, open, known, open_bytes: 0 }
     }
 
+    /// An empty batcher with the same limits and the same envelope.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        Self::new(self.batch_events, self.batch_bytes, self.envelope.clone())
+    }
+
     /// Adds events and returns the batches that this filled.
     pub fn push(&mut self, encoded: EncodedEvents) -> Vec<Batch> {
         let EncodedEvents { json, events, destinations } = encoded;

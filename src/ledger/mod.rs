@@ -87,6 +87,9 @@ pub trait Store: Send + Sync + 'static {
         self.standing(key) == Standing::Accepted
     }
 
+    /// The time by which attempts are recorded, Unix seconds; it does not run backwards.
+    fn now(&self) -> i64;
+
     /// The secret under which this ledger's event keys are made.
     fn secret(&self) -> [u8; 32];
 

@@ -67,7 +67,9 @@ impl Model {
     pub fn decide(&self, keys: &[EventKey], decision: Decision) -> Result<usize> {
         let mut entries = self.entries();
         let open = entries.standings.open_to_decision(keys).ok_or_else(under_way)?;
-        open.iter().for_each(|key| entries.standings.decide(key, decision));
+        for key in &open {
+            entries.standings.decide(key, decision);
+        }
         Ok(open.len())
     }
 
@@ -114,6 +116,10 @@ impl Store for Model {
 
     fn standing(&self, key: &EventKey) -> Standing {
         self.entries().standings.of(key)
+    }
+
+    fn now(&self) -> i64 {
+        (self.clock)()
     }
 
     fn secret(&self) -> [u8; 32] {

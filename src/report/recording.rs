@@ -108,6 +108,12 @@ impl Recording {
         Ok(Self { folder, results, recorder, writer, clock })
     }
 
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.folder.id()
+    }
+
     /// The run's folder.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -1,6 +1,7 @@
 //! Takes staged batches in order: finds repeats and conflicts, keeps the account, and hands batches on where there is
 //! somebody to hand them to.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,20 +10,27 @@ use tokio::sync::mpsc;
 use super::Ports;
 use super::progress::Progress;
 use super::repeats::{Admission, Repeats};
+use super::resume::{Past, Resume};
 use super::stage::Staged;
 use super::tally::Tally;
 use crate::encode::Batcher;
-use crate::event::{Batch, EncodedEvent, Identity};
+use crate::event::{Batch, EncodedEvent, EncodedEvents, Identity, Refusal};
 use crate::ledger::Store;
 use crate::ledger::keys::Keys;
 use crate::report::{Entry, Faults, FaultyEvent, Recorder};
 use crate::validate::survey::Survey;
+
+/// Events in doubt whose first attempts lie in the same stretch of so many seconds travel together.
+const REPEATED_TOGETHER: i64 = 3_600;
 
 /// The receiving end of a pass over the rows.
 pub struct Intake {
     tally: Tally,
     repeats: Repeats,
     store: Arc<dyn Store>,
+    resume: Resume,
+    /// When the pass began, Unix seconds.
+    now: i64,
     progress: Arc<Progress>,
     onward: Option<Onward>,
     /// Where faults are kept, unless an earlier pass has kept them.
@@ -48,6 +56,8 @@ impl fmt::Debug for Intake {
 #[derive(Debug)]
 pub(super) struct Onward {
     pub(super) batcher: Batcher,
+    /// Apart, by when they were first attempted: events in doubt, so that no event has a shorter window than its own.
+    pub(super) repeating: BTreeMap<i64, Batcher>,
     pub(super) batches: mpsc::Sender<Batch>,
     /// Whether the rows that are left need not be read once nobody takes batches any more.
     pub(super) stops_early: bool,
@@ -55,29 +65,38 @@ pub(super) struct Onward {
 
 impl Intake {
     /// An intake that counts events and sends nothing.
-    pub(super) fn counting(ports: &Ports, folds: bool) -> Self {
+    pub(super) fn counting(ports: &Ports, resume: Resume, folds: bool) -> Self {
         let recorder = Some(ports.recorder.clone());
-        Self { survey: Some(Survey::default()), ..Self::new(ports, Repeats::finding(), None, recorder, folds) }
+        let survey = Some(Survey::default());
+        Self { survey, recorder, ..Self::new(ports, resume, Repeats::finding(), None, folds) }
     }
 
     /// An intake that hands events on. With the `conflicts` of a preflight their rows are refused; without, the first
     /// row of an event goes on and later ones that differ are refused.
-    pub(super) fn delivering(ports: &Ports, conflicts: Option<Keys>, onward: Onward, folds: bool) -> Self {
+    pub(super) fn delivering(
+        ports: &Ports,
+        resume: Resume,
+        conflicts: Option<Keys>,
+        onward: Onward,
+        folds: bool,
+    ) -> Self {
         // What the preflight found it has kept.
         let recorder = conflicts.is_none().then(|| ports.recorder.clone());
         let survey = conflicts.is_none().then(Survey::default);
         let repeats = conflicts.map_or_else(Repeats::streaming, Repeats::knowing);
-        Self { survey, ..Self::new(ports, repeats, Some(onward), recorder, folds) }
+        Self { survey, recorder, ..Self::new(ports, resume, repeats, Some(onward), folds) }
     }
 
-    fn new(ports: &Ports, repeats: Repeats, onward: Option<Onward>, recorder: Option<Recorder>, folds: bool) -> Self {
+    fn new(ports: &Ports, resume: Resume, repeats: Repeats, onward: Option<Onward>, folds: bool) -> Self {
         Self {
             tally: Tally::default(),
             repeats,
             store: Arc::clone(&ports.store),
+            resume,
+            now: ports.store.now(),
             progress: Arc::clone(&ports.progress),
             onward,
-            recorder,
+            recorder: None,
             folds,
             fingerprint: 0,
             is_complete: false,
@@ -126,21 +145,37 @@ impl Intake {
         }
         let mut found = faulty(&mut staged, self.folds);
         let mut admitted = Vec::with_capacity(events.len());
+        let past = Past { store: self.store.as_ref(), resume: self.resume, now: self.now };
+        let mut repeated: BTreeMap<i64, Vec<(u32, EncodedEvent)>> = BTreeMap::new();
         events.retain(|(destination, event)| {
-            let admission = self.repeats.admit(event, self.store.as_ref(), tally);
-            let goes_on = matches!(admission, Admission::GoesOn);
-            admitted.push(goes_on);
-            if let Admission::Refused(faults) = admission {
+            let admission = self.repeats.admit(event, &past, tally);
+            let is_distinct = !matches!(admission, Admission::Repeated | Admission::Refused(_));
+            admitted.push(is_distinct);
+            tally.revisited += u64::from(is_distinct && past.is_undecided(event));
+            let identity = || {
                 let destination = &staged.events.destinations[*destination as usize];
-                let identity = Identity::of_encoded(destination, event.key, &staged.events.json[event.span.clone()]);
-                found.extend(faults.into_iter().map(|fault| FaultyEvent {
-                    row: position(fault.row, self.folds),
-                    events: 1,
-                    identity: identity.clone(),
-                    faults: Faults::Found(vec![fault]),
-                }));
+                Identity::of_encoded(destination, event.key, &staged.events.json[event.span.clone()])
+            };
+            let faulty = |row, faults| {
+                let row = position(row, self.folds);
+                FaultyEvent { row, events: 1, identity: identity(), faults }
+            };
+            match admission {
+                Admission::GoesOn { first_attempt: None } => return true,
+                Admission::GoesOn { first_attempt: Some(first_attempt) } => {
+                    let stretch = first_attempt.div_euclid(REPEATED_TOGETHER);
+                    repeated.entry(stretch).or_default().push((*destination, event.clone()));
+                }
+                Admission::Repeated | Admission::Settled => {}
+                Admission::RefusedBefore(code) => {
+                    let refusal = Refusal { code, field: None, request_id: None };
+                    found.push(faulty(event.row, Faults::Refused(refusal)));
+                }
+                Admission::Refused(faults) => {
+                    found.extend(faults.into_iter().map(|fault| faulty(fault.row, Faults::Found(vec![fault]))));
+                }
             }
-            goes_on
+            false
         });
         if let (Some(survey), Some(observed)) = (&mut self.survey, &staged.observed) {
             survey.add(observed, &admitted);
@@ -152,8 +187,14 @@ impl Intake {
         let Some(onward) = &mut self.onward else {
             return true;
         };
+        let mut full = Vec::new();
+        for (stretch, events) in repeated {
+            let batcher = onward.repeating.entry(stretch).or_insert_with(|| onward.batcher.renewed());
+            full.extend(batcher.push(EncodedEvents { events, ..staged.events.clone() }));
+        }
         staged.events.events = events;
-        for batch in onward.batcher.push(staged.events) {
+        full.extend(onward.batcher.push(staged.events));
+        for batch in full {
             if !send(onward, batch, tally).await && onward.stops_early {
                 return false;
             }
@@ -164,7 +205,9 @@ impl Intake {
     /// Hands on what is left, or leaves it unsent, and lets go of the receiver.
     pub(super) async fn finish(&mut self, hands_on: bool) {
         let Some(mut onward) = self.onward.take() else { return };
-        for batch in onward.batcher.finish() {
+        let mut left: Vec<Batch> = onward.repeating.values_mut().flat_map(Batcher::finish).collect();
+        left.extend(onward.batcher.finish());
+        for batch in left {
             if hands_on {
                 send(&onward, batch, &mut self.tally).await;
             } else {

@@ -3,6 +3,7 @@
 //! Only this module turns settings into the small structs that the stages take. Preflight, dry run and delivery run
 //! the same plan through the same sink; what differs is whether the [`Intake`] hands batches on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,11 +17,12 @@ use tokio::sync::{mpsc, watch};
 pub use self::intake::Intake;
 use self::intake::{Onward, Pass, position};
 pub use self::progress::{Phase, Progress, Reading};
+pub use self::resume::{Again, Resume};
 pub use self::sample::{Sample, sample};
 pub use self::sink::{EventsSink, EventsTable};
 pub use self::stage::{Stage, Staged};
 pub use self::tally::{Fault, Tally};
-use crate::delivery::{self, Report, Settled, Transport};
+use crate::delivery::{self, Report, Settled, Transport, Window};
 use crate::encode::{Batcher, Envelope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Identity, Outcome};
@@ -37,6 +39,7 @@ mod intake;
 mod progress;
 mod repeats;
 mod results;
+mod resume;
 mod sample;
 mod sink;
 mod stage;
@@ -62,6 +65,8 @@ pub struct Job {
     pub tasks: usize,
     /// How requests are paced and repeated.
     pub delivery: delivery::Options,
+    /// How it goes on from where earlier runs ended.
+    pub resume: Resume,
     /// More rejected rows than this, and nothing is sent.
     pub max_rejects: Share,
     /// Fewer rows than this, and nothing is sent.
@@ -75,6 +80,7 @@ impl Job {
         let seconds = |name| i64::try_from(settings.seconds(name)).unwrap_or(i64::MAX);
         let count = |name| usize::try_from(settings.count(name)).unwrap_or(usize::MAX);
         let text = |name| settings.text(name).map(Arc::from);
+        let window = Window::new(seconds("dedup_window"), settings.text("pixel_overlap") == Some("true"));
         Self {
             policy: Policy {
                 now: settings.as_of().unwrap_or(now),
@@ -101,11 +107,22 @@ impl Job {
                 rate: u32::try_from(settings.count("requests_per_second")).unwrap_or(u32::MAX),
                 concurrency: u16::try_from(settings.count("concurrency")).unwrap_or(u16::MAX),
                 give_up_after: Duration::from_secs(settings.seconds("give_up_after")),
+                window,
                 ..delivery::Options::default()
             },
+            resume: Resume { window, ..Resume::default() },
             max_rejects: settings.max_rejects(),
             min_rows: settings.count("min_rows"),
         }
+    }
+
+    /// Judges the thresholds before anything is sent. What an earlier run had refused keeps nothing from being sent: that
+    /// run would have sent the rest, had it lived.
+    ///
+    /// # Errors
+    /// As [`Job::judge`].
+    pub fn judge_preflight(&self, tally: &Tally) -> Result<()> {
+        self.judge(&Tally { rejected: tally.newly_rejected(), ..tally.clone() })
     }
 
     /// Judges the thresholds of an account.
@@ -215,7 +232,7 @@ impl Account {
 /// # Errors
 /// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading, [`ErrorKind::Usage`] where faults cannot be kept.
 pub async fn preflight(checked: &Checked, job: &Job, ports: &Ports) -> Result<Option<Preflight>> {
-    let intake = Intake::counting(ports, checked.folds());
+    let intake = Intake::counting(ports, job.resume, checked.folds());
     let (pass, plan) = insert(checked, job, ports, intake).await?;
     ports.recorder.checkpoint().await?;
     let plan = plan?;
@@ -258,10 +275,11 @@ pub async fn deliver<T: Transport>(
     };
     let onward = Onward {
         batcher: Batcher::new(job.batch_events, job.batch_bytes, job.envelope.clone()),
+        repeating: BTreeMap::new(),
         batches,
         stops_early: expected.is_some(),
     };
-    let intake = Intake::delivering(ports, conflicts, onward, checked.folds());
+    let intake = Intake::delivering(ports, job.resume, conflicts, onward, checked.folds());
     let inserted = insert(checked, job, ports, intake).await;
     // The intake is gone, so the driver runs out of batches and both tasks end.
     let outcome = driver.await.map_err(crashed).flatten();
@@ -345,7 +363,7 @@ fn add(mut tally: Tally, settled: &Tally) -> Tally {
     tally.rejected += settled.rejected;
     tally.held += settled.held;
     tally.unsent += settled.unsent;
-    tally.refusals.extend(settled.refusals.iter().map(|(reason, refused)| (*reason, refused.clone())));
+    tally.add_refusals(settled);
     tally
 }
 

@@ -8,9 +8,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::resume::{Course, Past};
 use super::tally::Tally;
 use crate::event::{EncodedEvent, EventKey};
-use crate::ledger::Store;
 use crate::ledger::keys::Keys;
 use crate::validate::{Severity, Violation, rule};
 
@@ -41,9 +41,16 @@ pub(super) enum Repeats {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Admission {
     /// It goes on.
-    GoesOn,
-    /// It is in its place already: a repeat, or accepted before.
-    Dropped,
+    GoesOn {
+        /// When it was first attempted, Unix seconds, if an earlier run left it in doubt.
+        first_attempt: Option<i64>,
+    },
+    /// It repeats an event exactly.
+    Repeated,
+    /// It is in its place already, by what earlier runs left.
+    Settled,
+    /// The API refused the same content in an earlier run, with this code.
+    RefusedBefore(i64),
     /// The event is in conflict: these faults refuse rows, this one last and before it those taken back.
     Refused(Vec<Violation>),
 }
@@ -53,13 +60,46 @@ pub(super) enum Admission {
 pub(super) struct First {
     payload: [u8; 8],
     row: [u8; ROW_BYTES],
+    place: Place,
+}
+
+/// Where the account has an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Unsent,
+    AlreadyAccepted,
+    Rejected,
+    Held,
+    OutOfWindow,
+}
+
+impl Place {
+    fn of(course: Course) -> Self {
+        match course {
+            Course::Send | Course::Repeat { .. } => Self::Unsent,
+            Course::Accepted => Self::AlreadyAccepted,
+            Course::Refused { .. } => Self::Rejected,
+            Course::Held => Self::Held,
+            Course::Forgotten | Course::Overlapping => Self::OutOfWindow,
+        }
+    }
+
+    fn count(self, tally: &mut Tally) -> &mut u64 {
+        match self {
+            Self::Unsent => &mut tally.unsent,
+            Self::AlreadyAccepted => &mut tally.already_accepted,
+            Self::Rejected => &mut tally.rejected,
+            Self::Held => &mut tally.held,
+            Self::OutOfWindow => &mut tally.out_of_window,
+        }
+    }
 }
 
 impl First {
-    fn of(event: &EncodedEvent) -> Self {
+    fn of(event: &EncodedEvent, place: Place) -> Self {
         let mut row = [0; ROW_BYTES];
         row.copy_from_slice(&event.row.to_le_bytes()[..ROW_BYTES]);
-        Self { payload: event.payload.to_le_bytes(), row }
+        Self { payload: event.payload.to_le_bytes(), row, place }
     }
 
     fn row(&self) -> u64 {
@@ -98,7 +138,8 @@ impl Repeats {
     }
 
     /// Whether `event` goes on; where it does not, it is put into its place in `tally`.
-    pub(super) fn admit(&mut self, event: &EncodedEvent, store: &dyn Store, tally: &mut Tally) -> Admission {
+    pub(super) fn admit(&mut self, event: &EncodedEvent, past: &Past<'_>, tally: &mut Tally) -> Admission {
+        let course = past.course(event);
         match self {
             Self::Knowing { conflicts, .. } | Self::Finding { conflicts, takes_back: true, .. }
                 if conflicts.contains(&event.key) =>
@@ -108,19 +149,19 @@ impl Repeats {
             Self::Knowing { seen, .. } => {
                 if !seen.insert(&event.key) {
                     collapse(tally);
-                    return Admission::Dropped;
+                    return Admission::Repeated;
                 }
             }
             Self::Finding { firsts, repeats, conflicts, takes_back } => match firsts.entry(event.key) {
                 Entry::Vacant(entry) => {
-                    entry.insert(First::of(event));
+                    entry.insert(First::of(event, Place::of(course)));
                 }
                 Entry::Occupied(entry) if entry.get().payload == event.payload.to_le_bytes() => {
                     if *takes_back {
                         repeats.insert((event.key, event.row));
                     }
                     collapse(tally);
-                    return Admission::Dropped;
+                    return Admission::Repeated;
                 }
                 Entry::Occupied(_) if !*takes_back => return refuse([event.row], tally),
                 Entry::Occupied(entry) => {
@@ -132,20 +173,39 @@ impl Repeats {
                     }
                     tally.events += collapsed.len() as u64;
                     tally.folded -= collapsed.len() as u64;
-                    *(if store.contains(&event.key) { &mut tally.already_accepted } else { &mut tally.unsent }) -= 1;
                     conflicts.insert(&event.key);
-                    return refuse([entry.get().row()].into_iter().chain(collapsed).chain([event.row]), tally);
+                    let First { place, .. } = entry.get();
+                    // What the API refused before is among the rejects already.
+                    let first = (*place != Place::Rejected).then(|| entry.get().row());
+                    if first.is_some() {
+                        *place.count(tally) -= 1;
+                    }
+                    return refuse(first.into_iter().chain(collapsed).chain([event.row]), tally);
                 }
             },
         }
-        if store.contains(&event.key) {
-            tally.already_accepted += 1;
-            return Admission::Dropped;
+        self.place(event, course, tally)
+    }
+
+    /// Puts an event that is not at odds with another row into its place; one that is sent has none yet where it is
+    /// sent right away.
+    fn place(&self, event: &EncodedEvent, course: Course, tally: &mut Tally) -> Admission {
+        let is_counting = matches!(self, Self::Finding { takes_back: true, .. });
+        if !matches!(course, Course::Send | Course::Repeat { .. }) || is_counting {
+            *Place::of(course).count(tally) += 1;
         }
-        if matches!(self, Self::Finding { takes_back: true, .. }) {
-            tally.unsent += 1;
+        match course {
+            Course::Send => return Admission::GoesOn { first_attempt: None },
+            Course::Repeat { first_attempt } => return Admission::GoesOn { first_attempt: Some(first_attempt) },
+            Course::Refused { code } => {
+                tally.refuse_again(code, event);
+                return Admission::RefusedBefore(code);
+            }
+            Course::Forgotten => tally.forgotten += 1,
+            Course::Overlapping => tally.overlapping += 1,
+            Course::Accepted | Course::Held => {}
         }
-        Admission::GoesOn
+        Admission::Settled
     }
 }
 
@@ -194,10 +254,12 @@ fn refuse(rows: impl IntoIterator<Item = u64>, tally: &mut Tally) -> Admission {
 mod tests {
     use super::*;
     use crate::ledger::Model;
+    use crate::run::resume::Resume;
 
     /// The account after events of the given (key, payload) pairs, one row each, how many went on, and the rows refused.
     fn account(repeats: &mut Repeats, rows: &[(u8, u64)]) -> (Tally, usize, Vec<u64>) {
         let store = Model::new([0; 32]);
+        let past = Past { store: &store, resume: Resume::default(), now: 0 };
         let mut tally = Tally::default();
         let (mut went_on, mut refused) = (0, Vec::new());
         for (row, (key, payload)) in rows.iter().enumerate() {
@@ -210,9 +272,9 @@ mod tests {
                 row: row as u64,
                 payload: *payload,
             };
-            match repeats.admit(&event, &store, &mut tally) {
-                Admission::GoesOn => went_on += 1,
-                Admission::Dropped => {}
+            match repeats.admit(&event, &past, &mut tally) {
+                Admission::GoesOn { .. } => went_on += 1,
+                Admission::Repeated | Admission::Settled | Admission::RefusedBefore(_) => {}
                 Admission::Refused(faults) => refused.extend(faults.iter().map(|fault| fault.row)),
             }
         }
@@ -256,8 +318,8 @@ mod tests {
     fn a_row_number_survives_in_five_bytes() {
         let event = |row| EncodedEvent { key: EventKey::from([0; 16]), span: 0..0, time: 0, row, payload: 7 };
         for row in [0, 1, 1 << 20, (1 << 40) - 1] {
-            assert_eq!(First::of(&event(row)).row(), row);
+            assert_eq!(First::of(&event(row), Place::Unsent).row(), row);
         }
-        assert_eq!(size_of::<(EventKey, First)>(), 29);
+        assert_eq!(size_of::<(EventKey, First)>(), 30);
     }
 }

@@ -32,6 +32,12 @@ pub struct Tally {
     pub held: u64,
     /// Not known to be accepted, and safe to send again.
     pub unsent: u64,
+    /// Of those out of window: so old that the ledger may have forgotten whether they were accepted.
+    pub forgotten: u64,
+    /// Of those out of window: so old that TikTok may count them beside what a browser's pixel sent.
+    pub overlapping: u64,
+    /// Events that an earlier run left in doubt or held, wherever they are now.
+    pub revisited: u64,
     /// Faults by rule, what it did to its rows, and column.
     pub faults: BTreeMap<(&'static str, Severity, String), Fault>,
     /// Refusals by the API, by code and the field it named.
@@ -39,14 +45,25 @@ pub struct Tally {
 }
 
 /// Events that the API refused for one reason.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Refused {
     /// How many.
     pub count: u64,
+    /// How many of these were refused in an earlier run, and not offered again.
+    pub earlier: u64,
     /// `request_id` of the first, for TikTok's support.
     pub request_id: Option<String>,
     /// Numbers of the first rows, from 1.
     pub examples: Vec<u64>,
+}
+
+impl Refused {
+    fn count(&mut self, event: &EncodedEvent) {
+        self.count += 1;
+        if self.examples.len() < MAX_EXAMPLES {
+            self.examples.push(event.row + 1);
+        }
+    }
 }
 
 /// How often a rule was broken in a column.
@@ -87,11 +104,32 @@ impl Tally {
     /// Keeps why the API refused `event`, if it did.
     pub fn refuse(&mut self, outcome: &Outcome, event: &EncodedEvent) {
         let Outcome::Rejected(Refusal { code, field, request_id }) = outcome else { return };
-        let first = || Refused { count: 0, request_id: request_id.clone(), examples: Vec::new() };
-        let refused = self.refusals.entry((*code, *field)).or_insert_with(first);
-        refused.count += 1;
-        if refused.examples.len() < MAX_EXAMPLES {
-            refused.examples.push(event.row + 1);
+        let first = || Refused { request_id: request_id.clone(), ..Refused::default() };
+        self.refusals.entry((*code, *field)).or_insert_with(first).count(event);
+    }
+
+    /// Keeps that an earlier run had `event` refused with `code`.
+    pub(super) fn refuse_again(&mut self, code: i64, event: &EncodedEvent) {
+        let refused = self.refusals.entry((code, None)).or_default();
+        refused.count(event);
+        refused.earlier += 1;
+    }
+
+    /// Rejected events that this run found to be so: all but those that an earlier run had refused.
+    #[must_use]
+    pub fn newly_rejected(&self) -> u64 {
+        self.rejected.saturating_sub(self.refusals.values().map(|refused| refused.earlier).sum())
+    }
+
+    /// Adds the refusals of another account.
+    pub(super) fn add_refusals(&mut self, others: &Self) {
+        for (reason, other) in &others.refusals {
+            let refused = self.refusals.entry(*reason).or_default();
+            refused.count += other.count;
+            refused.earlier += other.earlier;
+            refused.request_id = refused.request_id.take().or_else(|| other.request_id.clone());
+            refused.examples.extend(&other.examples);
+            refused.examples.truncate(MAX_EXAMPLES);
         }
     }
 

@@ -196,6 +196,10 @@ impl Store for Full {
         self.model.standing(key)
     }
 
+    fn now(&self) -> i64 {
+        self.model.now()
+    }
+
     fn secret(&self) -> [u8; 32] {
         self.model.secret()
     }

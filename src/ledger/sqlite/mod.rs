@@ -349,7 +349,9 @@ impl Sqlite {
         if !decisions.is_empty() {
             self.writer.write(Change::Decisions(decisions))?;
         }
-        open.iter().for_each(|key| entries.standings.decide(key, decision));
+        for key in &open {
+            entries.standings.decide(key, decision);
+        }
         Ok(open.len())
     }
 
@@ -363,12 +365,6 @@ impl Sqlite {
         question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         self.writer.read(question)?.map_err(|error| failure::opening(&self.path, error))
-    }
-
-    /// The time, which never runs backwards.
-    fn now(&self) -> i64 {
-        let now = (self.clock)();
-        self.latest.fetch_max(now, Ordering::Relaxed).max(now)
     }
 
     // Every change is complete before anything can panic, so a poisoned lock guards sound entries.
@@ -423,6 +419,11 @@ impl Store for Sqlite {
 
     fn standing(&self, key: &EventKey) -> Standing {
         self.entries().standings.of(key)
+    }
+
+    fn now(&self) -> i64 {
+        let now = (self.clock)();
+        self.latest.fetch_max(now, Ordering::Relaxed).max(now)
     }
 
     fn secret(&self) -> [u8; 32] {

@@ -1,0 +1,117 @@
+//! The ledgers of a command: one for each destination that a file counts in, each opened and locked once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+
+use super::place::{Loss, Network};
+use super::{World, ledger, spill};
+use crate::api::BaseUrl;
+use crate::contract;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::sqlite::{Namespace, Options, Place};
+use crate::ledger::{Clock, Sqlite};
+use crate::report::Mode;
+use crate::settings::Settings;
+
+/// Folder, below the ledger's, of the ledgers of servers on this machine.
+const LOOPBACK: &str = "loopback";
+
+/// The ledgers that are open, by the path of their files.
+#[derive(Default)]
+pub(super) struct Stores {
+    open: BTreeMap<PathBuf, Arc<Sqlite>>,
+    /// Ledgers of embedded sandboxes made so far.
+    sandboxes: usize,
+    accepts: (Loss, Network),
+}
+
+impl fmt::Debug for Stores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.open.keys()).finish()
+    }
+}
+
+impl Stores {
+    /// No ledger yet; those to come may be what a person accepts of them.
+    pub(super) fn accepting(loss: Loss, network: Network) -> Self {
+        Self { accepts: (loss, network), ..Self::default() }
+    }
+
+    /// The ledger of a run that sends in `mode`.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub(super) fn open(&mut self, mode: Mode, settings: &Settings, world: &World) -> Result<Arc<Sqlite>> {
+        let place = match mode {
+            Mode::Sandbox => self.fleeting(world)?,
+            Mode::Test => Place { namespace: Namespace::Test, ..place(mode, settings)? },
+            Mode::Live | Mode::Loopback | Mode::DryRun => place(mode, settings)?,
+        };
+        let path = place.database();
+        if let Some(open) = self.open.get(&path) {
+            return Ok(Arc::clone(open));
+        }
+        let as_of = settings.as_of();
+        let clock: Clock = Arc::new(move || as_of.unwrap_or_else(super::unix_now));
+        // A file with a shorter limit must not make the ledger forget what another one may still send.
+        let age = settings.seconds("max_event_age").max(contract::MAX_EVENT_AGE_DAYS * 86_400);
+        let age = i64::try_from(age).unwrap_or(i64::MAX);
+        let options = Options {
+            accept_loss: self.accepts.0.accept_ledger_loss,
+            accept_network: self.accepts.1.allow_network_ledger,
+            // Beside what the query engine takes.
+            memory: world.resources.memory_limit / 2,
+            ..Options::new(place, clock, fresh_secret()?, age)
+        };
+        let opened = Arc::new(tokio::task::block_in_place(|| Sqlite::open(options))?);
+        self.open.insert(path, Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// A place that goes with the process, as the embedded sandbox does.
+    fn fleeting(&mut self, world: &World) -> Result<Place> {
+        let folder = &world.resources.spill_folder;
+        spill::create(folder)?;
+        self.sandboxes += 1;
+        let folder = folder.join(format!("ledger-{}", self.sandboxes));
+        Ok(Place { folder, namespace: Namespace::Sandbox, holder: ledger::holder() })
+    }
+}
+
+/// Where the ledger of a run in `mode` lies. A server on this machine has one of its own, by its address: another server
+/// begins anew.
+fn place(mode: Mode, settings: &Settings) -> Result<Place> {
+    let folder = Path::new(settings.text("ledger").unwrap_or_default());
+    let base = BaseUrl::parse(settings.text("base_url").unwrap_or_default())?;
+    let is_local = mode == Mode::Loopback || matches!(mode, Mode::DryRun | Mode::Test) && base.is_loopback();
+    let (folder, namespace) = if is_local {
+        let origin = base.origin().replace("://", "-").replace([':', '/', '[', ']'], "-");
+        (folder.join(LOOPBACK).join(origin), Namespace::Sandbox)
+    } else {
+        (folder.to_owned(), Namespace::Live)
+    };
+    Ok(Place { folder, namespace, holder: ledger::holder() })
+}
+
+/// What makes two runs runs of the same query: the path of its file, from the folder that the ledger lies in, so that a
+/// project may be moved or mounted elsewhere with its ledger.
+pub(super) fn query_name(path: &Path, settings: &Settings) -> String {
+    let ledger = Path::new(settings.text("ledger").unwrap_or_default());
+    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    let path = whole(path).unwrap_or_else(|_| path.to_owned());
+    let project = std::path::absolute(ledger).ok().and_then(|ledger| whole(ledger.parent()?).ok());
+    let inner = project.as_deref().and_then(|project| path.strip_prefix(project).ok());
+    inner.unwrap_or(&path).display().to_string()
+}
+
+/// The secret of a ledger that is made now.
+fn fresh_secret() -> Result<[u8; 32]> {
+    let mut secret = [0; 32];
+    let filled = ring::default_provider().secure_random.fill(&mut secret);
+    filled.map_err(|_| Error::new(ErrorKind::Internal, "the machine gives no random numbers"))?;
+    Ok(secret)
+}
