@@ -22,8 +22,6 @@ const DOUBLE: &str = "may double count";
 #[derive(clap::Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent flag")]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    select: Select,
     /// Send them again with the next run whose query returns them: held ones within TikTok's window, with --yes all
     #[arg(long, conflicts_with = "assume_delivered", help_heading = "Decisions")]
     resend: bool,
@@ -45,6 +43,9 @@ pub(super) struct Arguments {
     loss: Loss,
     #[command(flatten)]
     network: Network,
+    // Last, as its heading is that of every option after it.
+    #[command(flatten)]
+    select: Select,
 }
 
 /// Which of the events in doubt or held; all of them unless one of these says otherwise.
