@@ -3,13 +3,12 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use jiff::Timestamp;
 
+use super::place::{Loss, Which};
 use super::{World, output};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::sqlite::{self, Holder, Namespace, Place, Repaired, Verification};
-use crate::settings::Origin;
+use crate::ledger::sqlite::{self, Holder, Repaired, Verification};
 
 /// Gaps that are named.
 const MAX_GAPS: usize = 10;
@@ -33,27 +32,12 @@ enum Verb {
         which: Which,
     },
     /// Save what is whole of a damaged ledger, and keep the damaged file
-    Repair(Which),
-}
-
-#[derive(clap::Args, Debug)]
-struct Which {
-    /// Folder of the ledger; by default as in postback.toml, else .postback
-    #[arg(long, value_name = "FOLDER")]
-    ledger: Option<String>,
-    /// Events it is about
-    #[arg(long, value_enum, default_value_t = Events::Live)]
-    events: Events,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Events {
-    /// Events that count
-    Live,
-    /// Test events
-    Test,
-    /// Events sent to a sandbox
-    Sandbox,
+    Repair {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        loss: Loss,
+    },
 }
 
 pub(super) fn run(arguments: &Arguments, world: &World) -> Result<()> {
@@ -74,28 +58,14 @@ pub(super) fn run(arguments: &Arguments, world: &World) -> Result<()> {
             );
             (said, Ok(()))
         }
-        Verb::Repair(which) => {
+        Verb::Repair { which, loss } => {
             let place = which.place(world)?;
-            (repaired(&place.database(), &sqlite::repair(&place, world.now)?), Ok(()))
+            let saved = sqlite::repair(&place, world.now, loss.accept_ledger_loss)?;
+            (repaired(&place.database(), &saved), Ok(()))
         }
     };
     output::write(|stdout| stdout.write_all(said.as_bytes()))?;
     verdict
-}
-
-impl Which {
-    fn place(&self, world: &World) -> Result<Place> {
-        let mut settings = world.settings(&super::flags::SettingFlags::default(), None)?;
-        if let Some(folder) = &self.ledger {
-            settings.set("ledger", folder, Origin::Flag)?;
-        }
-        let namespace = match self.events {
-            Events::Live => Namespace::Live,
-            Events::Test => Namespace::Test,
-            Events::Sandbox => Namespace::Sandbox,
-        };
-        Ok(Place { folder: settings.text("ledger").unwrap_or_default().into(), namespace, holder: holder() })
-    }
 }
 
 /// This process, as others see it that find the ledger locked.
@@ -117,6 +87,10 @@ fn verified(path: &Path, found: &Verification) -> String {
     if found.offered_again > 0 {
         let events = count(found.offered_again, "event", "events");
         line(&mut said, format_args!("  {events} offered again after being accepted, as --force-resend does"));
+    }
+    if found.decided > 0 {
+        let events = count(found.decided, "event was", "events were");
+        line(&mut said, format_args!("  {events} decided about with `postback resolve`"));
     }
     for problem in &found.problems {
         line(&mut said, format_args!("  {problem}"));

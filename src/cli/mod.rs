@@ -25,10 +25,12 @@ mod explain;
 mod flags;
 mod ledger;
 mod output;
+mod place;
 mod preview;
 mod progress;
 mod readiness;
 pub mod render;
+mod resolve;
 mod retry;
 mod run;
 mod sandbox;
@@ -96,6 +98,8 @@ enum Verb {
     Completions(completions::Arguments),
     /// Look after the record of what was sent: verify, export, repair
     Ledger(ledger::Arguments),
+    /// List events that may have been accepted although nothing says so, and decide about them
+    Resolve(resolve::Arguments),
     /// Run SQL over any source, with postback's functions
     Sql(sql::Arguments),
 }
@@ -230,6 +234,7 @@ async fn dispatch(verb: Verb, world: &World) -> Result<ExitCode> {
         Verb::Config(arguments) => config::run(&arguments, world),
         Verb::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
         Verb::Ledger(arguments) => ledger::run(&arguments, world),
+        Verb::Resolve(arguments) => resolve::run(&arguments, world),
         Verb::Sql(arguments) => sql::run(arguments, world).await,
     }?;
     Ok(ExitCode::SUCCESS)

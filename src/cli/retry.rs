@@ -1,6 +1,7 @@
 //! `postback retry`: runs the query of an earlier run again, and offers once more what the API refused.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::World;
 use super::flags::SettingFlags;
@@ -14,6 +15,9 @@ pub(super) struct Arguments {
     /// Run whose query it is; by default the one that ended last
     #[arg(value_name = "RUN")]
     run: Option<String>,
+    /// Code of the test events, if the run sent such; it is not kept, so that it is given again
+    #[arg(long, value_name = "CODE", value_parser = run::test_event_code)]
+    test_event_code: Option<Arc<str>>,
     /// Value of a parameter `$NAME` in the query; values are not kept, so that they are given again
     #[arg(long = "param", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
@@ -25,17 +29,25 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
-    let Arguments { run, parameters, format, settings: flags } = arguments;
+    let Arguments { run, test_event_code, parameters, format, settings: flags } = arguments;
     let settings = world.settings(&flags, None)?;
     let past = PastRun::read(Path::new(settings.text("ledger").unwrap_or_default()), run.as_deref())?;
     if !past.has_destination {
         return Err(Error::new(ErrorKind::Usage, format!("the run `{}` sent nothing to an API", past.id))
             .hint("name the run to retry: postback retry RUN"));
     }
+    if past.is_test != test_event_code.is_some() {
+        return Err(match past.is_test {
+            true => Error::new(ErrorKind::Usage, format!("the run `{}` sent test events", past.id))
+                .hint("add --test-event-code with its code"),
+            false => Error::new(ErrorKind::Usage, format!("the run `{}` sent no test events", past.id))
+                .hint("leave out --test-event-code"),
+        });
+    }
     if !world.quiet {
         render::note(&format!("retrying `{}` of the run {}", past.query.display(), past.id));
     }
     let flags = flags.or(past.flags);
     let file: PathBuf = past.query;
-    run::run(run::Arguments::retrying(file, parameters, format, flags), world).await
+    run::run(run::Arguments::retrying(file, test_event_code, parameters, format, flags), world).await
 }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::World;
 use super::flags::SettingFlags;
 use super::output::Format;
+use super::place::{Loss, Network};
 use super::progress::Display;
 use super::render::{self, Heading};
 use super::signals::Signals;
@@ -27,6 +28,8 @@ use crate::settings::{Origin, Settings, TOKEN_VARIABLE};
 
 /// What a loopback server gets where nobody gave a token.
 const LOOPBACK_TOKEN: &str = "sandbox";
+/// Longest test event code; Events Manager's have about ten characters.
+const MAX_TEST_EVENT_CODE: usize = 64;
 
 #[derive(clap::Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent flag")]
@@ -40,6 +43,9 @@ pub(super) struct Arguments {
     /// Deliver to an embedded local Events API over HTTP
     #[arg(long)]
     sandbox: bool,
+    /// Deliver as test events, which Events Manager shows under "Test events" and which count for nothing
+    #[arg(long, value_name = "CODE", value_parser = test_event_code)]
+    test_event_code: Option<Arc<str>>,
     /// Send while reading, without judging all rows first
     #[arg(long, conflicts_with = "dry_run")]
     no_preflight: bool,
@@ -65,6 +71,10 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]
+    loss: Loss,
+    #[command(flatten)]
+    network: Network,
+    #[command(flatten)]
     settings: SettingFlags,
     /// Which events of earlier runs are sent again.
     #[arg(skip)]
@@ -72,12 +82,19 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// To run `file` again and offer once more what the API refused.
-    pub(super) fn retrying(file: PathBuf, parameters: Vec<String>, format: Format, settings: SettingFlags) -> Self {
+    /// To run `file` again, as test events where there is a code, and offer once more what the API refused.
+    pub(super) fn retrying(
+        file: PathBuf,
+        test_event_code: Option<Arc<str>>,
+        parameters: Vec<String>,
+        format: Format,
+        settings: SettingFlags,
+    ) -> Self {
         Self {
             files: vec![file],
             dry_run: false,
             sandbox: false,
+            test_event_code,
             no_preflight: false,
             keep_open: false,
             faults: None,
@@ -86,6 +103,8 @@ impl Arguments {
             explain: false,
             parameters,
             format,
+            loss: Loss::default(),
+            network: Network::default(),
             settings,
             again: Again::Refused,
         }
@@ -125,7 +144,7 @@ impl Past {
 
     /// Of a run that sends nothing, which does not wait for one that does.
     fn seen(settings: &Settings) -> Result<Self> {
-        let seen = match Stores::look(settings) {
+        let seen = match Stores::look(Mode::DryRun, settings) {
             Err(error) if error.kind() == ErrorKind::Locked => {
                 render::note("another run holds the ledger: what it knows as accepted is counted as unsent here");
                 None
@@ -163,7 +182,7 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     let signals = Signals::watch()?;
     let mut failures = Failures { files: arguments.files.len(), ..Failures::default() };
     let mut ready = Vec::with_capacity(arguments.files.len());
-    let mut stores = Stores::default();
+    let mut stores = Stores::accepting(arguments.loss, arguments.network);
     // Exit 2 says that nothing was sent: every file is checked before the first one sends.
     for path in &arguments.files {
         match prepare(path, &arguments, world, &mut stores).await {
@@ -243,6 +262,7 @@ impl<'a> Failures<'a> {
 async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World, stores: &mut Stores) -> Result<Ready<'a>> {
     let (file, settings) = read(path, &arguments.settings, world)?;
     let mut job = Job::resolve(&settings, world.now, world.resources.partitions);
+    job.envelope.test_event_code.clone_from(&arguments.test_event_code);
     let now = super::unix_nanos();
     job.delivery.seed = u64::try_from(now & u128::from(u64::MAX)).unwrap_or_default();
     let subject = Subject {
@@ -287,7 +307,10 @@ async fn aim(
     let (diagnoses, checked) = judge(file, settings, &parameters, world).await?;
     recording.diagnosed(&diagnoses);
     let checked = checked.ok_or_else(|| refusal(&file.path, &diagnoses))?;
-    let target = target(arguments, settings, world).await?;
+    let mut target = target(arguments, settings, world).await?;
+    if let Some(code) = &arguments.test_event_code {
+        target.description = format!("{}, as test events {code}", target.description);
+    }
     recording.aimed(&target.description)?;
     Ok((checked, target))
 }
@@ -333,6 +356,9 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     job.delivery.activity = Some(activity);
     job.delivery.clock = Some(super::unix_now);
     let sends = client.is_some();
+    if let Some(code) = arguments.test_event_code.as_ref().filter(|_| sends && !world.quiet) {
+        render::note(&format!("TEST EVENTS: sent under the code {code}, they count for nothing and are no delivery"));
+    }
     if sends {
         let run = Run { id: recording.id().to_owned(), query: name, started: job.policy.now };
         let begun = tokio::task::block_in_place(|| store.begin_run(&run));
@@ -514,9 +540,18 @@ fn mode(arguments: &Arguments, settings: &Settings) -> Mode {
     match (arguments.dry_run, arguments.sandbox) {
         (true, _) => Mode::DryRun,
         (_, true) => Mode::Sandbox,
+        _ if arguments.test_event_code.is_some() => Mode::Test,
         _ if is_loopback() => Mode::Loopback,
         _ => Mode::Live,
     }
+}
+
+/// A code as Events Manager gives it, such as `TEST12345`. It is a flag only: left behind in a file or an environment, it
+/// would make test events of a night's delivery.
+pub(super) fn test_event_code(text: &str) -> Result<Arc<str>, String> {
+    let is_code =
+        (1..=MAX_TEST_EVENT_CODE).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_code { Ok(text.into()) } else { Err("expected a code from Events Manager, such as TEST12345".to_owned()) }
 }
 
 async fn target(arguments: &Arguments, settings: &Settings, world: &World) -> Result<Target> {

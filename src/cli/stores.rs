@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustls::crypto::ring;
 
+use super::place::{Loss, Network};
 use super::{World, ledger, spill};
 use crate::api::BaseUrl;
 use crate::contract;
@@ -30,6 +31,7 @@ pub(super) struct Stores {
     open: BTreeMap<PathBuf, Arc<Sqlite>>,
     /// Ledgers of embedded sandboxes made so far.
     sandboxes: usize,
+    accepts: (Loss, Network),
 }
 
 impl fmt::Debug for Stores {
@@ -39,6 +41,11 @@ impl fmt::Debug for Stores {
 }
 
 impl Stores {
+    /// No ledger yet; those to come may be what a person accepts of them.
+    pub(super) fn accepting(loss: Loss, network: Network) -> Self {
+        Self { accepts: (loss, network), ..Self::default() }
+    }
+
     /// The ledger of a run that sends in `mode`.
     ///
     /// # Errors
@@ -46,31 +53,36 @@ impl Stores {
     pub(super) fn open(&mut self, mode: Mode, settings: &Settings, world: &World) -> Result<Arc<Sqlite>> {
         let place = match mode {
             Mode::Sandbox => self.fleeting(world)?,
-            Mode::Live | Mode::Loopback | Mode::DryRun => place(settings),
+            mode => place(mode, settings),
         };
         let path = place.database();
         if let Some(open) = self.open.get(&path) {
             return Ok(Arc::clone(open));
         }
-        let opened = Arc::new(tokio::task::block_in_place(|| Sqlite::open(options(place, settings)?))?);
+        let options = Options {
+            accept_loss: self.accepts.0.accept_ledger_loss,
+            accept_network: self.accepts.1.allow_network_ledger,
+            // Beside what the query engine takes.
+            memory: world.resources.memory_limit / 2,
+            ..options(place, settings)?
+        };
+        let opened = Arc::new(tokio::task::block_in_place(|| Sqlite::open(options))?);
         self.open.insert(path, Arc::clone(&opened));
         Ok(opened)
     }
 
-    /// What a run that sends nothing knows of earlier ones: a copy of the ledger that is let go of at once. `None`
-    /// where there is no ledger.
+    /// What is on record for runs in `mode`: a copy of the ledger, which is let go of at once. `None` where there is no
+    /// ledger.
     ///
     /// # Errors
     /// [`ErrorKind::Locked`] while another run holds the ledger, and as [`Sqlite::open`].
-    pub(super) fn look(settings: &Settings) -> Result<Option<(Model, Option<i64>)>> {
-        let place = place(settings);
+    pub(super) fn look(mode: Mode, settings: &Settings) -> Result<Option<(Model, Option<i64>)>> {
+        let place = place(mode, settings);
         if !place.database().is_file() {
             return Ok(None);
         }
         tokio::task::block_in_place(|| {
-            // Nothing is forgotten for the sake of a run that sends nothing, whatever time it takes for now.
-            let options = Options { max_event_age: i64::MAX / 2, ..options(place, settings)? };
-            let ledger = Sqlite::open(options)?;
+            let ledger = Sqlite::open(Options::looking(place, clock(settings)))?;
             let forgotten_before = ledger.forgotten_before();
             Ok(Some((ledger.into_model(), forgotten_before)))
         })
@@ -85,10 +97,10 @@ impl Stores {
         if mode == Mode::Sandbox {
             return Ok(None);
         }
-        if let Some(open) = self.open.get(&place(settings).database()) {
+        if let Some(open) = self.open.get(&place(mode, settings).database()) {
             return Ok(open.last_success(&name));
         }
-        Ok(Self::look(settings)?.and_then(|(model, _)| model.last_success(&name)))
+        Ok(Self::look(mode, settings)?.and_then(|(model, _)| model.last_success(&name)))
     }
 
     /// A place that goes with the process, as the embedded sandbox does.
@@ -101,19 +113,20 @@ impl Stores {
     }
 }
 
-/// Where the ledger of a run lies. A server on this machine has one of its own, by its address: another server
+/// Where the ledger of a run in `mode` lies. A server on this machine has one of its own, by its address: another server
 /// begins anew.
-fn place(settings: &Settings) -> Place {
+fn place(mode: Mode, settings: &Settings) -> Place {
     let folder = Path::new(settings.text("ledger").unwrap_or_default());
     // A base URL that is none is refused elsewhere.
     let base = BaseUrl::parse(settings.text("base_url").unwrap_or_default()).ok();
     let (folder, namespace) = match base.filter(BaseUrl::is_loopback) {
         Some(base) => {
-            let origin = base.origin().replace("://", "-").replace([':', '[', ']'], "-");
+            let origin = base.origin().replace("://", "-").replace([':', '/', '[', ']'], "-");
             (folder.join(LOOPBACK).join(origin), Namespace::Sandbox)
         }
         None => (folder.to_owned(), Namespace::Live),
     };
+    let namespace = if mode == Mode::Test { Namespace::Test } else { namespace };
     Place { folder, namespace, holder: ledger::holder() }
 }
 
@@ -135,11 +148,15 @@ pub(super) fn instant(seconds: Option<i64>) -> String {
 
 /// How the ledger at `place` is opened.
 fn options(place: Place, settings: &Settings) -> Result<Options> {
-    let as_of = settings.as_of();
-    let clock: Clock = Arc::new(move || as_of.unwrap_or_else(super::unix_now));
     // A file with a shorter limit must not make the ledger forget what another one may still send.
     let age = settings.seconds("max_event_age").max(contract::MAX_EVENT_AGE_DAYS * 86_400);
-    Ok(Options::new(place, clock, fresh_secret()?, i64::try_from(age).unwrap_or(i64::MAX)))
+    Ok(Options::new(place, clock(settings), fresh_secret()?, i64::try_from(age).unwrap_or(i64::MAX)))
+}
+
+/// The time, unless `postback.as_of` says otherwise.
+fn clock(settings: &Settings) -> Clock {
+    let as_of = settings.as_of();
+    Arc::new(move || as_of.unwrap_or_else(super::unix_now))
 }
 
 /// The secret of a ledger that is made now.

@@ -10,23 +10,25 @@
 //! (nothing) ── prepare ──▶ intent ── settle ──▶ ended: every event accepted, rejected, unsent, in doubt or held
 //!                             ├───── cancel ──▶ (nothing): no byte was sent
 //!                             └── process dies ▶ in doubt: every event may have arrived
+//! in doubt, held ── decide ──▶ accepted, in doubt or (nothing): what a person says became of it
 //! ```
 //!
 //! An event's [`Standing`] is what its batches add up to. Accepted is for good. Doubt ends only with an answer that
-//! accepts or rejects; an attempt that is known to have failed leaves it as it was. The time of the first attempt is
-//! the oldest of those that are in doubt, taken before a byte left, so that the window is never thought longer than
-//! it is.
+//! accepts or rejects, or with a [`Decision`]; an attempt that is known to have failed leaves it as it was. The time of
+//! the first attempt is the oldest of those that are in doubt, taken before a byte left, so that the window is never
+//! thought longer than it is.
 //!
 //! Invariants
 //! - **Write-ahead**: a request body exists only as [`Recorded`], which only a [`Ticket`] makes, which only
 //!   [`Store::prepare`] makes, after the intent is durable.
 //! - **One end**: a ticket is consumed by [`Store::settle`] or [`Store::cancel`]; it can be neither copied nor rebuilt.
 //! - **One way**: an event is under at most one intent of a process at a time.
-//! - **No phantom success**: a key counts as accepted only through [`Outcome::Accepted`] in a `settle` that returned.
+//! - **No phantom success**: a key counts as accepted only through [`Outcome::Accepted`] in a `settle` that returned, or
+//!   because a person said so.
 //! - **Fail closed**: after any error of a store nothing more is sent.
 //!
 //! The ledger never sees an event's content: it keeps keys, counts, codes and times. Whether an event should be
-//! repeated is not decided here but in `delivery::protocol`.
+//! repeated is not judged here but in `delivery::protocol`; what a person decides is recorded here.
 
 use std::fmt;
 use std::ops::Range;
@@ -46,6 +48,10 @@ mod tests;
 
 pub use model::Model;
 pub use sqlite::Sqlite;
+
+/// Seconds after its first attempt in which TikTok is sure to drop a copy of an event: 48 hours, less four for clocks
+/// and queues.
+pub const WINDOW: i64 = 44 * 3_600;
 
 /// What tells the time: Unix seconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -148,6 +154,29 @@ impl Standing {
         match self {
             Self::InDoubt { first_attempt } | Self::Held { first_attempt } => Some(first_attempt),
             Self::Unknown | Self::Accepted | Self::Rejected { .. } => None,
+        }
+    }
+}
+
+/// What a person says about events that are in doubt or held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// They arrived: they count as accepted and are never sent again.
+    AssumeDelivered,
+    /// They may be repeated while TikTok drops a copy: what is held is in doubt again, with its first attempt.
+    Repeat,
+    /// They count as never sent, however long ago they were: the next run sends them, and they may count twice.
+    Resend,
+}
+
+impl Decision {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AssumeDelivered => "assumed delivered",
+            Self::Repeat => "to be repeated",
+            Self::Resend => "to be resent",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::standings::Standings;
-use super::{Clock, Run, Standing, Store, Ticket, mismatch, under_way};
+use super::{Clock, Decision, Run, Standing, Store, Ticket, mismatch, under_way};
 use crate::error::Result;
 use crate::event::{Batch, EventKey, Outcome};
 
@@ -64,6 +64,19 @@ impl Model {
             let outcomes = vec![Outcome::InDoubt; batch.len()];
             entries.standings.settle(batch.events(), &outcomes, first_attempt);
         }
+    }
+
+    /// Decides about those of `keys` that are in doubt or held; gives their number.
+    ///
+    /// # Errors
+    /// If an event of them is under way.
+    pub fn decide(&self, keys: &[EventKey], decision: Decision) -> Result<usize> {
+        let mut entries = self.entries();
+        let open = entries.standings.open_to_decision(keys).ok_or_else(under_way)?;
+        for key in &open {
+            entries.standings.decide(key, decision);
+        }
+        Ok(open.len())
     }
 
     // Every change below is complete before anything can panic, so a poisoned lock guards sound entries.

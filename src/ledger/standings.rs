@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Standing;
 use super::keys::Keys;
+use super::{Decision, Standing};
 use crate::event::{EncodedEvent, EventKey, Outcome};
 
 /// The standing of every event on record, and the events that are under way.
@@ -58,6 +58,34 @@ impl Standings {
             }
         }
         Some((first_attempt, attempted))
+    }
+
+    /// Those of `keys` that are in doubt or held, each once; `None` if one of them is under way.
+    pub(super) fn open_to_decision(&self, keys: &[EventKey]) -> Option<Vec<EventKey>> {
+        if keys.iter().any(|key| self.under_way.contains(key)) {
+            return None;
+        }
+        let mut open: Vec<_> = keys.iter().filter(|key| self.of(key).first_attempt().is_some()).copied().collect();
+        open.sort_unstable();
+        open.dedup();
+        Some(open)
+    }
+
+    /// Gives an event that is in doubt or held the standing that was decided.
+    pub(super) fn decide(&mut self, key: &EventKey, decision: Decision) {
+        match decision {
+            Decision::AssumeDelivered => self.accept(key),
+            Decision::Repeat => {
+                if let Some(standing) = self.others.get_mut(key)
+                    && let Standing::Held { first_attempt } = *standing
+                {
+                    *standing = Standing::InDoubt { first_attempt };
+                }
+            }
+            Decision::Resend => {
+                self.others.remove(key);
+            }
+        }
     }
 
     /// Takes events out of the way without an outcome.

@@ -37,7 +37,7 @@ pub(super) fn options(folder: &Path) -> Options {
 fn options_at(folder: &Path, clock: Clock) -> Options {
     let holder = Holder { pid: 4_711, host: "etl-3".into() };
     let place = Place { folder: folder.to_owned(), namespace: Namespace::Live, holder };
-    Options { linger: Duration::ZERO, ..Options::new(place, clock, [7; 32], 28 * 86_400) }
+    Options { linger: Duration::ZERO, reserve: 0, ..Options::new(place, clock, [7; 32], 28 * 86_400) }
 }
 
 pub(super) fn key(number: u8) -> EventKey {
@@ -166,6 +166,29 @@ fn the_last_success_is_of_the_query_and_of_a_run_that_succeeded() {
     });
 }
 
+/// An event that is in doubt, decided in each way.
+#[test]
+fn a_decision_says_what_may_be_sent() {
+    let held = Standing::Held { first_attempt: NOW };
+    let in_doubt = Standing::InDoubt { first_attempt: NOW };
+    let model = || Model::with_clock([7; 32], Arc::new(|| NOW));
+    for (outcome, before, decision, after) in [
+        (Outcome::Held, held, Decision::AssumeDelivered, Standing::Accepted),
+        (Outcome::Held, held, Decision::Repeat, in_doubt),
+        (Outcome::Held, held, Decision::Resend, Standing::Unknown),
+        (Outcome::InDoubt, in_doubt, Decision::AssumeDelivered, Standing::Accepted),
+        (Outcome::InDoubt, in_doubt, Decision::Repeat, in_doubt),
+        (Outcome::InDoubt, in_doubt, Decision::Resend, Standing::Unknown),
+    ] {
+        let store = model();
+        let ticket = store.prepare(&batch(&[1])).expect("prepared");
+        store.settle(ticket, &[outcome]).expect("settled");
+        assert_eq!(store.standing(&key(1)), before);
+        assert_eq!(store.decide(&[key(1), key(2)], decision).expect("decided"), 1);
+        assert_eq!(store.standing(&key(1)), after);
+    }
+}
+
 /// A step of a history.
 #[derive(Clone, Debug)]
 enum Step {
@@ -174,6 +197,7 @@ enum Step {
     Cancel(usize),
     BeginRun(usize),
     EndRun(bool),
+    Decide(Vec<u8>, Decision),
     /// The machine stops, and the ledger is opened again from what is on its disk.
     Crash,
     /// The ledger is closed and opened again.
@@ -188,12 +212,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Outcome::InDoubt),
         1 => Just(Outcome::Held),
     ];
+    let decision = prop_oneof![Just(Decision::AssumeDelivered), Just(Decision::Repeat), Just(Decision::Resend)].boxed();
     prop_oneof![
         8 => prop::collection::vec(0..ALPHABET, 1..5).prop_map(Step::Prepare),
         6 => (any::<usize>(), prop::collection::vec(outcome, 5)).prop_map(|(ticket, ends)| Step::Settle(ticket, ends)),
         2 => any::<usize>().prop_map(Step::Cancel),
         1 => (0..QUERIES.len()).prop_map(Step::BeginRun),
         1 => any::<bool>().prop_map(Step::EndRun),
+        3 => (prop::collection::vec(0..ALPHABET, 1..5), decision).prop_map(|(keys, decision)| Step::Decide(keys, decision)),
         2 => Just(Step::Crash),
         1 => Just(Step::Reopen),
     ]
@@ -246,6 +272,14 @@ fn live(steps: Vec<Step>) {
             Step::EndRun(succeeded) => {
                 model.end_run(*succeeded).expect("ended");
                 on_disk.end_run(*succeeded).expect("ended");
+            }
+            Step::Decide(numbers, decision) => {
+                let keys: Vec<_> = numbers.iter().copied().map(key).collect();
+                match (model.decide(&keys, *decision), on_disk.decide(&keys, *decision)) {
+                    (Ok(one), Ok(other)) => assert_eq!(one, other),
+                    (Err(one), Err(other)) => assert_eq!(one.message(), other.message()),
+                    (one, other) => panic!("{one:?} {other:?}"),
+                }
             }
             Step::Crash | Step::Reopen => {
                 let found = folder();

@@ -23,6 +23,8 @@ pub struct PastRun {
     pub query: PathBuf,
     /// Whether it sent events to an API, and not to a sandbox of its own or nowhere.
     pub has_destination: bool,
+    /// Whether they were test events.
+    pub is_test: bool,
     /// The settings that were given as flags, name and value.
     pub flags: Vec<(String, String)>,
 }
@@ -80,7 +82,8 @@ impl PastRun {
         Ok(Self {
             id: document.run_id,
             query: document.query,
-            has_destination: matches!(document.mode.as_str(), "live" | "loopback"),
+            has_destination: matches!(document.mode.as_str(), "live" | "test" | "loopback"),
+            is_test: document.mode == "test",
             flags: flags.map(|(name, setting)| (name, setting.value)).collect(),
         })
     }
@@ -102,7 +105,7 @@ mod tests {
         fs::write(ledger.path().join("runs").join(LATEST), "20261122T232256.123Z-3f9a2c").unwrap();
         let run = PastRun::read(ledger.path(), None).unwrap();
         assert_eq!(run.flags, [("base_url".to_owned(), "https://a.example".to_owned())]);
-        assert!(run.has_destination);
+        assert!(run.has_destination && !run.is_test);
         assert_eq!(PastRun::read(ledger.path(), Some(&run.id)).unwrap(), run);
         for id in ["other", "", "../runs", "."] {
             let error = PastRun::read(ledger.path(), Some(id)).unwrap_err();

@@ -37,6 +37,8 @@ pub enum Mode {
     Live,
     /// To a server on this machine that was named by its URL.
     Loopback,
+    /// To an API, as test events.
+    Test,
     /// To the embedded sandbox.
     Sandbox,
     /// Nowhere.

@@ -262,6 +262,12 @@ fn find(name: &str) -> Result<&'static Setting> {
             return error
                 .hint(format!("the token is read from {TOKEN_VARIABLE} or a 0600 file named by postback.token_file"));
         }
+        if name == "test_event_code" {
+            return error.hint(
+                "a test event code is given with --test-event-code only: one left behind in a file or an environment would \
+                 turn a delivery into test events",
+            );
+        }
         match nearest(name, SETTINGS.iter().map(|setting| setting.name)) {
             Some(near) => error.hint(format!("did you mean postback.{near}?")),
             None => error.hint("`postback config` lists every setting"),

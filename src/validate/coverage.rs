@@ -87,7 +87,7 @@ pub static COVERAGE: &[Coverage] = &[
     row(10, "`data` holds at least one event", Construction("a batch begins with its first event, so none is empty")),
     row(11, "`data` holds at most 1,000 events", Construction("`postback.batch_events` is at most 1000")),
     row(12, "`test_event_code` and `partner_name` are texts", Construction("they are always written as JSON text")),
-    row(13, "no `test_event_code` in production", Construction("no setting and no column writes one into a live request")),
+    row(13, "no `test_event_code` in production", Construction("no setting, variable or column sets one: only `--test-event-code` does, for all requests of a run, with a ledger of its own and a banner")),
     row(14, "`test_event_code` and `event_source` stand beside `data`, not in it", Construction("the encoder writes them into the envelope only")),
     row(15, "no unknown keys beside `data`", Construction("the envelope has four keys, all of them known")),
     row(16, "`event` is a text that is not empty", Rules(&["PB2003", "PB2019", "PB3016"])),

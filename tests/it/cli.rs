@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::server::{Answer, OK, Server, file, postback, root, said};
 
-const VERBS: [&str; 7] = ["run", "preview", "schema", "sandbox", "config", "completions", "sql"];
+const VERBS: [&str; 9] = ["run", "preview", "schema", "sandbox", "config", "completions", "ledger", "resolve", "sql"];
 /// A query of the repository that needs no network and no clock.
 const QUERY: &str = "queries/store_purchases.sql";
 const TOKEN: &str = "token-of-the-test";

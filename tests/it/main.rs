@@ -27,6 +27,7 @@ mod payloads;
 mod queries;
 mod readiness;
 mod receiver;
+mod resolve;
 mod resume;
 mod sandbox;
 mod server;

@@ -31,6 +31,12 @@ impl About {
         Self { namespace, secret, created, epoch: 0, forgotten_before: None, batches: 0, last_batch: 0, total }
     }
 
+    /// Counts a batch that was added.
+    pub(super) fn count(&mut self, batch: i64) {
+        self.batches += 1;
+        self.last_batch = self.last_batch.max(batch);
+    }
+
     /// Reads the row; `None` if it is missing or not what was written.
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Self>> {
         let sql = "SELECT namespace, secret, created, epoch, forgotten_before, batches, last_batch, total, checksum \

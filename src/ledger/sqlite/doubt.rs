@@ -37,6 +37,26 @@ pub struct Doubt {
     pub held: Vec<EventKey>,
 }
 
+impl Doubt {
+    /// A row for those of `keys`, sorted, that this batch left undecided: their number, times and place are of it.
+    /// `None` if there are none.
+    pub(super) fn decided(&self, keys: &[EventKey], id: i64, now: i64) -> Option<Batch<'static>> {
+        let of_batch = self.in_doubt.iter().chain(&self.held).filter(|key| keys.binary_search(key).is_ok());
+        let keys: Vec<u8> = of_batch.flat_map(|key| *key.as_bytes()).collect();
+        (!keys.is_empty()).then(|| Batch {
+            id,
+            run: None,
+            event_source: self.event_source.clone().into(),
+            event_source_id: self.event_source_id.clone().into(),
+            prepared: now,
+            first_attempt: self.first_attempt.min(now),
+            first_event: self.first_event,
+            last_event: self.last_event,
+            keys: keys.into(),
+        })
+    }
+}
+
 /// The batches that left the `undecided` events as they are, oldest first; each event is in the latest of its batches.
 pub(super) fn list(connection: &Connection, undecided: &HashMap<EventKey, Standing>) -> rusqlite::Result<Vec<Doubt>> {
     if undecided.is_empty() {
@@ -51,8 +71,7 @@ pub(super) fn list(connection: &Connection, undecided: &HashMap<EventKey, Standi
         let (batch, _) = Batch::read(row)?;
         let ending = Ending::read(row, Batch::WIDTH)?;
         let stretches = ending.as_ref().and_then(|(ending, _)| outcomes::decode(&ending.outcomes, batch.len()));
-        let is_doubtful = |end: &outcomes::End| matches!(end, outcomes::End::InDoubt | outcomes::End::Held);
-        if stretches.as_ref().is_some_and(|stretches| !stretches.iter().any(|stretch| is_doubtful(&stretch.end))) {
+        if stretches.as_ref().is_some_and(|stretches| !stretches.iter().any(|stretch| stretch.end.is_doubtful())) {
             continue;
         }
         let place = doubts.len();

@@ -1,7 +1,8 @@
 //! A ledger as Parquet files, for DuckDB, a notebook or an auditor.
 //!
 //! `batches.parquet` has one row for each batch, `deliveries.parquet` one for each event with what its batches add up
-//! to. Keys are hexadecimal, times are timestamps in UTC.
+//! to. Keys are hexadecimal, times are timestamps in UTC. A decision is a batch of which nothing was sent: its events
+//! are counted under what was decided.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,11 +19,10 @@ use rusqlite::Connection;
 use super::lock::Lock;
 use super::outcomes::{self, End, Stretch};
 use super::row::{Batch, Ending, RunRow};
-use super::verify::require;
 use super::{Place, failure, load, schema};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::Standing;
 use crate::ledger::keys::Keys;
+use crate::ledger::{Decision, Standing};
 
 /// Rows that are gathered before they are written.
 const ROWS: usize = 65_536;
@@ -46,16 +46,13 @@ pub struct Exported {
 /// As [`super::Sqlite::open`], [`ErrorKind::Source`] if there is no ledger, [`ErrorKind::Usage`] if the files cannot be
 /// written.
 pub fn export(place: &Place, folder: &Path, now: i64) -> Result<Exported> {
-    require(place)?;
+    place.require()?;
     let path = place.database();
     let _lock = Lock::take(place, now)?;
     let opening = |error| failure::opening(&path, error);
     let mut connection = schema::connect(&path).map_err(opening)?;
-    if schema::recognise(&connection, &path)? == 0 {
-        return Err(failure::damaged(&path, "the file is empty"));
-    }
-    let about = schema::prepare(&mut connection, &path, place.namespace, &[0; 32], now)?;
-    let loaded = load::load(&connection, &path, &about)?;
+    let about = schema::prepare(&mut connection, &path, place.namespace, None, now)?;
+    let loaded = load::load(&connection, &path, &about, usize::MAX)?;
     let runs = loaded.runs.iter().map(|run| (run.number, run)).collect();
     let (batches, deliveries) = (folder.join("batches.parquet"), folder.join("deliveries.parquet"));
     let mut export = Export {
@@ -96,6 +93,9 @@ const BATCHES: &[(&str, Form)] = &[
     ("unsent", Form::Number),
     ("in_doubt", Form::Number),
     ("held", Form::Number),
+    ("assumed_delivered", Form::Number),
+    ("to_be_repeated", Form::Number),
+    ("to_be_resent", Form::Number),
 ];
 /// The columns of `deliveries.parquet`.
 const DELIVERIES: &[(&str, Form)] = &[
@@ -118,6 +118,9 @@ enum Form {
     Text,
     Time,
 }
+
+/// The end of events that nobody but a person says were accepted.
+const ASSUMED: End = End::Decided(Decision::AssumeDelivered);
 
 enum Failure {
     Read(rusqlite::Error),
@@ -173,6 +176,9 @@ impl Export<'_> {
             count("unsent"),
             count("in doubt"),
             count("held"),
+            count(Decision::AssumeDelivered.as_str()),
+            count(Decision::Repeat.as_str()),
+            count(Decision::Resend.as_str()),
         ])?;
         let mut keys = batch.event_keys();
         for stretch in stretches {
@@ -181,6 +187,7 @@ impl Export<'_> {
                     continue;
                 }
                 let (state, code) = match self.loaded.standings.of(&key) {
+                    Standing::Accepted if stretch.end == ASSUMED => (stretch.end.as_str(), None),
                     Standing::Accepted => ("accepted", None),
                     Standing::Rejected { code, .. } => ("rejected", Some(code)),
                     Standing::InDoubt { .. } => ("in doubt", None),

@@ -6,14 +6,14 @@ use std::thread;
 use rusqlite::Connection;
 
 use super::about::About;
-use super::failure;
 use super::outcomes::{self, End, Stretch};
 use super::row::{Batch, Checksum, Ending, RunRow};
-use crate::error::Result;
+use super::{capacity, failure};
+use crate::error::{ErrorKind, Result};
 use crate::event::EventKey;
-use crate::ledger::Standing;
 use crate::ledger::keys::Gathering;
 use crate::ledger::standings::Standings;
+use crate::ledger::{Decision, Standing};
 
 /// What a ledger holds.
 pub(super) struct Loaded {
@@ -34,13 +34,15 @@ pub(super) struct Mixed {
     pub(super) keys: Vec<EventKey>,
 }
 
-/// Reads every row.
-pub(super) fn load(connection: &Connection, path: &Path, about: &About) -> Result<Loaded> {
+/// Reads every row, if `memory` bytes have room for the keys.
+pub(super) fn load(connection: &Connection, path: &Path, about: &About, memory: usize) -> Result<Loaded> {
     let opening = |error| failure::opening(path, error);
     let damaged =
         |table: &str, number: i64| failure::damaged(path, format_args!("{table} {number} is not what was written"));
     let mut total = Checksum::ZERO;
-    let mut accepted = Gathering::with_capacity(keys(connection).map_err(opening)?);
+    let keys = keys(connection).map_err(opening)?;
+    capacity::allow(keys, memory, path, ErrorKind::Usage)?;
+    let mut accepted = Gathering::with_capacity(keys);
     let mut loaded =
         Loaded { standings: Standings::default(), runs: Vec::new(), latest: about.created, mixed: Vec::new() };
     for run in runs(connection).map_err(opening)? {
@@ -88,14 +90,12 @@ impl Loaded {
         let mut others = Vec::new();
         for stretch in stretches {
             for (position, key) in keys.by_ref().take(stretch.events).enumerate() {
-                if stretch.end == End::Accepted {
+                if matches!(stretch.end, End::Accepted | End::Decided(Decision::AssumeDelivered)) {
                     accepted.push(&key);
                     continue;
                 }
                 others.push(key);
-                if let Some(standing) = standing(&stretch.end, position, batch.first_attempt) {
-                    self.standings.put(key, standing);
-                }
+                apply(&mut self.standings, key, &stretch.end, position, batch.first_attempt);
             }
         }
         if !others.is_empty() {
@@ -104,16 +104,19 @@ impl Loaded {
     }
 }
 
-/// What an end says about the event at `position` of its stretch; `None` if it leaves things as they were.
-pub(super) fn standing(end: &End, position: usize, first_attempt: i64) -> Option<Standing> {
+/// Gives the event `key`, at `position` of its stretch, the standing that its end says.
+pub(super) fn apply(standings: &mut Standings, key: EventKey, end: &End, position: usize, first_attempt: i64) {
     match end {
-        End::Accepted => Some(Standing::Accepted),
+        End::Accepted => standings.accept(&key),
         End::Rejected { code, payloads, .. } => {
-            payloads.get(position).map(|payload| Standing::Rejected { code: *code, payload: *payload })
+            if let Some(payload) = payloads.get(position) {
+                standings.put(key, Standing::Rejected { code: *code, payload: *payload });
+            }
         }
-        End::Unsent => None,
-        End::InDoubt => Some(Standing::InDoubt { first_attempt }),
-        End::Held => Some(Standing::Held { first_attempt }),
+        End::Unsent => {}
+        End::InDoubt => standings.put(key, Standing::InDoubt { first_attempt }),
+        End::Held => standings.put(key, Standing::Held { first_attempt }),
+        End::Decided(decision) => standings.decide(&key, *decision),
     }
 }
 

@@ -3,7 +3,7 @@
 //! # Files
 //!
 //! A folder (0700) holds for each [`Namespace`] a database (`ledger.sqlite`, 0600; beside it, while a run lives or after
-//! it died, SQLite's `-wal`) and a lock (`ledger.lock`). A namespace has files of its own, so that test events and the
+//! it died, SQLite's `-wal` and the reserve, `ledger.reserve`) and a lock (`ledger.lock`). A namespace has files of its own, so that test events and the
 //! sandbox never meet live ones and need not wait for them. Schema and rows are described in [`schema`] and [`row`].
 //!
 //! An intent is one row with the batch's keys as one blob, 16 bytes an event, and is never changed; its end is a
@@ -17,8 +17,18 @@
 //! - **Nothing silent**: every row has a checksum, and the one row of `about` has the sum of all checksums. A row that
 //!   is altered, lost or added behind our back is found at the next opening, which refuses; it is never taken for an
 //!   empty ledger. The lock file keeps the epoch too: a ledger that is gone or older than it is refused.
-//! - **Fail closed**: after a failed write no intent is taken. Outcomes are still written if the disk was full, since
-//!   they may fit; after any other failure nothing is written.
+//! - **Fail closed**: after a failed write no intent is taken. If the disk was full, the reserve is given back to it, so
+//!   that the outcomes of what is under way still fit; after any other failure nothing is written.
+//! - **On this machine**: a folder on a network file system is refused, where the machine says so: locks do not hold
+//!   there.
+//! - **In memory**: a ledger that knows more events than [`Options::memory`] has room for is refused before it is read,
+//!   and takes no intent once it has grown so far.
+//!
+//! # Decisions
+//!
+//! What a person says about events in doubt or held ([`Sqlite::decide`]) is recorded as a batch of which nothing was
+//! sent, one for each batch that left them so: its number puts it after that one, its times are those of that one, and
+//! its end is the decision. So it is counted, checked, exported, saved and forgotten as every batch is.
 //!
 //! # Retention
 //!
@@ -38,22 +48,26 @@ use rusqlite::Connection;
 
 use self::about::About;
 use self::lock::Lock;
+use self::reserve::Reserve;
 use self::row::{Batch as BatchRow, Ending, RunRow};
 use self::writer::{Change, Writer};
 use super::standings::Standings;
-use super::{Clock, Model, Run, Standing, Store, Ticket, mismatch, under_way};
+use super::{Clock, Decision, Model, Run, Standing, Store, Ticket, mismatch, under_way};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, EventKey, Outcome};
 
 mod about;
+mod capacity;
 mod doubt;
 mod export;
 mod failure;
 mod file;
 mod load;
 mod lock;
+mod network;
 mod outcomes;
 mod repair;
+mod reserve;
 mod retention;
 mod row;
 mod schema;
@@ -68,6 +82,8 @@ pub use lock::Holder;
 pub use repair::{Repaired, repair};
 pub use verify::{Problem, Verification, verify};
 
+/// Bytes that are kept free for outcomes: a hundred thousand batches of them.
+const RESERVE: u64 = 64 << 20;
 /// How long outcomes wait for an intent or for more outcomes.
 const LINGER: Duration = Duration::from_millis(20);
 
@@ -124,6 +140,20 @@ impl Place {
         self.folder.join(self.namespace.stem()).with_extension("sqlite")
     }
 
+    /// Refuses a place without a ledger, so that looking makes none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`].
+    pub fn require(&self) -> Result<()> {
+        let path = self.database();
+        if path.is_file() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Source, format!("there is no ledger of {} events", self.namespace.as_str()))
+            .context("ledger", path.display())
+            .hint("a run makes one; `--ledger` names its folder"))
+    }
+
     fn lock(&self) -> PathBuf {
         self.folder.join(self.namespace.stem()).with_extension("lock")
     }
@@ -136,12 +166,18 @@ pub struct Options {
     pub place: Place,
     /// What tells the time.
     pub clock: Clock,
-    /// 32 random bytes: the secret of the ledger, if it is made now.
-    pub fresh_secret: [u8; 32],
+    /// 32 random bytes: the secret of the ledger, if it is made now. Without them none is made.
+    pub fresh_secret: Option<[u8; 32]>,
     /// Age in seconds beyond which no event is sent.
     pub max_event_age: i64,
     /// Whether to go on where the ledger is gone or older than its lock says.
     pub accept_loss: bool,
+    /// Whether the folder may be on a network file system.
+    pub accept_network: bool,
+    /// Bytes of memory that the keys of accepted events may take; by default whatever there is.
+    pub memory: usize,
+    /// Bytes of disk that are kept free for outcomes while the ledger is open.
+    pub reserve: u64,
     /// How long outcomes may wait for others, to be written with them.
     pub linger: Duration,
     #[cfg(test)]
@@ -159,15 +195,26 @@ impl fmt::Debug for Options {
 }
 
 impl Options {
+    /// The ledger at `place` as it is: nothing is forgotten, and no disk is reserved.
+    #[must_use]
+    pub fn looking(place: Place, clock: Clock) -> Self {
+        Self { fresh_secret: None, reserve: 0, ..Self::new(place, clock, [0; 32], i64::MAX / 2) }
+    }
+
     /// A ledger at `place` for events of at most `max_event_age` seconds.
     #[must_use]
     pub fn new(place: Place, clock: Clock, fresh_secret: [u8; 32], max_event_age: i64) -> Self {
+        // What is lost of a sandbox is no loss.
+        let reserve = if place.namespace == Namespace::Sandbox { 0 } else { RESERVE };
         Self {
             place,
             clock,
-            fresh_secret,
+            fresh_secret: Some(fresh_secret),
             max_event_age,
             accept_loss: false,
+            accept_network: false,
+            memory: usize::MAX,
+            reserve,
             linger: LINGER,
             #[cfg(test)]
             max_pages: None,
@@ -180,6 +227,7 @@ pub struct Sqlite {
     path: PathBuf,
     secret: [u8; 32],
     forgotten_before: Option<i64>,
+    memory: usize,
     clock: Clock,
     /// The latest time seen: time does not run backwards here.
     latest: AtomicI64,
@@ -201,12 +249,19 @@ impl Sqlite {
     /// Opens the ledger, or makes an empty one; reads every row, and forgets what is too old to be sent again.
     ///
     /// # Errors
-    /// [`ErrorKind::Locked`] if another process holds it, [`ErrorKind::Usage`] if it is damaged, lost, from another
-    /// version or namespace, or cannot be opened, [`ErrorKind::Incomplete`] if it cannot be written.
+    /// [`ErrorKind::Locked`] if another process holds it, [`ErrorKind::Usage`] if it is damaged, lost, on a network file
+    /// system, larger than the memory it may use, from another version or namespace, or cannot be opened,
+    /// [`ErrorKind::Source`] if there is none and none shall be made, [`ErrorKind::Incomplete`] if it cannot be written.
     pub fn open(options: Options) -> Result<Self> {
         let path = options.place.database();
         let now = (options.clock)();
+        if options.fresh_secret.is_none() {
+            options.place.require()?;
+        }
         let folder = file::folder(&options.place.folder)?;
+        if !options.accept_network {
+            network::refuse(&folder)?;
+        }
         let mut lock = Lock::take(&options.place, now)?;
         let is_new = file::create(&path)?;
         let mut connection = schema::connect(&path).map_err(|error| failure::opening(&path, error))?;
@@ -214,7 +269,8 @@ impl Sqlite {
         if let Some(pages) = options.max_pages {
             connection.pragma_update(None, "max_page_count", pages).map_err(|error| failure::opening(&path, error))?;
         }
-        let about = schema::prepare(&mut connection, &path, options.place.namespace, &options.fresh_secret, now)?;
+        let about =
+            schema::prepare(&mut connection, &path, options.place.namespace, options.fresh_secret.as_ref(), now)?;
         if is_new {
             file::sync_folder(&folder)?;
         }
@@ -222,13 +278,15 @@ impl Sqlite {
             return Err(lost(&path, &about));
         }
         let mut about = about;
-        let loaded = load::load(&connection, &path, &about)?;
+        let loaded = load::load(&connection, &path, &about, options.memory)?;
         about.epoch = about.epoch.max(lock.epoch()) + 1;
         let before = now - options.max_event_age - retention::MARGIN;
         retention::forget(&mut connection, &mut about, &loaded, before)
             .map_err(|error| failure::writing(&path, error))?;
+        let reserve = Reserve::make(path.with_extension("reserve"), options.reserve)?;
         lock.record(about.epoch)?;
         Ok(Self {
+            memory: options.memory,
             secret: about.secret,
             forgotten_before: about.forgotten_before,
             latest: AtomicI64::new(loaded.latest),
@@ -239,7 +297,7 @@ impl Sqlite {
                 next_batch: about.last_batch + 1,
                 run: None,
             }),
-            writer: Writer::start(connection, about, path.clone(), options.linger)?,
+            writer: Writer::start(connection, about, path.clone(), reserve, options.linger)?,
             path,
             _lock: lock,
         })
@@ -292,7 +350,38 @@ impl Sqlite {
     /// # Errors
     /// If they cannot be read.
     pub fn in_doubt(&self) -> Result<Vec<Doubt>> {
-        let undecided = self.entries().standings.undecided().map(|(key, standing)| (*key, standing)).collect();
+        self.doubts(&self.entries())
+    }
+
+    /// Decides about those of `keys` that are in doubt or held, all at once; gives their number when it is durable.
+    ///
+    /// # Errors
+    /// If an event of them is under way, or the decision could not be made durable. Then nothing is decided.
+    pub fn decide(&self, keys: &[EventKey], decision: Decision) -> Result<usize> {
+        let now = self.now();
+        // Held to the end: nothing is prepared while it is decided about.
+        let mut entries = self.entries();
+        let open = entries.standings.open_to_decision(keys).ok_or_else(under_way)?;
+        let mut decisions = Vec::new();
+        for doubt in self.doubts(&entries)? {
+            if let Some(batch) = doubt.decided(&open, entries.next_batch, now) {
+                entries.next_batch += 1;
+                let outcomes = outcomes::encode_decision(decision, batch.len()).into();
+                let ending = Ending { batch: batch.id, ended: now, outcomes };
+                decisions.push((batch, ending));
+            }
+        }
+        if !decisions.is_empty() {
+            self.writer.write(Change::Decisions(decisions))?;
+        }
+        for key in &open {
+            entries.standings.decide(key, decision);
+        }
+        Ok(open.len())
+    }
+
+    fn doubts(&self, entries: &Entries) -> Result<Vec<Doubt>> {
+        let undecided = entries.standings.undecided().map(|(key, standing)| (*key, standing)).collect();
         self.read(move |connection| doubt::list(connection, &undecided))
     }
 
@@ -321,6 +410,8 @@ impl Store for Sqlite {
         let now = self.now();
         let (id, run, first_attempt, attempted) = {
             let mut entries = self.entries();
+            let keys = entries.standings.accepted() + batch.len();
+            capacity::allow(keys, self.memory, &self.path, ErrorKind::Incomplete)?;
             let (first_attempt, attempted) = entries.standings.begin(batch.events(), now).ok_or_else(under_way)?;
             entries.next_batch += 1;
             (entries.next_batch - 1, entries.run, first_attempt, attempted)
@@ -405,7 +496,7 @@ fn lost(path: &Path, about: &About) -> Error {
         "the ledger is older than the one that was last used here, and does not know what was accepted since"
     };
     Error::new(ErrorKind::Usage, message).context("ledger", path.display()).hint(
-        "put the latest one back; without it, events of the last 48 hours may be sent again without harm, older ones \
-         would count twice",
+        "put the latest one back; or go on without it with --accept-ledger-loss: events of the last 48 hours may be sent \
+         again without harm, older ones count twice",
     )
 }

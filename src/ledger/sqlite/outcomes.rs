@@ -4,12 +4,17 @@
 //! each payload's digest. Numbers are in LEB128, signed ones folded; texts have their length before them.
 
 use crate::event::{EncodedEvent, Outcome, Refusal};
+use crate::ledger::Decision;
 
 const ACCEPTED: u8 = 0;
 const REJECTED: u8 = 1;
 const UNSENT: u8 = 2;
 const IN_DOUBT: u8 = 3;
 const HELD: u8 = 4;
+// Since version 2.
+const ASSUMED_DELIVERED: u8 = 5;
+const TO_BE_REPEATED: u8 = 6;
+const TO_BE_RESENT: u8 = 7;
 
 /// Events in a row with the same outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,10 +27,17 @@ pub(super) struct Stretch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Accepted,
-    Rejected { code: i64, field: Option<String>, request_id: Option<String>, payloads: Vec<u64> },
+    Rejected {
+        code: i64,
+        field: Option<String>,
+        request_id: Option<String>,
+        payloads: Vec<u64>,
+    },
     Unsent,
     InDoubt,
     Held,
+    /// Nothing was sent: a person decided.
+    Decided(Decision),
 }
 
 impl End {
@@ -37,8 +49,26 @@ impl End {
             Self::Unsent => "unsent",
             Self::InDoubt => "in doubt",
             Self::Held => "held",
+            Self::Decided(decision) => decision.as_str(),
         }
     }
+
+    /// Whether events that end so may have arrived although nothing says so.
+    pub(super) const fn is_doubtful(&self) -> bool {
+        matches!(self, Self::InDoubt | Self::Held)
+    }
+}
+
+/// The same decision about `events` events, as bytes.
+pub(super) fn encode_decision(decision: Decision, events: usize) -> Vec<u8> {
+    let tag = match decision {
+        Decision::AssumeDelivered => ASSUMED_DELIVERED,
+        Decision::Repeat => TO_BE_REPEATED,
+        Decision::Resend => TO_BE_RESENT,
+    };
+    let mut bytes = vec![tag];
+    write_number(events as u64, &mut bytes);
+    bytes
 }
 
 /// One outcome for each event, as bytes.
@@ -89,6 +119,9 @@ pub(super) fn decode(mut bytes: &[u8], events: usize) -> Option<Vec<Stretch>> {
             UNSENT => End::Unsent,
             IN_DOUBT => End::InDoubt,
             HELD => End::Held,
+            ASSUMED_DELIVERED => End::Decided(Decision::AssumeDelivered),
+            TO_BE_REPEATED => End::Decided(Decision::Repeat),
+            TO_BE_RESENT => End::Decided(Decision::Resend),
             _ => return None,
         };
         stretches.push(Stretch { events: count, end });
@@ -167,6 +200,14 @@ mod tests {
         assert_eq!(encode(&events(1_000), &vec![Outcome::Accepted; 1_000]), [ACCEPTED, 0xe8, 0x07]);
     }
 
+    #[test]
+    fn a_decision_is_read_as_it_was_made() {
+        for decision in [Decision::AssumeDelivered, Decision::Repeat, Decision::Resend] {
+            let bytes = encode_decision(decision, 300);
+            assert_eq!(decode(&bytes, 300), Some(vec![Stretch { events: 300, end: End::Decided(decision) }]));
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_written_is_read(outcomes in prop::collection::vec(outcome(), 0..200)) {
@@ -181,6 +222,7 @@ mod tests {
                         End::Unsent => Outcome::Unsent,
                         End::InDoubt => Outcome::InDoubt,
                         End::Held => Outcome::Held,
+                        End::Decided(decision) => panic!("{decision:?} is no outcome"),
                         End::Rejected { code, field, request_id, payloads } => {
                             prop_assert_eq!(payloads[position], events[read.len()].payload);
                             let field = field.as_ref().map(|_| "user.email");

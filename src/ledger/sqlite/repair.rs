@@ -2,7 +2,8 @@
 //!
 //! Rows are looked up one by one, from both ends and then by number, so that an unreadable page costs only its rows.
 //! What is whole goes into a new file; the damaged one is kept beside it. What is lost has these effects:
-//! - the end of a batch: its events are in doubt again, and are sent again or held as after a crash;
+//! - the end of a batch, or what was decided about it: its events are in doubt again, and are sent again or held as
+//!   after a crash;
 //! - a batch: its events are no longer known. Where all lost batches were first sent so lately that TikTok still drops
 //!   a copy, sending them again is harmless. Else no event of a time that they can have had is sent any more: the
 //!   ledger's low-water mark is raised ([`Repaired::forgotten_before`]), so that nothing counts twice;
@@ -20,14 +21,12 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::about::About;
 use super::lock::Lock;
 use super::row::{Batch, Checksum, Ending, RunRow};
-use super::verify::require;
-use super::{Place, failure, file, outcomes, schema};
+use super::{Place, failure, file, lost, outcomes, schema};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::WINDOW;
 
 /// Numbers between readable rows that are tried one by one.
 const MAX_PROBES: usize = 1_000_000;
-/// Seconds in which TikTok is sure to drop a copy: 48 hours, less four for clocks and queues.
-const WINDOW: i64 = 44 * 3_600;
 /// Seconds by which an event may lie in the future when it is sent.
 const FUTURE: i64 = 3_600;
 
@@ -56,9 +55,10 @@ pub struct Repaired {
 ///
 /// # Errors
 /// [`ErrorKind::Locked`] if a run holds it, [`ErrorKind::Source`] if there is none, [`ErrorKind::Usage`] if its secret is
-/// lost or the new file cannot be written. The damaged file is then where it was.
-pub fn repair(place: &Place, now: i64) -> Result<Repaired> {
-    require(place)?;
+/// lost, it is older than the one last used here and that is not accepted with `accept_loss`, or the new file cannot be
+/// written. The damaged file is then where it was.
+pub fn repair(place: &Place, now: i64, accept_loss: bool) -> Result<Repaired> {
+    place.require()?;
     let path = place.database();
     let folder = file::folder(&place.folder)?;
     let mut lock = Lock::take(place, now)?;
@@ -70,6 +70,9 @@ pub fn repair(place: &Place, now: i64) -> Result<Repaired> {
     }
     let old = schema::connect(&path).map_err(|error| failure::opening(&path, error))?;
     let about = About::read(&old).ok().flatten().ok_or_else(|| secret_lost(&path))?;
+    if about.epoch < lock.epoch() && !accept_loss {
+        return Err(lost(&path, &about));
+    }
     let rows = Rows::read(&old, about.last_batch);
     let mut repaired = rows.summary(&about, damaged.clone(), now);
     drop(old);
@@ -77,7 +80,7 @@ pub fn repair(place: &Place, now: i64) -> Result<Repaired> {
     file::create(&fresh)?;
     let mut new = schema::connect(&fresh).map_err(|error| failure::opening(&fresh, error))?;
     let writing = |error| failure::writing(&fresh, error);
-    let mut fresh_about = schema::prepare(&mut new, &fresh, place.namespace, &about.secret, about.created)?;
+    let mut fresh_about = schema::prepare(&mut new, &fresh, place.namespace, Some(&about.secret), about.created)?;
     repaired.forgotten_before = repaired.forgotten_before.max(about.forgotten_before);
     fresh_about.forgotten_before = repaired.forgotten_before;
     fresh_about.epoch = about.epoch.max(lock.epoch()) + 1;

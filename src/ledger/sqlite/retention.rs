@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::about::About;
-use super::load::Loaded;
+use super::load::{Loaded, Mixed};
 use super::row::{Batch, Checksum};
 use crate::event::EventKey;
 
@@ -39,12 +39,17 @@ pub(super) fn forget(
 /// Whether any batch was deleted.
 fn delete(transaction: &Transaction<'_>, about: &mut About, loaded: &Loaded, before: i64) -> rusqlite::Result<bool> {
     let is_decided = |key: &EventKey| loaded.standings.of(key).first_attempt().is_none();
-    let (gone, stay): (Vec<_>, Vec<_>) =
+    let (mut gone, mut stay): (Vec<_>, Vec<_>) =
         loaded.mixed.iter().partition(|mixed| mixed.last_event < before && mixed.keys.iter().all(is_decided));
-    let gone: HashSet<i64> = gone.iter().map(|mixed| mixed.id).collect();
-    let staying: HashSet<i64> = stay.iter().map(|mixed| mixed.id).collect();
     // What decided an event must not be forgotten before what put it in doubt.
-    let linked: HashSet<EventKey> = stay.iter().flat_map(|mixed| mixed.keys.iter().copied()).collect();
+    let mut linked = HashSet::new();
+    let mut staying = HashSet::new();
+    while !stay.is_empty() {
+        staying.extend(stay.iter().map(|mixed| mixed.id));
+        linked.extend(stay.iter().flat_map(|mixed| mixed.keys.iter().copied()));
+        (stay, gone) = gone.into_iter().partition(|mixed: &&Mixed| mixed.keys.iter().any(|key| linked.contains(key)));
+    }
+    let gone: HashSet<i64> = gone.iter().map(|mixed| mixed.id).collect();
     let sql = format!("SELECT {} FROM batches b WHERE b.last_event < ?1", Batch::COLUMNS);
     let mut doomed = Vec::new();
     let mut latest = None;

@@ -1,13 +1,16 @@
 //! The database: its settings, its tables, and the way from one version of them to the next.
 //!
-//! Version 1. Times are Unix seconds. `checksum` is that of [`super::row::Checksum`] over the other columns.
+//! Version 2. Times are Unix seconds. `checksum` is that of [`super::row::Checksum`] over the other columns.
 //!
 //! | table | a row is |
 //! |---|---|
 //! | `about` | the ledger: namespace, secret, epoch, low-water mark, and count and sum of what there is |
 //! | `runs` | a run of a query |
-//! | `batches` | an intent: where to, when, event times from and to, and the event keys, 16 bytes each |
+//! | `batches` | an intent, or a decision: where to, when, event times from and to, and the event keys, 16 bytes each |
 //! | `endings` | what became of the events of a batch, as [`super::outcomes`] writes it; a batch without is in doubt |
+//!
+//! Version 2 came with decisions: a batch of which nothing was sent, and whose end says what was decided. The tables are
+//! those of version 1, which would take such an end for damage.
 
 use std::path::Path;
 
@@ -20,10 +23,12 @@ use crate::error::{Error, ErrorKind, Result};
 /// "pbkl": the file is a ledger of postback.
 const APPLICATION: i32 = 0x7062_6b6c;
 /// The version of the tables: the number of [`MIGRATIONS`].
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What leads from each version to the next.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[TABLES, ""];
+
+const TABLES: &str = "
     CREATE TABLE about (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         namespace TEXT NOT NULL,
@@ -63,7 +68,7 @@ const MIGRATIONS: &[&str] = &["
         outcomes BLOB NOT NULL,
         checksum BLOB NOT NULL
     ) STRICT;
-"];
+";
 
 /// Opens the file for one owner.
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -85,24 +90,29 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Makes the tables of an empty file, brings older ones to this version, and reads what the ledger is.
+/// Makes the tables of an empty file, if there is a secret for it, brings older ones to this version, and reads what the ledger is.
 pub(super) fn prepare(
     connection: &mut Connection,
     path: &Path,
     namespace: Namespace,
-    fresh_secret: &[u8; 32],
+    fresh_secret: Option<&[u8; 32]>,
     now: i64,
 ) -> Result<About> {
     let opening = |error| failure::opening(path, error);
     let version = recognise(connection, path)?;
+    let fresh = match (version, fresh_secret) {
+        (0, None) => return Err(failure::damaged(path, "the file is empty")),
+        (0, Some(secret)) => Some(About::new(namespace, *secret, now)),
+        _ => None,
+    };
     if version < VERSION {
         let writing = |error| failure::writing(path, error);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening)?;
         for step in MIGRATIONS.iter().zip(1..).filter(|(_, leads_to)| *leads_to > version).map(|(step, _)| step) {
             transaction.execute_batch(step).map_err(writing)?;
         }
-        if version == 0 {
-            About::new(namespace, *fresh_secret, now).write(&transaction).map_err(writing)?;
+        if let Some(fresh) = fresh {
+            fresh.write(&transaction).map_err(writing)?;
         }
         transaction.pragma_update(None, "application_id", APPLICATION).map_err(writing)?;
         transaction.pragma_update(None, "user_version", VERSION).map_err(writing)?;

@@ -90,7 +90,7 @@ fn nobody_else_reads_the_files() {
 fn the_secret_stays_the_one_it_was_made_with() {
     let home = folder();
     drop(open(home.path()));
-    let ledger = Sqlite::open(Options { fresh_secret: [9; 32], ..options(home.path()) }).expect("a sound ledger");
+    let ledger = Sqlite::open(Options { fresh_secret: Some([9; 32]), ..options(home.path()) }).expect("a sound ledger");
     assert_eq!(ledger.secret(), [7; 32]);
     assert!(!format!("{ledger:?} {:?}", options(home.path())).contains("7, 7"));
 }
@@ -104,6 +104,11 @@ fn a_ledger_that_is_gone_or_older_is_not_taken_for_an_empty_one() {
     drop(open(home.path()));
     copy(kept.path(), home.path());
     let error = Sqlite::open(options(home.path())).expect_err("an older copy");
+    assert!(error.message().starts_with("the ledger is older"), "{error}");
+    let place = options(home.path()).place;
+    let found = verify(&place, NOW).expect("it is there");
+    assert_eq!(found.problems[0].to_string(), "the ledger is older than the one that was last used here");
+    let error = repair(&place, NOW, false).expect_err("what it lacks cannot be saved");
     assert!(error.message().starts_with("the ledger is older"), "{error}");
     fs::remove_file(home.path().join("ledger.sqlite")).expect("removed");
     let error = Sqlite::open(options(home.path())).expect_err("no ledger");
@@ -287,6 +292,146 @@ fn what_is_too_old_to_be_sent_is_forgotten_unless_it_is_undecided() {
 }
 
 #[test]
+fn what_decided_an_event_is_not_forgotten_before_what_put_it_in_doubt() {
+    let home = folder();
+    let ledger = open(home.path());
+    deliver(&ledger, &batch_at(&[0, 1, 2], NOW - DAY), &[Outcome::InDoubt, Outcome::Held, Outcome::Held]);
+    deliver(&ledger, &batch_at(&[0], NOW - DAY), &[refused()]);
+    assert_eq!(ledger.decide(&[key(1)], Decision::Resend).expect("decided"), 1);
+    drop(ledger);
+    let at = |now: i64| Sqlite::open(Options { clock: Arc::new(move || now), ..options(home.path()) }).expect("sound");
+    drop(at(NOW + 300 * DAY));
+    let ledger = at(NOW + 300 * DAY);
+    let expected = [Standing::Rejected { code: 40_002, payload: 0 }, Standing::Unknown];
+    assert_eq!([ledger.standing(&key(0)), ledger.standing(&key(1))], expected);
+    assert_eq!(ledger.decide(&[key(2)], Decision::AssumeDelivered).expect("decided"), 1);
+    drop(ledger);
+    drop(at(NOW + 300 * DAY));
+    let ledger = at(NOW + 300 * DAY);
+    assert_eq!(standings(&ledger), [Standing::Unknown; 10], "all of it is decided and too old to be sent");
+    drop(ledger);
+    let found = verify(&options(home.path()).place, NOW).expect("it is there");
+    assert_eq!((found.is_sound(), found.batches), (true, 0), "{found:?}");
+}
+
+#[test]
+fn a_ledger_of_version_1_becomes_one_of_this_version_and_keeps_all_it_knew() {
+    let made_by_version_1 = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ledger-version-1.sqlite");
+    let home = folder();
+    let path = home.path().join("ledger.sqlite");
+    fs::copy(made_by_version_1, &path).expect("copied");
+    let place = options(home.path()).place;
+    let before = verify(&place, NOW).expect("it is there");
+    assert!(before.is_sound(), "{before:?}");
+    let ledger = open(home.path());
+    let elsewhere = folder();
+    assert_eq!(standings(&ledger), filled(elsewhere.path()));
+    assert_eq!(ledger.decide(&[key(3), key(5)], Decision::AssumeDelivered).expect("decided"), 2);
+    drop(ledger);
+    let version = Connection::open(&path).expect("opened").query_row("PRAGMA user_version", [], |row| row.get(0));
+    assert_eq!(version, Ok(2));
+    let found = verify(&place, NOW).expect("it is there");
+    assert_eq!((found.is_sound(), found.accepted, found.held, found.decided), (true, before.accepted + 2, 0, 2));
+}
+
+#[test]
+fn a_decision_is_durable_counted_exported_and_saved() {
+    let home = folder();
+    filled(home.path());
+    let ledger = open(home.path());
+    // 3 is held, 4 and 5 are in doubt, 0 is accepted and open to no decision.
+    let keys = [key(3), key(4), key(5), key(0), key(3)];
+    assert_eq!(ledger.decide(&keys[2..], Decision::AssumeDelivered).expect("decided"), 2);
+    assert_eq!(ledger.decide(&keys, Decision::Resend).expect("decided"), 1);
+    let expected = standings(&ledger);
+    assert_eq!(expected[3..6], [Standing::Accepted, Standing::Unknown, Standing::Accepted]);
+    assert_eq!(ledger.in_doubt().expect("read"), []);
+    // What is resent may be in doubt again, and waits anew.
+    deliver(&ledger, &batch(&[4]), &[Outcome::Held]);
+    assert_eq!(ledger.in_doubt().expect("read").len(), 1);
+    assert_eq!(ledger.decide(&[key(4)], Decision::Repeat).expect("decided"), 1);
+    assert_eq!(ledger.standing(&key(4)), Standing::InDoubt { first_attempt: NOW });
+    drop(ledger);
+    let place = options(home.path()).place;
+    let found = verify(&place, NOW).expect("it is there");
+    assert!(found.is_sound(), "{found:?}");
+    assert_eq!((found.accepted, found.held, found.in_doubt, found.decided), (5, 0, 1, 4));
+
+    let exported = export(&place, home.path(), NOW).expect("exported");
+    let file = fs::File::open(&exported.deliveries).expect("written");
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file).expect("parquet").build().expect("parquet");
+    let rows: Vec<_> = batches.map(|batch| batch.expect("rows")).collect();
+    let text = datafusion::arrow::util::pretty::pretty_format_batches(&rows).expect("printable").to_string();
+    assert_eq!(text.matches("| assumed delivered |").count(), 2, "{text}");
+
+    tamper(home.path(), "DELETE FROM runs");
+    assert_eq!(repair(&place, NOW, false).expect("most of it is whole").lost_batches, 0);
+    let ledger = open(home.path());
+    assert_eq!(standings(&ledger)[..4], expected[..4]);
+    assert_eq!(standings(&ledger)[5], Standing::Accepted);
+}
+
+#[test]
+fn nothing_is_decided_about_what_is_under_way() {
+    let home = folder();
+    let ledger = open(home.path());
+    deliver(&ledger, &batch(&[1, 2]), &[Outcome::Held, Outcome::Held]);
+    let ticket = ledger.prepare(&batch(&[2])).expect("prepared");
+    assert!(ledger.decide(&[key(1), key(2)], Decision::Resend).is_err());
+    assert_eq!(ledger.standing(&key(1)), Standing::Held { first_attempt: NOW });
+    ledger.cancel(ticket).expect("cancelled");
+    assert_eq!(ledger.decide(&[key(1), key(2)], Decision::Resend).expect("decided"), 2);
+}
+
+#[test]
+fn looking_makes_nothing_and_forgets_nothing() {
+    let home = folder();
+    let looking = |now: i64| Options::looking(options(home.path()).place, Arc::new(move || now));
+    assert_eq!(Sqlite::open(looking(NOW)).expect_err("none").kind(), ErrorKind::Source);
+    fs::write(home.path().join("ledger.sqlite"), "").expect("written");
+    assert_eq!(Sqlite::open(looking(NOW)).expect_err("empty").message(), "the ledger is damaged: the file is empty");
+    fs::remove_file(home.path().join("ledger.sqlite")).expect("removed");
+    filled(home.path());
+    assert_eq!(Sqlite::open(looking(NOW + 9_999 * DAY)).expect("sound").accepted(), 3);
+    assert_eq!(open(home.path()).accepted(), 3);
+}
+
+#[test]
+fn a_ledger_that_outgrows_memory_is_refused() {
+    let home = folder();
+    filled(home.path());
+    let with = |memory: usize| Sqlite::open(Options { memory, ..options(home.path()) });
+    let error = with(100).expect_err("it knows eight events");
+    assert!(error.message().starts_with("the ledger knows 8 events"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    let ledger = with(40 * 8).expect("just enough");
+    let error = ledger.prepare(&batch(&[1, 2, 3, 4, 5, 6])).expect_err("three more are");
+    assert_eq!(error.kind(), ErrorKind::Incomplete);
+    assert!(ledger.prepare(&batch(&[8])).is_ok());
+}
+
+#[test]
+fn the_reserve_is_there_while_the_ledger_is_open_until_the_disk_is_full() {
+    let home = folder();
+    let path = home.path().join("ledger.reserve");
+    let reserving = || Options { reserve: 4_096, max_pages: Some(9), ..options(home.path()) };
+    let ledger = Sqlite::open(reserving()).expect("a new ledger");
+    assert!(path.exists());
+    drop(ledger);
+    assert!(!path.exists());
+    let ledger = Sqlite::open(reserving()).expect("a sound ledger");
+    let under_way = ledger.prepare(&batch(&[1])).expect("prepared");
+    let mut number = 10;
+    while let Ok(ticket) = ledger.prepare(&batch(&[number; 1])) {
+        drop(ticket);
+        number += 1;
+        assert!(number < 250, "the file is never full");
+    }
+    assert!(!path.exists(), "the disk has it back");
+    ledger.settle(under_way, &[Outcome::Accepted]).expect("it fits");
+}
+
+#[test]
 fn an_event_costs_at_most_18_bytes() {
     const BATCHES: u32 = 200;
     let home = folder();
@@ -343,7 +488,7 @@ fn what_is_altered_or_lost_is_found_and_the_rest_is_saved() {
         assert!(error.message().starts_with("the ledger is damaged"), "{sql}: {error}");
         let found = verify(&place, NOW).expect("it is there");
         assert!(found.problems.iter().any(|found| found.to_string() == problem), "{sql}: {found:?}");
-        let repaired = repair(&place, NOW + 3 * DAY).expect("most of it is whole");
+        let repaired = repair(&place, NOW + 3 * DAY, false).expect("most of it is whole");
         assert!(repaired.damaged.exists());
         assert_eq!((repaired.lost_batches, repaired.forgotten_before.is_some()), (lost, lost > 0), "{sql}");
         let ledger = open(home.path());
@@ -376,7 +521,7 @@ fn unreadable_pages_cost_only_their_rows() {
     let start = (page + 1 + second.expect("there is another")) * 4_096;
     bytes[start..start + 4_096].fill(0xff);
     fs::write(&path, bytes).expect("written");
-    let repaired = repair(&options(home.path()).place, NOW + 60).expect("most of it is whole");
+    let repaired = repair(&options(home.path()).place, NOW + 60, false).expect("most of it is whole");
     assert!((100..200).contains(&repaired.batches), "{repaired:?}");
     assert_eq!(repaired.batches + repaired.lost_batches, 200);
     assert_eq!(repaired.gaps.len(), 1, "{repaired:?}");
@@ -389,7 +534,7 @@ fn a_ledger_without_its_secret_cannot_be_repaired_and_stays_where_it_is() {
     let home = folder();
     filled(home.path());
     tamper(home.path(), "UPDATE about SET secret = zeroblob(32)");
-    let error = repair(&options(home.path()).place, NOW).expect_err("no secret");
+    let error = repair(&options(home.path()).place, NOW, false).expect_err("no secret");
     assert!(error.message().contains("secret"), "{error}");
     assert!(home.path().join("ledger.sqlite").exists());
 }

@@ -6,12 +6,12 @@ use std::fmt;
 use rusqlite::Connection;
 
 use super::about::About;
-use super::load::standing;
+use super::load::apply;
 use super::lock::Lock;
 use super::outcomes::{self, End, Stretch};
 use super::row::{Batch, Checksum, Ending, KEY, RunRow};
 use super::{Place, schema};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::ledger::Standing;
 use crate::ledger::standings::Standings;
 
@@ -23,8 +23,10 @@ const MAX_PROBLEMS: usize = 1_000;
 pub struct Verification {
     /// Runs on record.
     pub runs: u64,
-    /// Batches on record.
+    /// Batches on record, those that were decided about included.
     pub batches: u64,
+    /// Events about which a person decided, as often as that happened.
+    pub decided: u64,
     /// Events that were accepted.
     pub accepted: u64,
     /// Events that may have been accepted, and can be sent again for a while.
@@ -76,12 +78,12 @@ impl Verification {
 /// Looks at every row of the ledger at `place`; `now` is Unix seconds.
 ///
 /// # Errors
-/// [`ErrorKind::Locked`] if a run holds it, [`ErrorKind::Source`] if there is none, [`ErrorKind::Usage`] if it cannot be
-/// opened at all. Damage is not an error here but in [`Verification::problems`].
+/// [`Locked`](crate::error::ErrorKind::Locked) if a run holds it, [`Source`](crate::error::ErrorKind::Source) if there is
+/// none, [`Usage`](crate::error::ErrorKind::Usage) if it cannot be opened at all. Damage is not an error here but in [`Verification::problems`].
 pub fn verify(place: &Place, now: i64) -> Result<Verification> {
     let path = place.database();
-    require(place)?;
-    let _lock = Lock::take(place, now)?;
+    place.require()?;
+    let lock = Lock::take(place, now)?;
     let mut found = Verification::default();
     let connection = match schema::connect(&path) {
         Ok(connection) => connection,
@@ -102,7 +104,12 @@ pub fn verify(place: &Place, now: i64) -> Result<Verification> {
         found.add(None, format!("the pages cannot be checked: {error}"));
     }
     let total = match About::read(&connection) {
-        Ok(Some(about)) => Some(about.total),
+        Ok(Some(about)) => {
+            if about.epoch < lock.epoch() {
+                found.add(None, "the ledger is older than the one that was last used here");
+            }
+            Some(about.total)
+        }
         Ok(None) => {
             found.add(Some(("about", 1)), "the ledger's own row is not what was written");
             None
@@ -120,17 +127,6 @@ pub fn verify(place: &Place, now: i64) -> Result<Verification> {
         Err(error) => found.add(None, format!("not every row can be read: {error}")),
     }
     Ok(found)
-}
-
-/// Refuses a place without a ledger, so that looking makes none.
-pub(super) fn require(place: &Place) -> Result<()> {
-    let path = place.database();
-    if path.is_file() {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Source, format!("there is no ledger of {} events", place.namespace.as_str()))
-        .context("ledger", path.display())
-        .hint("a run makes one; `--ledger` names its folder"))
 }
 
 /// What SQLite itself finds wrong with its pages.
@@ -222,22 +218,27 @@ fn endings(connection: &Connection, found: &mut Verification) -> rusqlite::Resul
 
 /// Adds a batch to the standings of its events, and lists what cannot have happened.
 fn take(batch: &Batch<'_>, stretches: &[Stretch], standings: &mut Standings, found: &mut Verification) {
-    let (mut accepted_before, mut repeated) = (0_u64, 0_u64);
+    let (mut accepted_before, mut repeated, mut undoubted) = (0_u64, 0_u64, 0_u64);
     let mut seen = HashSet::with_capacity(batch.len());
     let mut keys = batch.event_keys();
     for stretch in stretches {
         for (position, key) in keys.by_ref().take(stretch.events).enumerate() {
             repeated += u64::from(!seen.insert(key));
-            accepted_before += u64::from(standings.of(&key) == Standing::Accepted);
-            match standing(&stretch.end, position, batch.first_attempt) {
-                Some(Standing::Accepted) => standings.accept(&key),
-                Some(standing) => standings.put(key, standing),
-                None => {}
+            let before = standings.of(&key);
+            if matches!(stretch.end, End::Decided(_)) {
+                found.decided += 1;
+                undoubted += u64::from(before.first_attempt().is_none());
+            } else {
+                accepted_before += u64::from(before == Standing::Accepted);
             }
+            apply(standings, key, &stretch.end, position, batch.first_attempt);
         }
     }
     if repeated > 0 {
         found.add(Some(("batch", batch.id)), format!("names {repeated} events twice"));
+    }
+    if undoubted > 0 {
+        found.add(Some(("batch", batch.id)), format!("decides about {undoubted} events that were not in doubt"));
     }
     found.offered_again += accepted_before;
 }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::about::About;
 use super::failure;
+use super::reserve::Reserve;
 use super::row::{Batch, Checksum, Ending, RunRow};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -25,6 +26,8 @@ pub(super) enum Change {
     Ending(Ending<'static>),
     /// A batch of which no byte was sent.
     Withdrawal(i64),
+    /// What was decided about events, as batches of which nothing was sent.
+    Decisions(Vec<(Batch<'static>, Ending<'static>)>),
     /// A run that begins or ends.
     Run(RunRow),
 }
@@ -44,6 +47,13 @@ impl Change {
                 let sql = "DELETE FROM batches WHERE id = ?1 RETURNING checksum";
                 let gone = connection.prepare_cached(sql)?.query_row([batch], |row| row.get(0))?;
                 Ok((Checksum::ZERO, Checksum(gone)))
+            }
+            Self::Decisions(decisions) => {
+                let mut comes = Checksum::ZERO;
+                for (batch, ending) in decisions {
+                    comes = comes.plus(batch.insert(connection)?).plus(ending.insert(connection)?);
+                }
+                Ok((comes, Checksum::ZERO))
             }
             Self::Run(run) => run.put(connection),
         }
@@ -65,9 +75,15 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(connection: Connection, about: About, path: PathBuf, linger: Duration) -> Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        about: About,
+        path: PathBuf,
+        reserve: Reserve,
+        linger: Duration,
+    ) -> Result<Self> {
         let (requests, received) = channel();
-        let state = State { connection, about, path, linger, failure: None };
+        let state = State { connection, about, path, reserve: Some(reserve), linger, failure: None };
         let thread = Builder::new()
             .name("ledger".into())
             .spawn(move || state.serve(&received))
@@ -120,6 +136,8 @@ struct State {
     connection: Connection,
     about: About,
     path: PathBuf,
+    /// Given back to a full disk.
+    reserve: Option<Reserve>,
     /// How long outcomes wait for company.
     linger: Duration,
     failure: Option<Failure>,
@@ -193,11 +211,19 @@ impl State {
                 Refused::Overtaken => (failure::overtaken(&self.path), false),
             };
             let takes_outcomes = is_full && self.failure.is_none();
-            for (_, reply) in group {
+            if takes_outcomes {
+                self.reserve = None;
+            }
+            let refused = |change: &Change| !(takes_outcomes && change.is_patient());
+            for (_, reply) in group.extract_if(.., |(change, _)| refused(change)) {
                 answer(&reply, Err(error.restated()));
             }
             let error = self.failure.take().map_or(error, |failure| failure.error);
             self.failure = Some(Failure { error, takes_outcomes });
+            if takes_outcomes {
+                // Outcomes that met an intent too large for the disk fit now; a second failure is final.
+                self.write(group);
+            }
         } else {
             for (_, reply) in group {
                 answer(&reply, Ok(()));
@@ -215,10 +241,8 @@ impl State {
             let (comes, goes) = change.apply(&transaction)?;
             self.about.total = self.about.total.plus(comes).minus(goes);
             match change {
-                Change::Intent(batch) => {
-                    self.about.batches += 1;
-                    self.about.last_batch = self.about.last_batch.max(batch.id);
-                }
+                Change::Intent(batch) => self.about.count(batch.id),
+                Change::Decisions(decisions) => decisions.iter().for_each(|(batch, _)| self.about.count(batch.id)),
                 Change::Withdrawal(_) => self.about.batches = self.about.batches.saturating_sub(1),
                 Change::Ending(_) | Change::Run(_) => {}
             }
