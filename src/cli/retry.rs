@@ -49,5 +49,5 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     }
     let flags = flags.or(past.flags);
     let file: PathBuf = past.query;
-    run::run(run::Arguments::retrying(file, test_event_code, parameters, format, flags), world).await
+    Box::pin(run::run(run::Arguments::retrying(file, test_event_code, parameters, format, flags), world)).await
 }

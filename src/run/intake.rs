@@ -68,7 +68,7 @@ impl Intake {
     pub(super) fn counting(ports: &Ports, resume: Resume, folds: bool) -> Self {
         let recorder = Some(ports.recorder.clone());
         let survey = Some(Survey::default());
-        Self { survey, recorder, ..Self::new(ports, resume, Repeats::finding(), None, folds) }
+        Self { recorder, survey, ..Self::new(ports, resume, Repeats::finding(), None, folds) }
     }
 
     /// An intake that hands events on. With the `conflicts` of a preflight their rows are refused; without, the first
@@ -84,7 +84,7 @@ impl Intake {
         let recorder = conflicts.is_none().then(|| ports.recorder.clone());
         let survey = conflicts.is_none().then(Survey::default);
         let repeats = conflicts.map_or_else(Repeats::streaming, Repeats::knowing);
-        Self { survey, recorder, ..Self::new(ports, resume, repeats, Some(onward), folds) }
+        Self { recorder, survey, ..Self::new(ports, resume, repeats, Some(onward), folds) }
     }
 
     fn new(ports: &Ports, resume: Resume, repeats: Repeats, onward: Option<Onward>, folds: bool) -> Self {
