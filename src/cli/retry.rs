@@ -37,12 +37,12 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
             .hint("name the run to retry: postback retry RUN"));
     }
     if past.is_test != test_event_code.is_some() {
-        return Err(match past.is_test {
-            true => Error::new(ErrorKind::Usage, format!("the run `{}` sent test events", past.id))
-                .hint("add --test-event-code with its code"),
-            false => Error::new(ErrorKind::Usage, format!("the run `{}` sent no test events", past.id))
-                .hint("leave out --test-event-code"),
-        });
+        let (sent, hint) = if past.is_test {
+            ("test events", "add --test-event-code with its code")
+        } else {
+            ("no test events", "leave out --test-event-code")
+        };
+        return Err(Error::new(ErrorKind::Usage, format!("the run `{}` sent {sent}", past.id)).hint(hint));
     }
     if !world.quiet {
         render::note(&format!("retrying `{}` of the run {}", past.query.display(), past.id));

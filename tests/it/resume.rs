@@ -203,7 +203,7 @@ fn events_in_doubt_are_sent_again_inside_the_window_and_held_after_it() {
     let again = project.run(&server, "2026-08-22T10:10:00Z", &["--force-resend", "--yes"]);
     assert_eq!((again.code, server.requests().len()), (0, sent + 2), "{}", again.stderr);
     let ledger = project.open(&server).path().parent().unwrap().to_str().unwrap().to_owned();
-    let verified = said(&mut postback(&["ledger", "verify", "--events", "sandbox", "--ledger", &ledger]));
+    let verified = said(&mut postback(&["ledger", "verify", "--namespace", "sandbox", "--ledger", &ledger]));
     assert_eq!(verified.code, 0, "{}", verified.stdout);
     assert!(verified.stdout.contains("2 events offered again after being accepted"), "{}", verified.stdout);
 }
