@@ -257,7 +257,7 @@ fn a_test_event_code_is_a_flag_only_and_makes_no_live_host_a_test_bench() {
     let variable = said(postback(&["run", &query, "--dry-run"]).env("POSTBACK_TEST_EVENT_CODE", "TEST1"));
     assert_eq!(variable.code, 2);
     assert!(variable.stderr.contains("--test-event-code only"), "{}", variable.stderr);
-    let set = file(folder.path(), "set.sql", &format!("SET postback.test_event_code = 'TEST1';\n{PURCHASE}"));
+    let set = file(folder.path(), "set.sql", format!("SET postback.test_event_code = 'TEST1';\n{PURCHASE}"));
     assert_eq!(said(&mut postback(&["run", &set, "--dry-run"])).code, 2);
     let live = said(postback(&["run", &query, "--test-event-code", "TEST1"]).env("POSTBACK_ACCESS_TOKEN", "token"));
     assert_eq!(live.code, 2);
