@@ -1,0 +1,75 @@
+//! Where the events of a run go.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::Arguments;
+use crate::api::{BaseUrl, Client, credentials};
+use crate::cli::{World, unix_now};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sandbox::{Options, Sandbox};
+use crate::settings::{Origin, Settings, TOKEN_VARIABLE};
+
+/// What a loopback server gets where nobody gave a token.
+const LOOPBACK_TOKEN: &str = "sandbox";
+
+/// Where the events of a run go.
+pub(super) struct Target {
+    /// What the account calls it.
+    pub(super) description: String,
+    /// What sends; nothing does in a dry run.
+    pub(super) client: Option<Client>,
+    pub(super) sandbox: Option<Sandbox>,
+}
+
+/// Resolves the destination, and starts the embedded sandbox where that is it.
+pub(super) async fn target(arguments: &Arguments, settings: &Settings, world: &World) -> Result<Target> {
+    if arguments.dry_run {
+        return Ok(Target { description: "dry run".into(), client: None, sandbox: None });
+    }
+    if arguments.sandbox {
+        let now = settings.as_of();
+        let clock = move || now.unwrap_or_else(unix_now);
+        let faults = crate::cli::sandbox::script(arguments.faults.as_deref())?;
+        let sandbox = Sandbox::start(Options { faults, ..Options::new(Arc::new(clock)) }).await?;
+        let base = BaseUrl::parse(&sandbox.base_url())?;
+        let client = Client::new(&base, &SecretString::from(LOOPBACK_TOKEN))?;
+        return Ok(Target { description: format!("sandbox {base}"), client: Some(client), sandbox: Some(sandbox) });
+    }
+    let base = BaseUrl::parse(settings.text("base_url").unwrap_or_default())?;
+    if settings.as_of().is_some() && !base.is_loopback() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "postback.as_of is for examples and tests, and this destination is live",
+        )
+        .hint("take out `SET postback.as_of`, or add --sandbox or --dry-run"));
+    }
+    let is_from_file = matches!(settings.origin("base_url"), Origin::Set | Origin::File);
+    if is_from_file && !base.is_production() && !base.is_loopback() {
+        let message = format!("{} may get the access token only if you name it yourself", base.origin());
+        return Err(
+            Error::new(ErrorKind::Usage, message).hint("give it as --base-url or POSTBACK_BASE_URL, not in a file")
+        );
+    }
+    let token = if is_from_file && base.is_loopback() {
+        // Whatever listens there was not named by whoever owns the token.
+        SecretString::from(LOOPBACK_TOKEN)
+    } else {
+        token(settings, world, base.is_loopback())?
+    };
+    Ok(Target { description: base.to_string(), client: Some(Client::new(&base, &token)?), sandbox: None })
+}
+
+fn token(settings: &Settings, world: &World, is_loopback: bool) -> Result<SecretString> {
+    if let Some(path) = settings.text("token_file") {
+        return credentials::from_file(path.as_ref());
+    }
+    match world.variable(TOKEN_VARIABLE) {
+        Some(value) => credentials::from_value(&SecretString::from(value), TOKEN_VARIABLE),
+        None if is_loopback => Ok(SecretString::from(LOOPBACK_TOKEN)),
+        None => Err(Error::new(ErrorKind::Credentials, "no access token").hint(format!(
+            "set {TOKEN_VARIABLE}, or name a 0600 file with --token-file; try --sandbox or --dry-run without one"
+        ))),
+    }
+}
