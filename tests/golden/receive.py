@@ -7,9 +7,11 @@ A second witness beside the Rust tests: every body parses here, and its events e
 
 import http.server
 import json
+import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -44,7 +46,11 @@ def main(binary):
     passed = 0
     for query in sorted((ROOT / "queries").glob("*.sql")):
         BODIES.clear()
-        subprocess.run([binary, "run", str(query), "--base-url", url, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        command = [binary, "run", str(query), "--base-url", url, "--quiet"]
+        # A ledger for each: two queries of the same orders are the same events, which are sent once.
+        with tempfile.TemporaryDirectory() as ledger:
+            environment = {**os.environ, "POSTBACK_LEDGER": ledger}
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
         arrived = []
         for body in BODIES:
             request = json.loads(body.decode("utf-8", errors="strict"), object_pairs_hook=refuse_repeats)
