@@ -22,8 +22,10 @@ SET postback.as_of = '2026-08-20T14:10:00Z';
 SET postback.batch_events = 100;
 SELECT 'Purchase' AS event, 1787234400 AS timestamp, n AS order_id, 5 AS value, c AS currency,
   CASE WHEN n % 10 = 0 THEN 'nobody' ELSE 'a' || n || '@b.example' END AS email
-FROM (SELECT value AS n, CASE WHEN value % 50 = 0 THEN 'QQQ' ELSE 'USD' END AS c FROM generate_series(1, 1000))
-UNION ALL SELECT 'Purchase', 1787234400, 7, 6, 'USD', 'a7@b.example'
+FROM (
+  SELECT value AS n, substr('QQQUSD', CASE WHEN value % 50 = 0 THEN 1 ELSE 4 END, 3) AS c FROM generate_series(1, 1000)
+)
+UNION ALL SELECT 'Purchase', 1787234400, m, 6, 'USD', 'a' || m || '@b.example' FROM generate_series(7, 7) AS t (m)
 """
 
 
