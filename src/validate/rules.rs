@@ -28,7 +28,7 @@ pub static RULES: &[Rule] = &[
         "a setting or parameter that cannot be used would make the run mean something else",
         "`postback config` prints every setting with its form"),
     rule("PB1002", "sql-unusable", REJECT, OURS,
-        "SQL that does not parse or plan, or a statement that a query file may not hold, yields no events",
+        "a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events",
         "a query file holds SET, CREATE EXTERNAL TABLE, CREATE VIEW and one final SELECT or WITH"),
     rule("PB1003", "source-unusable", REJECT, OURS,
         "a source that is missing, empty or unreadable would make a run look complete that is not",

@@ -119,7 +119,7 @@ fn a_missing_comma_is_pointed_at() {
     6 | SELECT 'Purchase' AS event, order_id ordered_at AS timestamp, email
       |                                                 ^^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: a comma may be missing before it
     error: `tests/data/bad/syntax_error.sql` has 1 problem; nothing was read or sent
     ");
@@ -134,7 +134,7 @@ fn a_quote_without_a_partner_is_pointed_at() {
     7 | FROM 'orders.csv'
       |                 ^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: the quote here, or one above it, has no partner; an apostrophe inside text is written twice: 'O''Neil'
     error: `tests/data/bad/unclosed_quote.sql` has 1 problem; nothing was read or sent
     ");
@@ -149,7 +149,7 @@ fn a_second_query_is_pointed_at() {
     7 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, phone, total AS value, 'GBP' AS currency FROM 'orders.csv' WHER...
       | ^^^^^^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: put each query into a file of its own
     error: `tests/data/bad/two_selects.sql` has 1 problem; nothing was read or sent
     ");
@@ -164,7 +164,7 @@ fn copy_is_refused() {
     6 | COPY (SELECT * FROM 'orders.csv') TO 'stolen.csv' STORED AS CSV
       | ^^^^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: a query file holds SET, CREATE EXTERNAL TABLE, CREATE VIEW and one final SELECT or WITH
     error: `tests/data/bad/copy.sql` has 1 problem; nothing was read or sent
     ");
@@ -224,7 +224,7 @@ fn a_misspelt_source_column_gets_a_suggestion() {
     6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, emial AS email
       |                                                                ^^^^^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: did you mean `email`?
     error: `tests/data/bad/unknown_source_column.sql` has 1 problem; nothing was read or sent
     ");
@@ -239,7 +239,7 @@ fn a_misspelt_function_gets_a_suggestion() {
     6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, e146(phone, 'GB') AS phone
       |                                                                       ^^^^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: did you mean `e164`?
     error: `tests/data/bad/unknown_function.sql` has 1 problem; nothing was read or sent
     ");
@@ -400,7 +400,7 @@ fn another_encoding_is_told() {
     assert_snapshot!(message("latin1.sql"), @r"
     error[PB1002]: `tests/data/bad/latin1.sql` is not UTF-8 text: line 1 holds another encoding: invalid utf-8 sequence of 1 bytes from index 5
      |
-     = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+     = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
      = help: save the file as UTF-8
     error: `tests/data/bad/latin1.sql` has 1 problem; nothing was read or sent
     ");
@@ -440,7 +440,7 @@ fn a_column_in_capitals_asks_for_quotes() {
     3 | SELECT 'Purchase' AS event, orderid AS order_id FROM 'orders.csv'
       |                             ^^^^^^^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: write "OrderID": names without double quotes are read in lower case
     error: `[folder]/query.sql` has 3 problems; nothing was read or sent
     "#);
@@ -471,7 +471,7 @@ fn a_sum_over_text_is_told() {
     3 | SELECT email, SUM(email) AS value FROM 'orders.csv' GROUP BY email
       |               ^^^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: convert the argument first, such as TRY_CAST(x AS DOUBLE)
     warning[PB2014]: `value` comes without a currency
      --> [folder]/query.sql:3:15
@@ -510,7 +510,7 @@ fn an_unknown_table_says_how_files_are_read() {
     3 | SELECT email, total FROM ordrs
       |                          ^^^^^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: a file is read by its path in quotes, such as FROM 'exports/orders.parquet'
     error: `[folder]/query.sql` has 3 problems; nothing was read or sent
     ");
@@ -572,7 +572,7 @@ fn a_name_of_two_tables_is_told() {
     3 | SELECT o.email FROM 'orders.csv' o JOIN 'orders.csv' p ON o.email = p.email WHERE total > 5
       |                                                                                   ^^^^^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: name its table too, such as t.total; two columns of the result need two names
     error: `[folder]/query.sql` has 3 problems; nothing was read or sent
     ");
@@ -587,7 +587,7 @@ fn an_open_bracket_is_told() {
     3 | SELECT email, total FROM 'orders.csv' WHERE (total > 5
       |                                                      ^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: a bracket or a clause is not finished
     error: `[folder]/query.sql` has 1 problem; nothing was read or sent
     ");

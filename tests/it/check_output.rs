@@ -206,7 +206,7 @@ WHERE shop = 'berlin'"
     4 | SELECT 'Purchase' AS event, order_id, paid_at AS timestamp, emial AS email, e146(phone) AS phone
       |                                                             ^^^^^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: did you mean `email`?
 
     error[PB1002]: no function `e146`
@@ -215,7 +215,7 @@ WHERE shop = 'berlin'"
     4 | SELECT 'Purchase' AS event, order_id, paid_at AS timestamp, emial AS email, e146(phone) AS phone
       |                                                                             ^^^^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: did you mean `e164`?
 
     error[PB1002]: no column `shop`
@@ -224,7 +224,7 @@ WHERE shop = 'berlin'"
     6 | WHERE shop = 'berlin'
       |       ^^^^
       |
-      = note: SQL that does not parse or plan, or a statement that a query file may not hold, yields no events
+      = note: a query file that cannot be read, does not parse or plan, or holds a refused statement yields no events
       = help: the columns are order_id, customer_id, email, phone, ordered_at, paid_at, total, store
 
     1 file: 3 errors
