@@ -76,6 +76,15 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    /// A child that this process is starting right now has a copy of the file, and would keep the lock for a moment.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "the ledger's lock is freed with its process only");
+        }
+    }
+}
+
 impl Note {
     fn read(file: &mut File) -> std::io::Result<Self> {
         let mut bytes = Vec::new();
