@@ -84,6 +84,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
          PRAGMA auto_vacuum = INCREMENTAL;
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = 0;
          PRAGMA fullfsync = ON;
          PRAGMA temp_store = MEMORY;",
     )?;

@@ -16,6 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Most changes in one transaction.
 const MAX_GROUP: usize = 64;
+/// Changes in the log when it is moved into the database: some megabytes of it.
+const MAX_LOGGED: usize = 200;
 
 /// A change of the ledger.
 #[derive(Debug)]
@@ -83,7 +85,7 @@ impl Writer {
         linger: Duration,
     ) -> Result<Self> {
         let (requests, received) = channel();
-        let state = State { connection, about, path, reserve: Some(reserve), linger, failure: None };
+        let state = State { connection, about, path, reserve: Some(reserve), linger, logged: 0, failure: None };
         let thread = Builder::new()
             .name("ledger".into())
             .spawn(move || state.serve(&received))
@@ -140,6 +142,8 @@ struct State {
     reserve: Option<Reserve>,
     /// How long outcomes wait for company.
     linger: Duration,
+    /// Changes in the log that are not in the database yet, about.
+    logged: usize,
     failure: Option<Failure>,
 }
 
@@ -200,35 +204,53 @@ impl State {
             return;
         }
         let before = self.about.clone();
-        let written = self.commit(group.iter().map(|(change, _)| change));
-        if let Err(error) = written {
-            self.about = before;
-            let (error, is_full) = match error {
-                Refused::Write(error) => {
-                    let is_full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
-                    (failure::writing(&self.path, error), is_full)
-                }
-                Refused::Overtaken => (failure::overtaken(&self.path), false),
-            };
-            let takes_outcomes = is_full && self.failure.is_none();
-            if takes_outcomes {
-                self.reserve = None;
-            }
-            let refused = |change: &Change| !(takes_outcomes && change.is_patient());
-            for (_, reply) in group.extract_if(.., |(change, _)| refused(change)) {
-                answer(&reply, Err(error.restated()));
-            }
-            let error = self.failure.take().map_or(error, |failure| failure.error);
-            self.failure = Some(Failure { error, takes_outcomes });
-            if takes_outcomes {
-                // Outcomes that met an intent too large for the disk fit now; a second failure is final.
-                self.write(group);
-            }
-        } else {
+        let Err(refused) = self.commit(group.iter().map(|(change, _)| change)) else {
+            self.logged += group.len();
             for (_, reply) in group {
                 answer(&reply, Ok(()));
             }
+            return self.checkpoint();
+        };
+        self.about = before;
+        let (error, takes_outcomes) = self.fail(refused);
+        let refused = |change: &Change| !(takes_outcomes && change.is_patient());
+        for (_, reply) in group.extract_if(.., |(change, _)| refused(change)) {
+            answer(&reply, Err(error.restated()));
         }
+        if takes_outcomes {
+            // Outcomes that met an intent too large for the disk fit now; a second failure is final.
+            self.write(group);
+        }
+    }
+
+    /// Moves the log into the database now and then. SQLite would do so by itself, and keep to itself that it failed.
+    fn checkpoint(&mut self) {
+        if self.logged < MAX_LOGGED || self.failure.is_some() {
+            return;
+        }
+        self.logged = 0;
+        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            self.fail(error.into());
+        }
+    }
+
+    /// From now on nothing is prepared, for the first reason there was; gives this one, and whether outcomes may still
+    /// be written.
+    fn fail(&mut self, refused: Refused) -> (Error, bool) {
+        let (error, is_full) = match refused {
+            Refused::Write(error) => {
+                let is_full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+                (failure::writing(&self.path, error), is_full)
+            }
+            Refused::Overtaken => (failure::overtaken(&self.path), false),
+        };
+        let takes_outcomes = is_full && self.failure.is_none();
+        if takes_outcomes {
+            self.reserve = None;
+        }
+        let first = self.failure.take().map_or_else(|| error.restated(), |failure| failure.error);
+        self.failure = Some(Failure { error: first, takes_outcomes });
+        (error, takes_outcomes)
     }
 
     fn commit<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) -> Result<(), Refused> {
