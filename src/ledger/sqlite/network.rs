@@ -12,10 +12,16 @@ const NETWORK: &[&str] = &[
     "beegfs",
     "ceph",
     "cifs",
+    "coda",
+    "fuse.blobfuse",
+    "fuse.blobfuse2",
     "fuse.ceph",
+    "fuse.davfs2",
     "fuse.gcsfuse",
     "fuse.glusterfs",
+    "fuse.goofys",
     "fuse.juicefs",
+    "fuse.mountpoint-s3",
     "fuse.rclone",
     "fuse.s3fs",
     "fuse.sshfs",
@@ -25,9 +31,13 @@ const NETWORK: &[&str] = &[
     "ncpfs",
     "nfs",
     "nfs4",
+    "orangefs",
+    "panfs",
+    "pvfs2",
     "smb2",
     "smb3",
     "smbfs",
+    "wekafs",
 ];
 
 /// Refuses `folder`, which is canonical, if it is on the network.
@@ -35,8 +45,12 @@ const NETWORK: &[&str] = &[
 /// # Errors
 /// [`ErrorKind::Usage`].
 pub(super) fn refuse(folder: &Path) -> Result<()> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let Some(kind) = kind(&mounts, folder).filter(|kind| NETWORK.contains(kind)) else { return Ok(()) };
+    refuse_by(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default(), folder)
+}
+
+/// Refuses `folder` by the kernel's list of `mounts`.
+fn refuse_by(mounts: &str, folder: &Path) -> Result<()> {
+    let Some(kind) = kind(mounts, folder).filter(|kind| NETWORK.contains(kind)) else { return Ok(()) };
     let message = format!("the ledger is on a network file system ({kind}), where its lock does not hold");
     Err(Error::new(ErrorKind::Usage, message)
         .context("folder", folder.display())
@@ -87,5 +101,25 @@ mod tests {
             assert_eq!(kind(MOUNTS, Path::new(folder)), Some(expected), "{folder}");
         }
         assert_eq!(kind("", Path::new("/")), None);
+    }
+
+    #[test]
+    fn a_folder_on_the_network_is_refused_with_its_kind() {
+        for folder in ["/mnt/team share/.postback", "/mnt/remote/a/b"] {
+            let error = refuse_by(MOUNTS, Path::new(folder)).expect_err("it is on the network");
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            assert!(error.message().starts_with("the ledger is on a network file system ("), "{error}");
+            assert_eq!(error.contexts(), [("folder", folder.to_owned())]);
+        }
+        for folder in ["/", "/home/ana/.postback", "/mnt/team share/fast", "/mnt/covered", "/mnt/team shares"] {
+            assert!(refuse_by(MOUNTS, Path::new(folder)).is_ok(), "{folder}");
+        }
+        // Where the machine does not say, nothing is refused.
+        assert!(refuse_by("", Path::new("/mnt/remote")).is_ok());
+    }
+
+    #[test]
+    fn the_kinds_are_sorted_and_each_is_there_once() {
+        assert!(NETWORK.is_sorted_by(|one, next| one < next));
     }
 }
