@@ -16,6 +16,8 @@ use crate::server::{Answer, OK, Said, Server, arrived, file, postback, said};
 /// A refusal of what a request contains, without naming the event.
 const REFUSED: &str = r#"{"code":40002,"message":"Invalid value.","request_id":"R40002","data":{}}"#;
 const DAY: &str = "2026-08-20T14:10:00Z";
+/// The same in Unix seconds.
+const NOW: i64 = 1_787_235_000;
 
 /// A folder with a query in it, and the ledger beside that.
 struct Project {
@@ -83,7 +85,7 @@ impl Project {
         let holder = Holder { pid: 4_711, host: "etl-3".into() };
         let folder = self.ledger().join("loopback").join(origin);
         let place = Place { folder, namespace: Namespace::Sandbox, holder };
-        Sqlite::open(Options::new(place, Arc::new(|| 0), [7; 32], i64::MAX / 2)).unwrap()
+        Sqlite::open(Options::new(place, Arc::new(|| NOW), [7; 32], i64::MAX / 2)).unwrap()
     }
 }
 

@@ -3,8 +3,9 @@
 //! # Files
 //!
 //! A folder (0700) holds for each [`Namespace`] a database (`ledger.sqlite`, 0600; beside it, while a run lives or after
-//! it died, SQLite's `-wal` and the reserve, `ledger.reserve`) and a lock (`ledger.lock`). A namespace has files of its own, so that test events and the
-//! sandbox never meet live ones and need not wait for them. Schema and rows are described in [`schema`] and [`row`].
+//! it died, SQLite's `-wal` and the reserve, `ledger.reserve`) and a lock (`ledger.lock`). A namespace has files of its
+//! own, so that test events and the sandbox never meet live ones and need not wait for them. Schema and rows are
+//! described in [`schema`] and [`row`].
 //!
 //! An intent is one row with the batch's keys as one blob, 16 bytes an event, and is never changed; its end is a
 //! second, small row. So an event costs 16.4 bytes, and outcomes do not write the keys again.
@@ -19,6 +20,8 @@
 //!   empty ledger. The lock file keeps the epoch too: a ledger that is gone or older than it is refused.
 //! - **Fail closed**: after a failed write no intent is taken. If the disk was full, the reserve is given back to it, so
 //!   that the outcomes of what is under way still fit; after any other failure nothing is written.
+//! - **No window too long**: time does not run backwards while a ledger is open. Where the clock was set back since,
+//!   what is in doubt is held, as [`clock`] says.
 //! - **On this machine**: a folder on a network file system is refused, where the machine says so: locks do not hold
 //!   there.
 //! - **In memory**: a ledger that knows more events than [`Options::memory`] has room for is refused before it is read,
@@ -40,24 +43,23 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use rusqlite::Connection;
 
-use self::about::About;
 use self::lock::Lock;
 use self::reserve::Reserve;
-use self::row::{Batch as BatchRow, Ending, RunRow};
+use self::row::{Ending, RunRow};
 use self::writer::{Change, Writer};
 use super::standings::Standings;
-use super::{Clock, Decision, Model, Run, Standing, Store, Ticket, mismatch, under_way};
+use super::{Clock, Decision, Model, Store, under_way};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Batch, EventKey, Outcome};
+use crate::event::EventKey;
 
 mod about;
 mod capacity;
+mod clock;
 mod doubt;
 mod export;
 mod failure;
@@ -65,12 +67,15 @@ mod file;
 mod load;
 mod lock;
 mod network;
+mod options;
 mod outcomes;
+mod place;
 mod repair;
 mod reserve;
 mod retention;
 mod row;
 mod schema;
+mod store;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -79,148 +84,10 @@ mod writer;
 pub use doubt::Doubt;
 pub use export::{Exported, export};
 pub use lock::Holder;
+pub use options::Options;
+pub use place::{Namespace, Place};
 pub use repair::{Repaired, repair};
 pub use verify::{Problem, Verification, verify};
-
-/// Bytes that are kept free for outcomes: a hundred thousand batches of them.
-const RESERVE: u64 = 64 << 20;
-/// How long outcomes wait for an intent or for more outcomes.
-const LINGER: Duration = Duration::from_millis(20);
-
-/// Which events a ledger is about. Each has files of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Namespace {
-    /// Events that count.
-    Live,
-    /// Test events, sent with a test event code.
-    Test,
-    /// Events sent to a sandbox.
-    Sandbox,
-}
-
-impl Namespace {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Live, Self::Test, Self::Sandbox];
-
-    /// The name in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Test => "test",
-            Self::Sandbox => "sandbox",
-        }
-    }
-
-    /// Name of its files without the extension.
-    const fn stem(self) -> &'static str {
-        match self {
-            Self::Live => "ledger",
-            Self::Test => "ledger-test",
-            Self::Sandbox => "ledger-sandbox",
-        }
-    }
-}
-
-/// What names a ledger, and who asks for it.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// The folder; made if it is not there.
-    pub folder: PathBuf,
-    /// Which events.
-    pub namespace: Namespace,
-    /// Who holds the ledger while it is open.
-    pub holder: Holder,
-}
-
-impl Place {
-    /// Path of the database.
-    #[must_use]
-    pub fn database(&self) -> PathBuf {
-        self.folder.join(self.namespace.stem()).with_extension("sqlite")
-    }
-
-    /// Refuses a place without a ledger, so that looking makes none.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Source`].
-    pub fn require(&self) -> Result<()> {
-        let path = self.database();
-        if path.is_file() {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::Source, format!("there is no ledger of {} events", self.namespace.as_str()))
-            .context("ledger", path.display())
-            .hint("a run makes one; `--ledger` names its folder"))
-    }
-
-    fn lock(&self) -> PathBuf {
-        self.folder.join(self.namespace.stem()).with_extension("lock")
-    }
-}
-
-/// How to open a ledger.
-#[derive(Clone)]
-pub struct Options {
-    /// Where it is.
-    pub place: Place,
-    /// What tells the time.
-    pub clock: Clock,
-    /// 32 random bytes: the secret of the ledger, if it is made now. Without them none is made.
-    pub fresh_secret: Option<[u8; 32]>,
-    /// Age in seconds beyond which no event is sent.
-    pub max_event_age: i64,
-    /// Whether to go on where the ledger is gone or older than its lock says.
-    pub accept_loss: bool,
-    /// Whether the folder may be on a network file system.
-    pub accept_network: bool,
-    /// Bytes of memory that the keys of accepted events may take; by default whatever there is.
-    pub memory: usize,
-    /// Bytes of disk that are kept free for outcomes while the ledger is open.
-    pub reserve: u64,
-    /// How long outcomes may wait for others, to be written with them.
-    pub linger: Duration,
-    #[cfg(test)]
-    pub(crate) max_pages: Option<u32>,
-}
-
-impl fmt::Debug for Options {
-    // Never the secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("place", &self.place)
-            .field("max_event_age", &self.max_event_age)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Options {
-    /// The ledger at `place` as it is: nothing is forgotten, and no disk is reserved.
-    #[must_use]
-    pub fn looking(place: Place, clock: Clock) -> Self {
-        Self { fresh_secret: None, reserve: 0, ..Self::new(place, clock, [0; 32], i64::MAX / 2) }
-    }
-
-    /// A ledger at `place` for events of at most `max_event_age` seconds.
-    #[must_use]
-    pub fn new(place: Place, clock: Clock, fresh_secret: [u8; 32], max_event_age: i64) -> Self {
-        // What is lost of a sandbox is no loss.
-        let reserve = if place.namespace == Namespace::Sandbox { 0 } else { RESERVE };
-        Self {
-            place,
-            clock,
-            fresh_secret: Some(fresh_secret),
-            max_event_age,
-            accept_loss: false,
-            accept_network: false,
-            memory: usize::MAX,
-            reserve,
-            linger: LINGER,
-            #[cfg(test)]
-            max_pages: None,
-        }
-    }
-}
 
 /// A ledger in a file, held by this process.
 pub struct Sqlite {
@@ -263,6 +130,10 @@ impl Sqlite {
             network::refuse(&folder)?;
         }
         let mut lock = Lock::take(&options.place, now)?;
+        // Before there is a file again, in whose place the lost one is to be put.
+        if lock.epoch() > 0 && !path.exists() && !options.accept_loss {
+            return Err(gone(&path));
+        }
         let is_new = file::create(&path)?;
         let mut connection = schema::connect(&path).map_err(|error| failure::opening(&path, error))?;
         #[cfg(test)]
@@ -275,21 +146,23 @@ impl Sqlite {
             file::sync_folder(&folder)?;
         }
         if about.epoch < lock.epoch() && !options.accept_loss {
-            return Err(lost(&path, &about));
+            return Err(if about.epoch == 0 { gone(&path) } else { older(&path) });
         }
         let mut about = about;
         let loaded = load::load(&connection, &path, &about, options.memory)?;
         about.epoch = about.epoch.max(lock.epoch()) + 1;
-        let before = now - options.max_event_age - retention::MARGIN;
+        let set_back = clock::is_set_back(now, loaded.latest);
+        // A clock that is ahead must not make it forget: what the latest entry is too old for is forgotten.
+        let before = now.min(loaded.latest).saturating_sub(options.max_event_age).saturating_sub(retention::MARGIN);
         retention::forget(&mut connection, &mut about, &loaded, before)
             .map_err(|error| failure::writing(&path, error))?;
         let reserve = Reserve::make(path.with_extension("reserve"), options.reserve)?;
         lock.record(about.epoch)?;
-        Ok(Self {
+        let ledger = Self {
             memory: options.memory,
             secret: about.secret,
             forgotten_before: about.forgotten_before,
-            latest: AtomicI64::new(loaded.latest),
+            latest: AtomicI64::new(if set_back { now } else { loaded.latest }),
             clock: options.clock,
             entries: Mutex::new(Entries {
                 standings: loaded.standings,
@@ -300,7 +173,11 @@ impl Sqlite {
             writer: Writer::start(connection, about, path.clone(), reserve, options.linger)?,
             path,
             _lock: lock,
-        })
+        };
+        if set_back {
+            ledger.distrust(now, loaded.latest)?;
+        }
+        Ok(ledger)
     }
 
     /// Path of the database.
@@ -405,96 +282,17 @@ impl fmt::Debug for Sqlite {
     }
 }
 
-impl Store for Sqlite {
-    fn prepare(&self, batch: &Batch) -> Result<Ticket> {
-        let now = self.now();
-        let (id, run, first_attempt, attempted) = {
-            let mut entries = self.entries();
-            let keys = entries.standings.accepted() + batch.len();
-            capacity::allow(keys, self.memory, &self.path, ErrorKind::Incomplete)?;
-            let (first_attempt, attempted) = entries.standings.begin(batch.events(), now).ok_or_else(under_way)?;
-            entries.next_batch += 1;
-            (entries.next_batch - 1, entries.run, first_attempt, attempted)
-        };
-        let row = BatchRow::of(batch, id, run, now, first_attempt);
-        if let Err(error) = self.writer.write(Change::Intent(row)) {
-            self.entries().standings.end(batch.events());
-            return Err(error);
-        }
-        Ok(Ticket { id, batch: batch.clone(), attempted, first_attempt })
-    }
-
-    fn settle(&self, ticket: Ticket, outcomes: &[Outcome]) -> Result<()> {
-        let events = ticket.batch.events();
-        if events.len() != outcomes.len() {
-            return Err(mismatch(events.len(), outcomes.len()));
-        }
-        let ending =
-            Ending { batch: ticket.id, ended: self.now(), outcomes: outcomes::encode(events, outcomes).into() };
-        self.writer.write(Change::Ending(ending))?;
-        self.entries().standings.settle(events, outcomes, ticket.first_attempt);
-        Ok(())
-    }
-
-    fn cancel(&self, ticket: Ticket) -> Result<()> {
-        self.writer.write(Change::Withdrawal(ticket.id))?;
-        self.entries().standings.end(ticket.batch.events());
-        Ok(())
-    }
-
-    fn standing(&self, key: &EventKey) -> Standing {
-        self.entries().standings.of(key)
-    }
-
-    fn now(&self) -> i64 {
-        let now = (self.clock)();
-        self.latest.fetch_max(now, Ordering::Relaxed).max(now)
-    }
-
-    fn secret(&self) -> [u8; 32] {
-        self.secret
-    }
-
-    fn begin_run(&self, run: &Run) -> Result<()> {
-        let row = {
-            let entries = self.entries();
-            let number = entries.runs.last().map_or(1, |last| last.number + 1);
-            RunRow { number, run: run.clone(), ended: None, succeeded: false }
-        };
-        self.writer.write(Change::Run(row.clone()))?;
-        let mut entries = self.entries();
-        entries.run = Some(row.number);
-        entries.runs.push(row);
-        Ok(())
-    }
-
-    fn end_run(&self, succeeded: bool) -> Result<()> {
-        let now = self.now();
-        let Some(last) = self.entries().runs.last().cloned() else { return Ok(()) };
-        let ended = RunRow { ended: Some(now), succeeded, ..last };
-        self.writer.write(Change::Run(ended.clone()))?;
-        let mut entries = self.entries();
-        entries.run = None;
-        if let Some(last) = entries.runs.last_mut() {
-            *last = ended;
-        }
-        Ok(())
-    }
-
-    fn last_success(&self, query: &str) -> Option<i64> {
-        let entries = self.entries();
-        let of_query = entries.runs.iter().filter(|row| row.succeeded && row.run.query == query);
-        of_query.map(|row| row.run.started).max()
-    }
+/// The error of a ledger that was there when this place was last used.
+fn gone(path: &Path) -> Error {
+    lost(path, "the ledger is gone, and with it what was already accepted")
 }
 
 /// The error of a ledger that is older than the last one seen in this place.
-fn lost(path: &Path, about: &About) -> Error {
-    let message = if about.epoch == 0 {
-        "the ledger is gone, and with it what was already accepted"
-    } else {
-        "the ledger is older than the one that was last used here, and does not know what was accepted since"
-    };
+fn older(path: &Path) -> Error {
+    lost(path, "the ledger is older than the one that was last used here, and does not know what was accepted since")
+}
+
+fn lost(path: &Path, message: &str) -> Error {
     Error::new(ErrorKind::Usage, message).context("ledger", path.display()).hint(
         "put the latest one back; or go on without it with --accept-ledger-loss: events of the last 48 hours may be sent \
          again without harm, older ones count twice",

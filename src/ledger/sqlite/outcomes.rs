@@ -66,9 +66,12 @@ pub(super) fn encode_decision(decision: Decision, events: usize) -> Vec<u8> {
         Decision::Repeat => TO_BE_REPEATED,
         Decision::Resend => TO_BE_RESENT,
     };
-    let mut bytes = vec![tag];
-    write_number(events as u64, &mut bytes);
-    bytes
+    alike(tag, events)
+}
+
+/// `events` events that are held, as bytes.
+pub(super) fn encode_held(events: usize) -> Vec<u8> {
+    alike(HELD, events)
 }
 
 /// One outcome for each event, as bytes.
@@ -127,6 +130,12 @@ pub(super) fn decode(mut bytes: &[u8], events: usize) -> Option<Vec<Stretch>> {
         stretches.push(Stretch { events: count, end });
     }
     (left == 0).then_some(stretches)
+}
+
+fn alike(tag: u8, events: usize) -> Vec<u8> {
+    let mut bytes = vec![tag];
+    write_number(events as u64, &mut bytes);
+    bytes
 }
 
 fn write_number(mut number: u64, bytes: &mut Vec<u8>) {

@@ -21,7 +21,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::about::About;
 use super::lock::Lock;
 use super::row::{Batch, Checksum, Ending, RunRow};
-use super::{Place, failure, file, lost, outcomes, schema};
+use super::{Place, failure, file, older, outcomes, schema};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::WINDOW;
 
@@ -71,7 +71,7 @@ pub fn repair(place: &Place, now: i64, accept_loss: bool) -> Result<Repaired> {
     let old = schema::connect(&path).map_err(|error| failure::opening(&path, error))?;
     let about = About::read(&old).ok().flatten().ok_or_else(|| secret_lost(&path))?;
     if about.epoch < lock.epoch() && !accept_loss {
-        return Err(lost(&path, &about));
+        return Err(older(&path));
     }
     let rows = Rows::read(&old, about.last_batch);
     let mut repaired = rows.summary(&about, damaged.clone(), now);
@@ -88,6 +88,8 @@ pub fn repair(place: &Place, now: i64, accept_loss: bool) -> Result<Repaired> {
     fresh_about.total = rows.write(&mut new).map_err(writing)?;
     fresh_about.write(&new).map_err(writing)?;
     new.close().map_err(|(_, error)| writing(error))?;
+    // First: should the machine stop between the steps below, what is there then is known to be not the latest.
+    lock.record(fresh_about.epoch)?;
 
     for suffix in ["-wal", ""] {
         let (from, to) = (with_suffix(&path, suffix), with_suffix(&damaged, suffix));
@@ -97,7 +99,6 @@ pub fn repair(place: &Place, now: i64, accept_loss: bool) -> Result<Repaired> {
     }
     fs::rename(&fresh, &path).map_err(|error| unwritten(&path, error))?;
     file::sync_folder(&folder)?;
-    lock.record(fresh_about.epoch)?;
     Ok(repaired)
 }
 
