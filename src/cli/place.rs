@@ -1,10 +1,13 @@
 //! Flags that say which ledger a verb is about, and how far it may be trusted.
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 
 use super::flags::SettingFlags;
+use super::stores::LOOPBACK;
 use super::{World, ledger};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::sqlite::{Namespace, Place};
 use crate::settings::Origin;
 
@@ -37,8 +40,28 @@ impl Which {
             Events::Test => Namespace::Test,
             Events::Sandbox => Namespace::Sandbox,
         };
-        Ok(Place { folder: settings.text("ledger").unwrap_or_default().into(), namespace, holder: ledger::holder() })
+        let folder = PathBuf::from(settings.text("ledger").unwrap_or_default());
+        let place = Place { folder, namespace, holder: ledger::holder() };
+        match self.namespace {
+            Events::Sandbox if !place.database().exists() => only_loopback(place),
+            _ => Ok(place),
+        }
     }
+}
+
+/// The ledger of the one server on this machine that events were sent to, where there is one below `place`.
+fn only_loopback(place: Place) -> Result<Place> {
+    let servers = std::fs::read_dir(place.folder.join(LOOPBACK)).into_iter().flatten().flatten();
+    let places = servers.map(|server| Place { folder: server.path(), ..place.clone() });
+    let mut places: Vec<Place> = places.filter(|place| place.database().is_file()).collect();
+    places.sort_by(|one, other| one.folder.cmp(&other.folder));
+    if places.len() > 1 {
+        let folders: Vec<String> = places.iter().map(|place| place.folder.display().to_string()).collect();
+        return Err(Error::new(ErrorKind::Usage, "each server on this machine has a ledger of its own")
+            .context("ledgers", folders.join(", "))
+            .hint("say which with --ledger"));
+    }
+    Ok(places.pop().unwrap_or(place))
 }
 
 /// What a person accepts of a ledger that is not the one that was last used.

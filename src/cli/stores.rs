@@ -16,14 +16,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::sqlite::{Namespace, Options, Place};
 use crate::ledger::{Clock, Model, Sqlite, Store};
 use crate::report::Mode;
-use crate::settings::Settings;
+use crate::settings::{Origin, Settings};
 
 /// The parameter that is the start of the last successful run.
 pub(super) const LAST_SUCCESS: &str = "last_success";
 /// Its value where no run has succeeded yet.
 const NEVER: i64 = 0;
 /// Folder, below the ledger's, of the ledgers of servers on this machine.
-const LOOPBACK: &str = "loopback";
+pub(super) const LOOPBACK: &str = "loopback";
 
 /// The ledgers that are open, by the path of their files.
 #[derive(Default)]
@@ -62,8 +62,7 @@ impl Stores {
         let options = Options {
             accept_loss: self.accepts.0.accept_ledger_loss,
             accept_network: self.accepts.1.allow_network_ledger,
-            // Beside what the query engine takes.
-            memory: world.resources.memory_limit / 2,
+            memory: memory(world),
             ..options(place, settings)?
         };
         let opened = Arc::new(tokio::task::block_in_place(|| Sqlite::open(options))?);
@@ -76,13 +75,14 @@ impl Stores {
     ///
     /// # Errors
     /// [`ErrorKind::Locked`] while another run holds the ledger, and as [`Sqlite::open`].
-    pub(super) fn look(mode: Mode, settings: &Settings) -> Result<Option<(Model, Option<i64>)>> {
+    pub(super) fn look(mode: Mode, settings: &Settings, world: &World) -> Result<Option<(Model, Option<i64>)>> {
         let place = place(mode, settings);
         if !place.database().is_file() {
             return Ok(None);
         }
         tokio::task::block_in_place(|| {
-            let ledger = Sqlite::open(Options::looking(place, clock(settings)))?;
+            let memory = memory(world);
+            let ledger = Sqlite::open(Options { memory, ..Options::looking(place, clock(settings)) })?;
             let forgotten_before = ledger.forgotten_before();
             Ok(Some((ledger.into_model(), forgotten_before)))
         })
@@ -92,7 +92,13 @@ impl Stores {
     ///
     /// # Errors
     /// As [`Stores::look`].
-    pub(super) fn last_success(&self, path: &Path, mode: Mode, settings: &Settings) -> Result<Option<i64>> {
+    pub(super) fn last_success(
+        &self,
+        path: &Path,
+        mode: Mode,
+        settings: &Settings,
+        world: &World,
+    ) -> Result<Option<i64>> {
         let name = query_name(path, settings);
         if mode == Mode::Sandbox {
             return Ok(None);
@@ -100,7 +106,7 @@ impl Stores {
         if let Some(open) = self.open.get(&place(mode, settings).database()) {
             return Ok(open.last_success(&name));
         }
-        Ok(Self::look(mode, settings)?.and_then(|(model, _)| model.last_success(&name)))
+        Ok(Self::look(mode, settings, world)?.and_then(|(model, _)| model.last_success(&name)))
     }
 
     /// A place that goes with the process, as the embedded sandbox does.
@@ -144,6 +150,30 @@ pub(super) fn query_name(path: &Path, settings: &Settings) -> String {
 /// `$last_success` as a value: the beginning of time where no run has succeeded.
 pub(super) fn instant(seconds: Option<i64>) -> String {
     Timestamp::from_second(seconds.unwrap_or(NEVER)).unwrap_or_default().to_string()
+}
+
+/// The command that lists what the ledger of runs in `mode` holds.
+pub(super) fn resolve_command(mode: Mode, settings: &Settings) -> String {
+    let Place { folder, namespace, .. } = place(mode, settings);
+    let mut command = "postback resolve".to_owned();
+    // What a file or the environment says, the command finds by itself.
+    let is_found = matches!(settings.origin("ledger"), Origin::Default | Origin::File | Origin::Environment);
+    if namespace == Namespace::Sandbox || !is_found || folder != Path::new(settings.text("ledger").unwrap_or_default())
+    {
+        let folder = folder.display().to_string();
+        let is_plain = folder.chars().all(|char| char.is_alphanumeric() || "/._-".contains(char));
+        let folder = if is_plain { folder } else { format!("'{}'", folder.replace('\'', "'\\''")) };
+        command = format!("{command} --ledger {folder}");
+    }
+    if namespace != Namespace::Live {
+        command = format!("{command} --namespace {}", namespace.as_str());
+    }
+    command
+}
+
+/// Bytes that what a ledger knows may take, beside what the query engine takes.
+fn memory(world: &World) -> usize {
+    world.resources.memory_limit / 2
 }
 
 /// How the ledger at `place` is opened.

@@ -49,8 +49,6 @@ mod tally;
 const QUEUED_BATCHES: usize = 16;
 /// Settled batches that wait to be counted.
 const QUEUED_SETTLED: usize = 64;
-/// How events that may have been accepted come to an end.
-const RESOLVE: &str = "`postback resolve` lists them, and says to send them again or to count them as accepted";
 
 /// The resolved values a run works with.
 #[derive(Clone, Debug)]
@@ -223,7 +221,7 @@ impl Account {
             let events = counted(tally.held, "event");
             let message =
                 format!("{events} may have been accepted, first sent so long ago that TikTok may count another copy");
-            return Err(Error::new(ErrorKind::Held, message).hint(RESOLVE));
+            return Err(Error::new(ErrorKind::Held, message));
         }
         if report.is_some() && tally.unsent > 0 {
             return Err(Error::new(ErrorKind::Incomplete, format!("{} events are not sent yet", tally.unsent))
@@ -235,7 +233,7 @@ impl Account {
             let message = format!(
                 "{events} of an earlier run may have been accepted, and the query does not yield them any more"
             );
-            return Err(Error::new(ErrorKind::Held, message).hint(RESOLVE));
+            return Err(Error::new(ErrorKind::Held, message));
         }
         Ok(())
     }

@@ -48,7 +48,8 @@ fn a_second_run_is_told_who_holds_the_ledger() {
     let (reached, release) = holding(&receiver);
     let first = run(&query, &receiver, home).spawn().unwrap();
     reached.recv().unwrap();
-    let holder = format!("process {} on ", first.id());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let holder = format!("process {} on {}, since ", first.id(), host.trim());
     let mut fastest = Duration::MAX;
     for ledger in [home, alias, home] {
         let start = Instant::now();

@@ -17,8 +17,9 @@ use postback::event::{Destination, EventKey};
 use postback::ledger::sqlite::Options;
 use postback::ledger::{Sqlite, Standing, Store};
 
-use crate::history::{EVENTS, Ended, History, REFERENCE, place};
+use crate::history::{EVENTS, Ended, History, REFERENCE, place, verify};
 use crate::receiver::now;
+use crate::server::{Server, file, program, said};
 use crate::trace;
 
 const EVERY_STEP_VARIABLE: &str = "POSTBACK_EVERY_STEP";
@@ -26,6 +27,9 @@ const EVERY_STEP_VARIABLE: &str = "POSTBACK_EVERY_STEP";
 const SAMPLE: [u32; 7] = [1, 2, 4, 7, 12, 20, 33];
 /// More steps than a run has.
 const STEPS: u32 = 10_000;
+/// Events of a run that is long enough for its log to be moved into the database, and requests before that.
+const LONG: u32 = 600;
+const MOVED: usize = 60;
 /// Requests that may begin while a failure of the disk becomes known: those whose intents were durable.
 const UNDER_WAY: usize = 6;
 
@@ -101,6 +105,44 @@ fn a_disk_that_fails_to_write_ends_the_run_and_loses_nothing() {
 #[ignore = "needs strace, which the gate installs"]
 fn a_disk_that_fails_to_sync_ends_the_run_and_loses_nothing() {
     fail("fsync,fdatasync", "EIO", "", "the disk failed");
+}
+
+#[test]
+#[ignore = "needs strace, which the gate installs"]
+fn a_disk_that_fails_to_take_the_log_into_the_database_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let query = |events: u32| {
+        let orders = format!("generate_series(1001, {})", 1_000 + EVENTS);
+        let query = REFERENCE.query.replace(&orders, &format!("generate_series(1, {events})"));
+        assert_ne!(query, REFERENCE.query);
+        file(folder.path(), "orders.sql", query)
+    };
+    let server = Server::accepting_after(Duration::from_millis(1));
+    let ledger = folder.path().join("ledger");
+    let arguments = |query: &str| {
+        let fixed = ["--base-url", &server.url, "--ledger", ledger.to_str().unwrap(), "--batch-events", "1"];
+        [&["run", query][..], &fixed].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = |options: &[&str], query: &str| {
+        let arguments = arguments(query);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let binary = [env!("CARGO_BIN_EXE_postback")];
+        said(&mut program("strace", &[options, &binary, &arguments].concat()))
+    };
+    let quiet = ["-f", "-o", "/dev/null"];
+    assert_eq!(run(&quiet, &query(1)).code, 0);
+    // With a ledger that is there, nothing reaches its file but the log, in the middle of the run and at its end.
+    let database = place(&ledger).database().to_str().unwrap().to_owned();
+    let failing = ["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO:when=1", "-P", &database];
+    let failed = run(&[&quiet[..], &failing].concat(), &query(LONG));
+    assert_eq!(failed.code, 4, "{}", failed.stderr);
+    assert!(failed.stderr.contains("the disk failed"), "{}", failed.stderr);
+    let sent = server.requests().len();
+    assert!((1 + MOVED..LONG as usize).contains(&sent), "{sent} requests");
+    let again = run(&quiet, &query(LONG));
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    let found = verify(&ledger);
+    assert_eq!((found.is_sound(), found.accepted, found.in_doubt), (true, u64::from(LONG), 0), "{found:?}");
 }
 
 /// Makes the ledger's `calls` fail with `error`, at each step of a run.

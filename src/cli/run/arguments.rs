@@ -110,11 +110,15 @@ pub(super) fn names(assignments: &[String]) -> Vec<String> {
 
 /// Where the events of a run go, as its arguments and settings say.
 pub(super) fn mode(arguments: &Arguments, settings: &Settings) -> Mode {
+    if arguments.dry_run { Mode::DryRun } else { counted_as(arguments, settings) }
+}
+
+/// What the events of a run count as where they are sent: a dry run looks at the ledger that the run would use.
+pub(super) fn counted_as(arguments: &Arguments, settings: &Settings) -> Mode {
     let is_loopback =
         || BaseUrl::parse(settings.text("base_url").unwrap_or_default()).is_ok_and(|base| base.is_loopback());
-    match (arguments.dry_run, arguments.sandbox) {
-        (true, _) => Mode::DryRun,
-        (_, true) => Mode::Sandbox,
+    match arguments.sandbox {
+        true => Mode::Sandbox,
         _ if arguments.test_event_code.is_some() => Mode::Test,
         _ if is_loopback() => Mode::Loopback,
         _ => Mode::Live,

@@ -20,7 +20,7 @@ pub(in crate::cli) async fn check(
     world: &World,
 ) -> Result<(Checked, Settings)> {
     let (file, settings) = read(path, flags, world)?;
-    let parameters = parameters(&file, &settings, assignments, Mode::DryRun, &Stores::default(), world)?;
+    let parameters = parameters(&file, &settings, assignments, (Mode::DryRun, false), &Stores::default(), world)?;
     let (diagnoses, checked) = judge(&file, &settings, &parameters, world).await?;
     Ok((checked.ok_or_else(|| refusal(path, &diagnoses))?, settings))
 }
@@ -42,12 +42,13 @@ pub(super) fn read(path: &Path, flags: &SettingFlags, world: &World) -> Result<(
     }
 }
 
-/// The values of parameters: those given, and `$last_success` where the query asks for it and nobody gave one.
+/// The values of parameters: those given, and `$last_success` where the query asks for it and nobody gave one. The run
+/// counts as one in `mode`, and sends or does not.
 pub(super) fn parameters(
     file: &QueryFile,
     settings: &Settings,
     assignments: &[String],
-    mode: Mode,
+    (mode, sends): (Mode, bool),
     stores: &Stores,
     world: &World,
 ) -> Result<Parameters> {
@@ -55,8 +56,8 @@ pub(super) fn parameters(
     assignments.iter().try_for_each(|assignment| parameters.add(assignment))?;
     let is_given = names(assignments).iter().any(|name| name == LAST_SUCCESS);
     if file.has_parameter(LAST_SUCCESS) && !is_given {
-        let success = match stores.last_success(&file.path, mode, settings) {
-            Err(error) if error.kind() == ErrorKind::Locked && mode == Mode::DryRun => {
+        let success = match stores.last_success(&file.path, mode, settings, world) {
+            Err(error) if error.kind() == ErrorKind::Locked && !sends => {
                 render::note("another run holds the ledger, so that `$last_success` is not known");
                 None
             }

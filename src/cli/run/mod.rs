@@ -20,7 +20,7 @@ use crate::report::{self, Ending, Recording, RunResults, Subject};
 use crate::run::{self, Account, Job, Ports, Preflight, Progress};
 use crate::settings::Settings;
 
-use self::arguments::{mode, names};
+use self::arguments::{counted_as, mode, names};
 use self::checking::{judge, parameters, read, refusal};
 use self::failures::Failures;
 use self::past::Past;
@@ -35,6 +35,9 @@ mod target;
 pub(super) use self::arguments::{Arguments, test_event_code};
 pub(super) use self::checking::check;
 
+/// What the command does that ends what is held.
+const RESOLVES: &str = "lists them, and says to send them again or to count them as accepted";
+
 /// A query file that may be run: checked, with a destination and what it takes to send there.
 struct Ready<'a> {
     path: &'a Path,
@@ -45,6 +48,8 @@ struct Ready<'a> {
     past: Past,
     /// What identifies the query in the ledger.
     name: String,
+    /// The command that lists what the ledger holds.
+    resolve: String,
 }
 
 pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
@@ -111,13 +116,13 @@ async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World, store
     };
     let seed = job.delivery.seed ^ u64::from(std::process::id()).rotate_left(32);
     let mut recording = Recording::begin(subject, now, seed)?;
-    let (mode, name) = (mode(arguments, &settings), stores::query_name(path, &settings));
+    let (mode, name) = (counted_as(arguments, &settings), stores::query_name(path, &settings));
     let aimed = aim(&file, &settings, arguments, world, &mut recording, stores).await;
     let aimed = aimed.and_then(|(checked, target)| {
         let past = if target.client.is_some() {
             Past::of(stores.open(mode, &settings, world)?, &name)?
         } else {
-            Past::seen(&settings)?
+            Past::seen(mode, &settings, world)?
         };
         Ok((checked, target, past))
     });
@@ -125,7 +130,8 @@ async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World, store
         Ok((checked, target, past)) => {
             job.resume.forgotten_before = past.forgotten_before;
             arguments.resume(&mut job);
-            Ok(Ready { path, checked, target, job, recording, past, name })
+            let resolve = stores::resolve_command(mode, &settings);
+            Ok(Ready { path, checked, target, job, recording, past, name, resolve })
         }
         Err(error) => Err(conclude(recording, None, Err(error)).await.1.expect_err("an error stays one")),
     }
@@ -140,8 +146,8 @@ async fn aim(
     recording: &mut Recording,
     stores: &Stores,
 ) -> Result<(Checked, Target)> {
-    let mode = mode(arguments, settings);
-    let parameters = parameters(file, settings, &arguments.parameters, mode, stores, world)?;
+    let way = (counted_as(arguments, settings), !arguments.dry_run);
+    let parameters = parameters(file, settings, &arguments.parameters, way, stores, world)?;
     let (diagnoses, checked) = judge(file, settings, &parameters, world).await?;
     recording.diagnosed(&diagnoses);
     let checked = checked.ok_or_else(|| refusal(&file.path, &diagnoses))?;
@@ -174,7 +180,7 @@ async fn conclude(
 }
 
 async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals: &Signals) -> Result<()> {
-    let Ready { path, checked, target, mut job, recording, past, name } = ready;
+    let Ready { path, checked, target, mut job, recording, past, name, resolve } = ready;
     let Target { mut description, client, sandbox } = target;
     let Past { store, undecided, .. } = past;
     if !undecided.is_empty() && !world.quiet {
@@ -223,7 +229,10 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     let folder = recording.folder().display().to_string();
     let heading = Heading { query: &query, destination: &description, checked: &checked, folder: &folder };
     account.compare(&undecided);
-    let verdict = signals.caught().map_or_else(|| account.verdict(&job), Err);
+    let verdict = signals.caught().map_or_else(|| account.verdict(&job), Err).map_err(|error| match error.kind() {
+        ErrorKind::Held => error.hint(format!("`{resolve}` {RESOLVES}")),
+        _ => error,
+    });
     let ended = end(store.as_ref(), sends, verdict.is_ok());
     let verdict = verdict.and(ended);
     let (results, verdict) = conclude(recording, Some(account.document(checked.folds())), verdict).await;

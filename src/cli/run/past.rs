@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::cli::World;
 use crate::cli::render;
 use crate::cli::stores::Stores;
 use crate::error::{ErrorKind, Result};
@@ -25,9 +26,9 @@ impl Past {
         Ok(Self { forgotten_before: ledger.forgotten_before(), undecided, store: ledger })
     }
 
-    /// Of a run that sends nothing, which does not wait for one that does.
-    pub(super) fn seen(settings: &Settings) -> Result<Self> {
-        let seen = match Stores::look(Mode::DryRun, settings) {
+    /// Of a run that would count as one in `mode` and sends nothing; it does not wait for one that does.
+    pub(super) fn seen(mode: Mode, settings: &Settings, world: &World) -> Result<Self> {
+        let seen = match Stores::look(mode, settings, world) {
             Err(error) if error.kind() == ErrorKind::Locked => {
                 render::note("another run holds the ledger: what it knows as accepted is counted as unsent here");
                 None

@@ -143,7 +143,11 @@ pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<u32> {
         return Err(failure::damaged(path, "it is not marked as a ledger of postback"));
     }
     match u32::try_from(version) {
-        Ok(version @ 1..=VERSION) => Ok(version),
+        Ok(version @ 1..=VERSION) => {
+            let opening = |error| failure::opening(path, error);
+            let is_made_so = layout(connection).map_err(opening)? == made(version).map_err(opening)?;
+            is_made_so.then_some(version).ok_or_else(|| failure::damaged(path, "its tables are not as they were made"))
+        }
         Ok(version) if version > VERSION => {
             let message =
                 format!("the ledger is of version {version}, and this postback knows versions up to {VERSION}");
@@ -151,4 +155,18 @@ pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<u32> {
         }
         _ => Err(failure::damaged(path, "its version is not one")),
     }
+}
+
+/// What tables there are, and what they were made with: a row that is altered there has no checksum of its own.
+fn layout(connection: &Connection) -> rusqlite::Result<Vec<[Option<String>; 4]>> {
+    let mut statement = connection.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name")?;
+    statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?.collect()
+}
+
+/// The layout of a ledger of `version`.
+fn made(version: u32) -> rusqlite::Result<Vec<[Option<String>; 4]>> {
+    let example = Connection::open_in_memory()?;
+    let steps = MIGRATIONS.iter().zip(1..=version).map(|(step, _)| *step);
+    example.execute_batch(&steps.collect::<String>())?;
+    layout(&example)
 }

@@ -1,10 +1,7 @@
 //! Ledgers that are lost, old, cut or altered.
 
 use std::fs;
-use std::path::Path;
 use std::thread;
-
-use rusqlite::Connection;
 
 use super::*;
 use crate::ledger::tests::copy;
