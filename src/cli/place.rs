@@ -43,7 +43,7 @@ impl Which {
         let folder = PathBuf::from(settings.text("ledger").unwrap_or_default());
         let place = Place { folder, namespace, holder: ledger::holder() };
         match self.namespace {
-            Events::Sandbox if !place.database().exists() => only_loopback(place),
+            Events::Test | Events::Sandbox if !place.database().exists() => only_loopback(place),
             _ => Ok(place),
         }
     }

@@ -233,6 +233,8 @@ fn account_text(heading: &Heading<'_>, account: &Account) -> String {
             size(report.bytes_sent),
             seconds(account.elapsed)
         );
+    } else if account.failure.is_some() {
+        let _ = writeln!(text, "  cut short after {}", seconds(account.elapsed));
     } else {
         let _ = writeln!(
             text,

@@ -133,9 +133,9 @@ fn what_a_server_on_this_machine_got_is_found_by_its_namespace() {
     assert!(sandbox.stdout.contains("2 events accepted"), "{}", sandbox.stdout);
     assert_eq!(verify(&[]).code, 5, "no live event was sent");
 
-    let other = state.join("loopback").join("http-127.0.0.1-1");
+    let (first, other) = (project.database(), state.join("loopback").join("http-127.0.0.1-1"));
     fs::create_dir(&other).unwrap();
-    copy(&project.database(), &other.join("ledger-sandbox.sqlite"));
+    copy(&first, &other.join("ledger-sandbox.sqlite"));
     let two = verify(&["--namespace", "sandbox"]);
     assert_eq!(two.code, 2, "{}", two.stderr);
     assert!(two.stderr.contains("each server on this machine has a ledger of its own"), "{}", two.stderr);
