@@ -82,14 +82,16 @@ fn of_two_runs_that_start_together_one_sends() {
         std::thread::scope(|scope| {
             for child in [start(), start()] {
                 let ended = ended.clone();
-                scope.spawn(move || ended.send(child.wait_with_output().unwrap()).unwrap());
+                scope.spawn(move || ended.send((child.id(), child.wait_with_output().unwrap())).unwrap());
             }
             // The one that sends waits for its first answer until the other one has given up.
-            let loser = end.recv().unwrap();
+            let (_, loser) = end.recv().unwrap();
             drop(release);
-            let winner = end.recv().unwrap();
+            let (id, winner) = end.recv().unwrap();
             let codes = (loser.status.code(), winner.status.code());
-            assert_eq!(codes, (Some(6), Some(0)), "{}", String::from_utf8_lossy(&loser.stderr));
+            let said = String::from_utf8_lossy(&loser.stderr);
+            assert_eq!(codes, (Some(6), Some(0)), "{said}");
+            assert!(said.contains(&format!("process {id} on ")), "{said}");
         });
         let seen = receiver.snapshot();
         assert_eq!((seen.unique, seen.arrived), (REFERENCE.events.len() as u64, REFERENCE.events.len() as u64));

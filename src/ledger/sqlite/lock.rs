@@ -3,6 +3,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -11,6 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Length of the note: it is written over the one before in one piece.
 const NOTE_BYTES: usize = 512;
+/// Time after which whoever took the lock has written its note.
+const NOTE_IS_WRITTEN: Duration = Duration::from_millis(50);
 
 /// Who holds a ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +58,10 @@ impl Lock {
             Err(TryLockError::WouldBlock) => true,
             Err(TryLockError::Error(error)) => return Err(wrong(error)),
         };
+        if is_taken {
+            // Who took it this very moment has yet to write its note over the last one.
+            thread::sleep(NOTE_IS_WRITTEN);
+        }
         // Where locks keep others from reading, the holder stays unnamed.
         let before = Note::read(&mut file).unwrap_or_default();
         if is_taken {
