@@ -51,7 +51,7 @@ pub use sqlite::Sqlite;
 
 /// Seconds after its first attempt in which TikTok is sure to drop a copy of an event: 48 hours, less four for clocks
 /// and queues.
-pub const WINDOW: i64 = 44 * 3_600;
+const WINDOW: i64 = 44 * 3_600;
 
 /// What tells the time: Unix seconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
