@@ -323,7 +323,10 @@ impl<T: Transport> Driver<T> {
                 self.fail(failed_entry(failed));
                 self.step(Input::Unrecorded { batch });
             }
-            (Some(Written::Outcomes(settled)), Ok(Entry::Settled(Ok(())))) => self.outbox.push_back(*settled),
+            (Some(Written::Outcomes(settled)), Ok(Entry::Settled(Ok(())))) => {
+                self.outbox.push_back(*settled);
+                self.step(Input::Settled);
+            }
             (Some(Written::Outcomes(settled)), failed) => {
                 self.fail(failed_entry(failed));
                 self.outbox.push_back(*settled);
