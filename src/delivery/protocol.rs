@@ -95,8 +95,8 @@ pub enum Command {
         batch: u64,
         /// In the batch's order.
         outcomes: Vec<Outcome>,
-        /// Whether a byte may have been sent; if not, the intent is withdrawn.
-        sent: bool,
+        /// Whether no byte was sent and there is nothing to keep: the intent is withdrawn.
+        is_void: bool,
     },
     /// Drop all requests under way: their time is up.
     Abandon,
@@ -446,9 +446,12 @@ impl Protocol {
 
     fn finish(&mut self, batch: u64, commands: &mut Vec<Command>) {
         if let Some(open) = self.batches.remove(&batch) {
-            let sent = open.sent;
             self.settling += usize::from(open.recorded);
-            commands.push(Command::Settle { batch, outcomes: open.into_outcomes(), sent });
+            let sent = open.sent;
+            let outcomes = open.into_outcomes();
+            // What an earlier intent left in doubt may be held without having been sent under this one.
+            let is_void = !sent && outcomes.iter().all(|outcome| *outcome == Outcome::Unsent);
+            commands.push(Command::Settle { batch, outcomes, is_void });
         }
     }
 }

@@ -311,15 +311,15 @@ impl World {
                 self.plan_due(wait, Due::Recorded(batch));
             }
             Command::Send { request, batch, events } => self.send(request, batch, events),
-            Command::Settle { batch, outcomes, sent } => {
-                assert!(sent || outcomes.iter().all(|outcome| *outcome == Outcome::Unsent));
+            Command::Settle { batch, outcomes, is_void } => {
+                assert!(!is_void || outcomes.iter().all(|outcome| *outcome == Outcome::Unsent));
                 assert_eq!(outcomes.len(), self.loads[&batch].events.len());
                 assert!(self.settled.insert(batch, outcomes.clone()).is_none(), "settled twice");
                 if !self.tickets.contains_key(&batch) {
-                    assert!(!sent, "sent without an intent");
+                    assert!(is_void, "an end without an intent");
                     return;
                 }
-                self.ends.insert(batch, (outcomes, sent));
+                self.ends.insert(batch, (outcomes, is_void));
                 let wait = self.random.millis(60);
                 if self.random.percent(50) {
                     self.end(batch);
@@ -367,9 +367,9 @@ impl World {
 
     /// Puts the outcomes of a batch on record, and checks them.
     fn end(&mut self, batch: u64) {
-        let (outcomes, sent) = self.ends.remove(&batch).expect("it ended");
+        let (outcomes, is_void) = self.ends.remove(&batch).expect("it ended");
         let ticket = self.tickets.remove(&batch).expect("its intent is on record");
-        let written = if sent { self.ledger.settle(ticket, &outcomes) } else { self.ledger.cancel(ticket) };
+        let written = if is_void { self.ledger.cancel(ticket) } else { self.ledger.settle(ticket, &outcomes) };
         written.expect("a model does not fail");
         let events = self.loads[&batch].events.clone();
         for (event, outcome) in events.iter().zip(&outcomes) {
@@ -502,7 +502,8 @@ impl World {
             self.check_standing(event);
             let is_decided =
                 matches!(self.ledger.standing(&key(event)), Standing::Accepted | Standing::Rejected { .. });
-            assert!(is_decided || self.has_ended_early() || self.is_held(event), "lost");
+            let is_lost = !is_decided && !self.has_ended_early() && !self.waits_for_a_person(event);
+            assert!(!is_lost, "lost: {:?}", self.ledger.standing(&key(event)));
         }
         let (events, lives) = (self.bad.len() as u64, self.crashes + 1);
         let batches = self.settled.len() as u64;
@@ -513,8 +514,14 @@ impl World {
         assert!(requests <= bound, "{requests} requests, bound {bound}");
     }
 
-    fn is_held(&self, event: Event) -> bool {
-        matches!(self.ledger.standing(&key(event)), Standing::Held { .. })
+    fn waits_for_a_person(&self, event: Event) -> bool {
+        match self.ledger.standing(&key(event)) {
+            Standing::Held { .. } => true,
+            Standing::InDoubt { first_attempt } => {
+                !self.window().is_open(self.ledger.now(), first_attempt, i64::MAX)
+            }
+            _ => false,
+        }
     }
 
     /// Runs the query again, against a server that is well, as often as it takes; nothing may be missing then.
