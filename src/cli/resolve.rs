@@ -225,7 +225,8 @@ fn assume_delivered(ledger: &Sqlite, undecided: &[Undecided<'_>]) -> Result<()> 
 fn resend(ledger: &Sqlite, undecided: &[Undecided<'_>], yes: bool) -> Result<()> {
     let late = keys(undecided, |events| events.is_late).len() as u64;
     if late > 0 && !yes {
-        let message = format!("{} {DOUBLE}: it is too late to be sure that TikTok drops a copy", counted(late, "event"));
+        let message =
+            format!("{} {DOUBLE}: it is too late to be sure that TikTok drops a copy", counted(late, "event"));
         return Err(Error::new(ErrorKind::Usage, message).hint(
             "nothing was decided: add --yes to resend all the same, or give --assume-delivered; `repeatable_until` in \
              the list says until when a copy was sure to be dropped",

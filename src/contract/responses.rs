@@ -146,11 +146,7 @@ pub fn action(code: i64) -> Action {
 
 /// Codes outside the catalogue; the first family that holds a code counts.
 pub static FAMILIES: &[Family] = &[
-    Family {
-        codes: 40_101..=40_119,
-        action: Action::StopCredentials,
-        citation: Citation::guess("reliability 2.2"),
-    },
+    Family { codes: 40_101..=40_119, action: Action::StopCredentials, citation: Citation::guess("reliability 2.2") },
     Family { codes: 40_000..=49_999, action: Action::Isolate, citation: Citation::likely("D5 (events-api 6.4)") },
     Family { codes: 51_000..=51_999, action: Action::Retry, citation: Citation::likely("D5 (events-api 6.4)") },
     Family { codes: 50_000..=59_999, action: Action::Retry, citation: Citation::likely("D5 (events-api 6.4)") },

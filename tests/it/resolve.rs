@@ -163,7 +163,7 @@ fn the_window_is_the_one_that_runs_go_by() {
     let undue = resolve(folder.path(), &[]);
     assert_eq!(undue.code, 0, "sent an hour ago: {}", undue.stderr);
     // A browser may have sent it when it happened, two days ago; or copies are dropped for less long than that.
-    for window in [["--pixel-overlap", "true"], ["--dedup-window", "5h"]] {
+    for window in [["--pixel-overlap", "true"], ["--dedup-window", "6h"]] {
         let due = resolve(folder.path(), &window);
         let is_closed = window[0] == "--pixel-overlap";
         assert_eq!(due.code, if is_closed { 7 } else { 0 }, "{}", due.stderr);

@@ -139,7 +139,7 @@ fn five_garbled_answers_end_a_run_that_running_again_completes() {
     assert_eq!((cut_short.code, server.requests().len()), (4, 5), "{}", cut_short.stderr);
     assert!(cut_short.stderr.contains("running again sends what may have arrived once more"), "{}", cut_short.stderr);
     // What was sent is in doubt and waits for no decision: TikTok still drops copies.
-    let undecided = said(&mut postback(&["resolve", "--ledger", ledger, "--format", "csv"]));
+    let undecided = said(&mut postback(&["resolve", "--ledger", ledger, "--namespace", "sandbox", "--format", "csv"]));
     assert_eq!(undecided.code, 0, "{}", undecided.stderr);
     assert!(undecided.stdout.contains(",in doubt,4,"), "{}", undecided.stdout);
     healthy.store(true, Ordering::SeqCst);

@@ -517,9 +517,7 @@ impl World {
     fn waits_for_a_person(&self, event: Event) -> bool {
         match self.ledger.standing(&key(event)) {
             Standing::Held { .. } => true,
-            Standing::InDoubt { first_attempt } => {
-                !self.window().is_open(self.ledger.now(), first_attempt, i64::MAX)
-            }
+            Standing::InDoubt { first_attempt } => !self.window().is_open(self.ledger.now(), first_attempt, i64::MAX),
             _ => false,
         }
     }
