@@ -263,11 +263,14 @@ impl<T: Transport> Driver<T> {
         let Some(batch) = self.batches.remove(&id) else { return };
         let exchange = self.exchanges.remove(&id).unwrap_or_default();
         let settled = Settled { number: id, batch, outcomes, exchange };
-        let Some(ticket) = self.tickets.remove(&id) else {
+        let Some(mut ticket) = self.tickets.remove(&id) else {
             // It never was on record, so there is nothing to settle.
             self.outbox.push_back(settled);
             return;
         };
+        if self.protocol.is_starved() {
+            ticket.hasten();
+        }
         let store = Arc::clone(&self.store);
         let outcomes = settled.outcomes.clone();
         let task = self.records.spawn_blocking(move || {

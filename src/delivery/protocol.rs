@@ -279,12 +279,22 @@ impl Protocol {
         Some(self.opening().map_or(give_up, |opening| opening.min(give_up)))
     }
 
-    /// Whether a batch would be taken now: as long as no more are on record without an end than can be under way, and
-    /// [`PREFETCH`].
+    /// Whether a batch would be taken now.
     #[must_use]
     pub fn wants_batch(&self) -> bool {
-        let without_end = self.batches.len() + self.settling;
-        !self.closed && (self.stop.is_some() || without_end < self.concurrency.limit() + PREFETCH)
+        let has_room = self.batches.len() < self.concurrency.limit() + PREFETCH;
+        !self.closed && (self.stop.is_some() || (has_room && !self.waits_for_ends()))
+    }
+
+    /// Whether nothing is left to send before the end of a batch is on record.
+    #[must_use]
+    pub fn is_starved(&self) -> bool {
+        self.waits_for_ends() && self.queue.is_empty() && self.in_flight.len() < self.concurrency.limit()
+    }
+
+    /// Whether no batch is taken before the end of another is on record: a crash would leave more than may be in doubt.
+    fn waits_for_ends(&self) -> bool {
+        self.settling > 0 && self.batches.len() + self.settling >= self.concurrency.max() + PREFETCH
     }
 
     /// Whether nothing more will be sent.

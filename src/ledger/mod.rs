@@ -188,9 +188,15 @@ pub struct Ticket {
     batch: Batch,
     attempted: bool,
     first_attempt: i64,
+    is_awaited: bool,
 }
 
 impl Ticket {
+    /// Notes that something waits for the end of this batch: it does not wait for others to be written with them.
+    pub fn hasten(&mut self) {
+        self.is_awaited = true;
+    }
+
     /// The batch that is on record.
     #[must_use]
     pub fn batch(&self) -> &Batch {

@@ -261,6 +261,22 @@ fn threads_prepare_and_settle_at_once() {
 }
 
 #[test]
+fn an_end_that_is_awaited_waits_for_no_others() {
+    let home = folder();
+    let ledger = Sqlite::open(Options { linger: Duration::from_hours(1), ..options(home.path()) }).expect("new");
+    for key in [1, 2] {
+        let mut ticket = ledger.prepare(&batch(&[key])).expect("prepared");
+        ticket.hasten();
+        if key == 1 {
+            ledger.settle(ticket, &[Outcome::Accepted]).expect("settled at once");
+        } else {
+            ledger.cancel(ticket).expect("withdrawn at once");
+        }
+    }
+    assert_eq!(ledger.accepted(), 1);
+}
+
+#[test]
 fn what_is_too_old_to_be_sent_is_forgotten_unless_it_is_undecided() {
     let home = folder();
     let ledger = open(home.path());
