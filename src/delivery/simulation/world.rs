@@ -236,7 +236,7 @@ impl World {
 
     /// One input and what follows from it.
     pub(super) fn advance(&mut self) {
-        let Some(input) = self.next_input() else { return };
+        let input = self.next_input();
         if let Input::Answered { request, .. } | Input::Expired { request } = &input {
             self.in_flight.remove(request);
         }
@@ -251,18 +251,18 @@ impl World {
         }
     }
 
-    /// What happens next; none if only the ledger has done something.
-    fn next_input(&mut self) -> Option<Input> {
+    /// What happens next.
+    fn next_input(&mut self) -> Input {
         if self.protocol.wants_batch() {
             if let Some(load) = self.waiting.pop() {
                 self.entered += 1;
                 let (batch, events, destination) = (self.entered, load.events.len(), load.destination);
                 self.loads.insert(batch, load);
-                return Some(Input::Offered { batch, events, destination });
+                return Input::Offered { batch, events, destination };
             }
             if !self.closed {
                 self.closed = true;
-                return Some(Input::Closed);
+                return Input::Closed;
             }
         }
         let planned = self.agenda.first_key_value().map(|((at, _), _)| *at);
@@ -270,22 +270,22 @@ impl World {
             (Some(at), wake_at) if wake_at.is_none_or(|wake_at| at <= wake_at) => {
                 self.pass(at);
                 match self.agenda.pop_first().expect("it was there").1 {
-                    Due::Input(input) => Some(input),
+                    Due::Input(input) => input,
                     Due::Recorded(batch) => {
                         self.record(batch);
                         let attempted = self.tickets[&batch].attempted();
-                        Some(Input::Recorded { batch, attempted })
+                        Input::Recorded { batch, attempted }
                     }
                     Due::Ended(batch) => {
                         self.end(batch);
-                        Some(Input::Settled)
+                        Input::Settled
                     }
                 }
             }
             (_, Some(wake_at)) => {
                 assert!(wake_at >= self.now || self.now.is_zero() || self.in_flight.is_empty(), "time runs forward");
                 self.pass(wake_at);
-                Some(Input::Tick)
+                Input::Tick
             }
             _ => panic!("stuck"),
         }
