@@ -242,3 +242,19 @@ fn a_refusal_that_may_be_a_fault_leaves_doubt_until_it_is_believed() {
     world.run();
     assert!(world.settled.values().flatten().all(|outcome| *outcome == Outcome::InDoubt));
 }
+
+#[test]
+fn a_refusal_shows_that_requests_get_through_again() {
+    // Throttled, refused for minutes, throttled again: that is the limit of a second twice, not that of a minute.
+    let throttled = Server { faults: 1, latency: 40_000, ..failing(Fate::Throttled { retry_after: None }) };
+    let mut world = World::new(9, Options { concurrency: 1, ..Options::default() }, throttled);
+    (0..20).for_each(|_| world.add_batch(vec![true]));
+    while world.now < 120 * SECOND {
+        world.advance();
+    }
+    world.server.faults = 1;
+    world.run();
+    world.check();
+    assert_eq!((world.cause(), world.protocol.counts().throttles), (None, 2));
+    assert!(world.protocol.counts().throttled < 10 * SECOND, "{:?}", world.protocol.counts());
+}
