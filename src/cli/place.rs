@@ -9,7 +9,7 @@ use super::stores::LOOPBACK;
 use super::{World, ledger};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::sqlite::{Namespace, Place};
-use crate::settings::Origin;
+use crate::settings::{Origin, Settings};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Which {
@@ -29,12 +29,18 @@ enum Events {
 }
 
 impl Which {
-    /// The ledger's place.
-    pub(super) fn place(&self, world: &World) -> Result<Place> {
+    /// The settings that hold for the ledger, whatever the query.
+    pub(super) fn settings(&self, world: &World) -> Result<Settings> {
         let mut settings = world.settings(&SettingFlags::default(), None)?;
         if let Some(folder) = &self.ledger {
             settings.set("ledger", folder, Origin::Flag)?;
         }
+        Ok(settings)
+    }
+
+    /// The ledger's place.
+    pub(super) fn place(&self, world: &World) -> Result<Place> {
+        let settings = self.settings(world)?;
         let namespace = match self.namespace {
             Events::Live => Namespace::Live,
             Events::Test => Namespace::Test,

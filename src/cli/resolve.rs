@@ -11,10 +11,13 @@ use super::place::{Loss, Network, Which};
 use super::render::{self, counted};
 use super::{World, unix_now};
 use crate::contract::{EventSource, events};
+use crate::delivery::Window;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Destination, EventKey};
 use crate::ledger::sqlite::{Doubt, Options};
-use crate::ledger::{Decision, Sqlite, Store, WINDOW};
+use crate::ledger::{Decision, Sqlite, Store};
+use crate::run;
+use crate::settings::Origin;
 
 /// What is said of events that are sent again although TikTok may not drop the copy.
 const DOUBLE: &str = "may double count";
@@ -43,9 +46,22 @@ pub(super) struct Arguments {
     loss: Loss,
     #[command(flatten)]
     network: Network,
+    #[command(flatten)]
+    overlap: Overlap,
     // Last, as its heading is that of every option after it.
     #[command(flatten)]
     select: Select,
+}
+
+/// How long a repeat is safe, where the query file says so and neither postback.toml nor the environment does.
+#[derive(clap::Args, Debug)]
+struct Overlap {
+    /// How long TikTok drops copies of an event, as `postback.dedup_window`
+    #[arg(long, value_name = "DURATION")]
+    dedup_window: Option<String>,
+    /// Whether a browser's pixel sends the same event ids, as `postback.pixel_overlap`
+    #[arg(long, value_name = "true|false")]
+    pixel_overlap: Option<String>,
 }
 
 /// Which of the events in doubt or held; all of them unless one of these says otherwise.
@@ -82,21 +98,36 @@ pub(super) fn run(arguments: &Arguments, world: &World) -> Result<()> {
         accept_network: arguments.network.allow_network_ledger,
         ..Options::looking(place, Arc::new(unix_now))
     };
+    let window = arguments.overlap.window(&arguments.which, world)?;
     let ledger = Sqlite::open(options)?;
     let listed = ledger.in_doubt()?;
     let now = ledger.now();
-    let undecided = arguments.select.apply(&listed, &ledger.secret(), now)?;
+    let undecided = arguments.select.apply(&listed, &ledger.secret(), window, now)?;
     if !listed.is_empty() && undecided.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "nothing that is in doubt or held is what was named")
             .context("ledger", ledger.path().display())
             .hint("`postback resolve` without a selection lists what there is"));
     }
     if arguments.assume_delivered {
-        assume_delivered(&ledger, &undecided, world)
+        assume_delivered(&ledger, &undecided)?;
+        remaining(&ledger, window, world)
     } else if arguments.resend {
-        resend(&ledger, &undecided, arguments.yes, world)
+        resend(&ledger, &undecided, arguments.yes)?;
+        remaining(&ledger, window, world)
     } else {
         list(&undecided, now, arguments, world)
+    }
+}
+
+impl Overlap {
+    fn window(&self, which: &Which, world: &World) -> Result<Window> {
+        let mut settings = which.settings(world)?;
+        for (name, value) in [("dedup_window", &self.dedup_window), ("pixel_overlap", &self.pixel_overlap)] {
+            if let Some(value) = value {
+                settings.set(name, value, Origin::Flag)?;
+            }
+        }
+        Ok(run::window(&settings))
     }
 }
 
@@ -108,28 +139,33 @@ struct Undecided<'a> {
     is_held: bool,
     /// Whether a copy may count twice.
     is_late: bool,
+    /// Until when TikTok is sure to drop a copy of each of them, Unix seconds.
+    repeatable_until: Option<i64>,
 }
 
 impl<'a> Undecided<'a> {
-    fn of(batch: &'a Doubt, now: i64) -> [Self; 2] {
-        let is_late = deadline(batch) <= now;
+    fn of(batch: &'a Doubt, window: Window, now: i64) -> [Self; 2] {
+        let is_late = !window.is_open(now, batch.first_attempt, batch.first_event);
+        let repeatable_until = window.deadline(batch.first_attempt, batch.first_event);
         [(&batch.held, true), (&batch.in_doubt, is_late)].map(|(keys, is_held)| Self {
             batch,
             keys: keys.clone(),
             is_held,
             is_late,
+            repeatable_until,
         })
     }
 }
 
-/// Until when TikTok is sure to drop a copy of the batch's events, Unix seconds.
-fn deadline(batch: &Doubt) -> i64 {
-    batch.first_attempt.saturating_add(WINDOW)
-}
-
 impl Select {
     /// What of `listed` is meant.
-    fn apply<'a>(&self, listed: &'a [Doubt], secret: &[u8; 32], now: i64) -> Result<Vec<Undecided<'a>>> {
+    fn apply<'a>(
+        &self,
+        listed: &'a [Doubt],
+        secret: &[u8; 32],
+        window: Window,
+        now: i64,
+    ) -> Result<Vec<Undecided<'a>>> {
         let of_batch = |batch: &&Doubt| {
             self.run.as_ref().is_none_or(|run| batch.run.as_ref() == Some(run))
                 && (self.batches.is_empty() || self.batches.contains(&batch.batch))
@@ -141,7 +177,7 @@ impl Select {
         for id in &self.ids {
             wanted.extend(self.named(id, &batches, secret)?);
         }
-        let mut undecided: Vec<_> = batches.into_iter().flat_map(|batch| Undecided::of(batch, now)).collect();
+        let mut undecided: Vec<_> = batches.into_iter().flat_map(|batch| Undecided::of(batch, window, now)).collect();
         if !self.keys.is_empty() || !self.ids.is_empty() {
             for events in &mut undecided {
                 events.keys.retain(|key| wanted.contains(key));
@@ -181,35 +217,29 @@ impl Select {
     }
 }
 
-fn assume_delivered(ledger: &Sqlite, undecided: &[Undecided<'_>], world: &World) -> Result<()> {
+fn assume_delivered(ledger: &Sqlite, undecided: &[Undecided<'_>]) -> Result<()> {
     let decided = ledger.decide(&keys(undecided, |_| true), Decision::AssumeDelivered)?;
-    said(&format!("assumed delivered: {}, never to be sent again", counted(decided as u64, "event")))?;
-    remaining(ledger, world)
+    said(&format!("assumed delivered: {}, never to be sent again", counted(decided as u64, "event")))
 }
 
-fn resend(ledger: &Sqlite, undecided: &[Undecided<'_>], yes: bool, world: &World) -> Result<()> {
+fn resend(ledger: &Sqlite, undecided: &[Undecided<'_>], yes: bool) -> Result<()> {
     let late = keys(undecided, |events| events.is_late).len() as u64;
     if late > 0 && !yes {
-        let hours = WINDOW / 3_600;
-        let message = format!("{} {DOUBLE}: first sent more than {hours} hours ago", counted(late, "event"));
+        let message =
+            format!("{} {DOUBLE}: it is too late to be sure that TikTok drops a copy", counted(late, "event"));
         return Err(Error::new(ErrorKind::Usage, message).hint(
-            "nothing was decided: add --yes to resend all the same, or give --assume-delivered; TikTok drops a copy only \
-             within 48 hours of the first",
+            "nothing was decided: add --yes to resend all the same, or give --assume-delivered; `repeatable_until` in \
+             the list says until when a copy was sure to be dropped",
         ));
     }
     let decision = if yes { Decision::Resend } else { Decision::Repeat };
     let decided = counted(ledger.decide(&keys(undecided, |_| true), decision)? as u64, "event");
     let next = "the next run whose query returns them sends them";
-    said(&match undecided.iter().map(deadline_of).min() {
+    said(&match undecided.iter().filter_map(|events| events.repeatable_until).min() {
         _ if yes => format!("to be resent: {decided}; {next}, and what TikTok received before {DOUBLE}"),
         Some(until) => format!("to be repeated: {decided}; {next}, and TikTok drops copies until {}", time(until)),
-        None => format!("to be repeated: {decided}"),
-    })?;
-    remaining(ledger, world)
-}
-
-fn deadline_of(events: &Undecided<'_>) -> i64 {
-    deadline(events.batch)
+        None => format!("to be repeated: {decided}; {next}"),
+    })
 }
 
 fn said(line: &str) -> Result<()> {
@@ -217,9 +247,9 @@ fn said(line: &str) -> Result<()> {
 }
 
 /// Says what still waits for a decision.
-fn remaining(ledger: &Sqlite, world: &World) -> Result<()> {
+fn remaining(ledger: &Sqlite, window: Window, world: &World) -> Result<()> {
     let (left, now) = (ledger.in_doubt()?, ledger.now());
-    let left: Vec<_> = left.iter().flat_map(|batch| Undecided::of(batch, now)).collect();
+    let left: Vec<_> = left.iter().flat_map(|batch| Undecided::of(batch, window, now)).collect();
     let held = keys(&left, |events| events.is_held).len() as u64;
     if held > 0 && !world.quiet {
         render::note(&format!("still waiting for a decision: {}", counted(held, "event")));
@@ -272,7 +302,7 @@ fn batches(undecided: &[Undecided<'_>], now: i64) -> Result<RecordBatch, datafus
         ("events", numbers(&|events| i64::try_from(events.keys.len()).unwrap_or(i64::MAX)), true),
         ("first_attempt_at", texts(&|events| Some(time(events.batch.first_attempt))), true),
         ("age", texts(&|events| Some(age(now.saturating_sub(events.batch.first_attempt)))), true),
-        ("repeatable_until", texts(&|events| Some(time(deadline_of(events)))), true),
+        ("repeatable_until", texts(&|events| events.repeatable_until.map(time)), true),
         ("first_event_at", texts(&|events| Some(time(events.batch.first_event))), true),
         ("last_event_at", texts(&|events| Some(time(events.batch.last_event))), true),
     ])
@@ -291,7 +321,7 @@ fn each(undecided: &[Undecided<'_>]) -> Result<RecordBatch, datafusion::arrow::e
         ("event_source", of(&|events| Some(events.batch.event_source.clone())), true),
         ("event_source_id", of(&|events| Some(events.batch.event_source_id.clone())), true),
         ("first_attempt_at", of(&|events| Some(time(events.batch.first_attempt))), true),
-        ("repeatable_until", of(&|events| Some(time(deadline_of(events)))), true),
+        ("repeatable_until", of(&|events| events.repeatable_until.map(time)), true),
     ])
 }
 

@@ -146,6 +146,7 @@ pub fn action(code: i64) -> Action {
 
 /// Codes outside the catalogue; the first family that holds a code counts.
 pub static FAMILIES: &[Family] = &[
+    Family { codes: 40_101..=40_119, action: Action::StopCredentials, citation: Citation::guess("reliability 2.2") },
     Family { codes: 40_000..=49_999, action: Action::Isolate, citation: Citation::likely("D5 (events-api 6.4)") },
     Family { codes: 51_000..=51_999, action: Action::Retry, citation: Citation::likely("D5 (events-api 6.4)") },
     Family { codes: 50_000..=59_999, action: Action::Retry, citation: Citation::likely("D5 (events-api 6.4)") },
@@ -270,6 +271,7 @@ mod tests {
     fn unknown_codes_are_judged_by_family() {
         for (code, expected) in [
             (40_003, Isolate),
+            (40_114, StopCredentials),
             (49_999, Isolate),
             (50_001, Retry),
             (51_021, Retry),

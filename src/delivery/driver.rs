@@ -213,7 +213,7 @@ impl<T: Transport> Driver<T> {
                         self.send(request, batch, events);
                     }
                     Command::Send { request, .. } => inputs.push_back(Input::Expired { request }),
-                    Command::Settle { batch, outcomes, sent } => self.settle(batch, outcomes, sent),
+                    Command::Settle { batch, outcomes, is_void } => self.settle(batch, outcomes, is_void),
                     Command::Abandon => {
                         self.request_ids.clear();
                         self.requests.abort_all();
@@ -259,19 +259,22 @@ impl<T: Transport> Driver<T> {
         exchange.started.get_or_insert_with(Instant::now);
     }
 
-    fn settle(&mut self, id: u64, outcomes: Vec<Outcome>, sent: bool) {
+    fn settle(&mut self, id: u64, outcomes: Vec<Outcome>, is_void: bool) {
         let Some(batch) = self.batches.remove(&id) else { return };
         let exchange = self.exchanges.remove(&id).unwrap_or_default();
         let settled = Settled { number: id, batch, outcomes, exchange };
-        let Some(ticket) = self.tickets.remove(&id) else {
+        let Some(mut ticket) = self.tickets.remove(&id) else {
             // It never was on record, so there is nothing to settle.
             self.outbox.push_back(settled);
             return;
         };
+        if self.protocol.is_starved() {
+            ticket.hasten();
+        }
         let store = Arc::clone(&self.store);
         let outcomes = settled.outcomes.clone();
         let task = self.records.spawn_blocking(move || {
-            Entry::Settled(if sent { store.settle(ticket, &outcomes) } else { store.cancel(ticket) })
+            Entry::Settled(if is_void { store.cancel(ticket) } else { store.settle(ticket, &outcomes) })
         });
         self.record_ids.insert(task.id(), Written::Outcomes(Box::new(settled)));
     }
@@ -323,7 +326,10 @@ impl<T: Transport> Driver<T> {
                 self.fail(failed_entry(failed));
                 self.step(Input::Unrecorded { batch });
             }
-            (Some(Written::Outcomes(settled)), Ok(Entry::Settled(Ok(())))) => self.outbox.push_back(*settled),
+            (Some(Written::Outcomes(settled)), Ok(Entry::Settled(Ok(())))) => {
+                self.outbox.push_back(*settled);
+                self.step(Input::Settled);
+            }
             (Some(Written::Outcomes(settled)), failed) => {
                 self.fail(failed_entry(failed));
                 self.outbox.push_back(*settled);

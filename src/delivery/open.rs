@@ -20,6 +20,8 @@ pub(super) struct Open {
     pub(super) pending: usize,
     /// The search for events at fault.
     pub(super) isolation: Isolation,
+    /// Parts that were too large for one request.
+    pub(super) oversized: Vec<Range<usize>>,
     outcomes: Vec<Option<Outcome>>,
     /// Which events may have arrived although nothing said so.
     doubted: Vec<bool>,
@@ -34,6 +36,7 @@ impl Open {
             attempted: false,
             pending: 0,
             isolation: Isolation::new(),
+            oversized: Vec::new(),
             outcomes: vec![None; events],
             doubted: vec![false; events],
         }
@@ -48,6 +51,15 @@ impl Open {
         for slot in &mut self.outcomes[events] {
             slot.get_or_insert_with(|| outcome.clone());
         }
+    }
+
+    /// The size that fits where a part of twice as many events did not: known as soon as all of them were accepted.
+    pub(super) fn learn_size(&mut self) -> Option<usize> {
+        let Self { oversized, outcomes, .. } = self;
+        let is_accepted = |part: &mut Range<usize>| {
+            outcomes[part.clone()].iter().all(|outcome| matches!(outcome, Some(Outcome::Accepted)))
+        };
+        oversized.extract_if(.., is_accepted).map(|part| part.len().div_ceil(2)).min()
     }
 
     /// Notes that events may have arrived although nothing said so.
@@ -80,8 +92,8 @@ pub(super) struct Piece {
     pub(super) role: Role,
     /// Attempts that did not settle it.
     pub(super) failures: u32,
-    /// Answers in a row that were none of the API's.
-    pub(super) garbled: u32,
+    /// Answers in a row that were none of the API's, or invalid certificates.
+    pub(super) hopeless: u32,
     /// Refusals that were not believed yet.
     pub(super) disbelieved: u8,
     /// Whether events of it may have arrived although nothing said so.
@@ -101,7 +113,7 @@ impl Piece {
             events,
             role,
             failures: 0,
-            garbled: 0,
+            hopeless: 0,
             disbelieved: 0,
             doubted: false,
             repeat: false,

@@ -94,6 +94,13 @@ impl Concurrency {
         self.limit as usize
     }
 
+    /// The most that the limit can be.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between one and a u16")]
+    pub fn max(&self) -> usize {
+        self.max as usize
+    }
+
     /// A request succeeded.
     pub fn succeeded(&mut self) {
         self.successes += 1.0;

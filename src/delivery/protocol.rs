@@ -48,6 +48,8 @@ pub enum Input {
         /// Which batch.
         batch: u64,
     },
+    /// The outcomes of a batch are on record, or its intent is withdrawn.
+    Settled,
     /// The outcomes of a batch could not be recorded.
     Unsettled,
     /// A request ended.
@@ -86,14 +88,15 @@ pub enum Command {
         /// Which of its events.
         events: Range<usize>,
     },
-    /// The batch is done: record and pass on one outcome for each event.
+    /// The batch is done: record and pass on one outcome for each event, then say [`Input::Settled`] if its intent was on
+    /// record.
     Settle {
         /// Which batch.
         batch: u64,
         /// In the batch's order.
         outcomes: Vec<Outcome>,
-        /// Whether a byte may have been sent; if not, the intent is withdrawn.
-        sent: bool,
+        /// Whether no byte was sent and there is nothing to keep: the intent is withdrawn.
+        is_void: bool,
     },
     /// Drop all requests under way: their time is up.
     Abandon,
@@ -128,10 +131,10 @@ pub struct Counts {
 }
 
 /// Batches taken beyond those that can be sent at once, so that their intents are recorded ahead.
-const PREFETCH: usize = 2;
+pub(super) const PREFETCH: usize = 2;
 /// Answers that are none of the API's, in a row for one request, that end the delivery.
 const MAX_GARBLED: u32 = 5;
-/// Attempts after which an invalid certificate ends the delivery.
+/// Invalid certificates, in a row for one request, that end the delivery.
 const MAX_CERTIFICATE_FAILURES: u32 = 3;
 /// Wait when the API is down for maintenance.
 const MAINTENANCE: Duration = Duration::from_mins(5);
@@ -154,6 +157,8 @@ pub struct Protocol {
     breaker: Breaker,
     ladder: Ladder,
     batches: BTreeMap<u64, Open>,
+    /// Batches that are done, whose outcomes are not on record yet: a crash leaves them in doubt as well.
+    settling: usize,
     queue: BTreeMap<Key, Piece>,
     in_flight: BTreeMap<u64, Piece>,
     closed: bool,
@@ -166,6 +171,8 @@ pub struct Protocol {
     stop: Option<Stopping>,
     /// Destinations that accepted an event.
     proven: BTreeSet<u32>,
+    /// Whether an event may have been accepted, proven or not.
+    may_have_delivered: bool,
     /// Answers about events.
     definite: u32,
     /// Whether any server answered.
@@ -207,6 +214,7 @@ impl Protocol {
             breaker: Breaker::default(),
             ladder: Ladder::default(),
             batches: BTreeMap::new(),
+            settling: 0,
             queue: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             closed: false,
@@ -216,6 +224,7 @@ impl Protocol {
             suspicion: None,
             stop: None,
             proven: BTreeSet::new(),
+            may_have_delivered: false,
             definite: 0,
             reached: false,
             progress: Duration::ZERO,
@@ -236,6 +245,7 @@ impl Protocol {
                 self.stop(now, Cause::Ledger, None, commands);
                 self.finish(batch, commands);
             }
+            Input::Settled => self.settling = self.settling.saturating_sub(1),
             Input::Unsettled => self.stop(now, Cause::Ledger, None, commands),
             Input::Answered { request, answer } => {
                 if let Some(piece) = self.in_flight.remove(&request) {
@@ -272,7 +282,19 @@ impl Protocol {
     /// Whether a batch would be taken now.
     #[must_use]
     pub fn wants_batch(&self) -> bool {
-        !self.closed && (self.stop.is_some() || self.batches.len() < self.concurrency.limit() + PREFETCH)
+        let has_room = self.batches.len() < self.concurrency.limit() + PREFETCH;
+        !self.closed && (self.stop.is_some() || (has_room && !self.waits_for_ends()))
+    }
+
+    /// Whether nothing is left to send before the end of a batch is on record.
+    #[must_use]
+    pub fn is_starved(&self) -> bool {
+        self.waits_for_ends() && self.queue.is_empty() && self.in_flight.len() < self.concurrency.limit()
+    }
+
+    /// Whether no batch is taken before the end of another is on record: a crash would leave more than may be in doubt.
+    fn waits_for_ends(&self) -> bool {
+        self.settling > 0 && self.batches.len() + self.settling >= self.concurrency.max() + PREFETCH
     }
 
     /// Whether nothing more will be sent.
@@ -339,10 +361,7 @@ impl Protocol {
         let Some(open) = self.batches.get_mut(&batch) else { return };
         (open.recorded, open.attempted) = (true, attempted);
         let events = open.len();
-        for start in (0..events).step_by(self.size_limit) {
-            let end = events.min(start.saturating_add(self.size_limit));
-            self.queue(Duration::ZERO, Piece::new(batch, start..end, Role::Whole));
-        }
+        self.queue(Duration::ZERO, Piece::new(batch, 0..events, Role::Whole));
         self.finish_if_done(batch, commands);
     }
 
@@ -391,7 +410,7 @@ impl Protocol {
         if self.stop.is_some() {
             return;
         }
-        let reason = StopReason::new(cause, answer, !self.proven.is_empty());
+        let reason = StopReason::new(cause, answer, self.may_have_delivered);
         self.stop = Some(Stopping { reason, deadline: now + self.drain });
         self.suspicion = None;
         for piece in std::mem::take(&mut self.queue).into_values() {
@@ -411,12 +430,21 @@ impl Protocol {
             return;
         }
         commands.push(Command::Abandon);
+        self.note_possible_delivery();
         for piece in std::mem::take(&mut self.in_flight).into_values() {
             if let Some(open) = self.batches.get_mut(&piece.batch) {
                 (open.sent, open.pending) = (true, open.pending - 1);
                 open.doubt(piece.events.clone());
             }
             self.finish_if_done(piece.batch, commands);
+        }
+    }
+
+    /// Notes that an event was accepted, or may have been.
+    fn note_possible_delivery(&mut self) {
+        self.may_have_delivered = true;
+        if let Some(stopping) = &mut self.stop {
+            stopping.reason.may_have_delivered = true;
         }
     }
 
@@ -428,8 +456,12 @@ impl Protocol {
 
     fn finish(&mut self, batch: u64, commands: &mut Vec<Command>) {
         if let Some(open) = self.batches.remove(&batch) {
+            self.settling += usize::from(open.recorded);
             let sent = open.sent;
-            commands.push(Command::Settle { batch, outcomes: open.into_outcomes(), sent });
+            let outcomes = open.into_outcomes();
+            // What an earlier intent left in doubt may be held without having been sent under this one.
+            let is_void = !sent && outcomes.iter().all(|outcome| *outcome == Outcome::Unsent);
+            commands.push(Command::Settle { batch, outcomes, is_void });
         }
     }
 }

@@ -70,6 +70,19 @@ pub enum Fate {
     Stop(Grounds),
 }
 
+impl Fate {
+    /// Whether events may have been accepted although the answer does not say which.
+    pub(super) fn leaves_doubt(&self) -> bool {
+        // What is repeated before it is believed is not believed to have refused anything.
+        matches!(self, Self::Doubtful { .. } | Self::Maintenance | Self::Unsplit | Self::Refused { patience: 1.., .. })
+    }
+
+    /// Whether any event was accepted, or may have been.
+    pub(super) fn may_have_delivered(&self) -> bool {
+        self.leaves_doubt() || matches!(self, Self::Accepted | Self::Partial(_) | Self::Duplicate)
+    }
+}
+
 /// What is at fault when sending more makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grounds {
@@ -85,7 +98,8 @@ pub fn classify(exchange: &Result<RawResponse, TransportError>, events: usize) -
     let response = match exchange {
         Ok(response) => response,
         Err(error) => {
-            let fate = if error.before_first_byte { Fate::Unwritten } else { Fate::Doubtful { garbled: false } };
+            let garbled = error.kind == TransportKind::Oversize;
+            let fate = if error.before_first_byte { Fate::Unwritten } else { Fate::Doubtful { garbled } };
             let transport = Some(error.kind);
             return Answer { fate, code: None, status: None, transport, request_id: None, field: None };
         }
@@ -454,6 +468,8 @@ mod tests {
     fn transport_failures_are_told_apart_by_the_first_byte() {
         assert_eq!(classify(&Err(TransportError::unwritten(TransportKind::Connect)), 1).fate, Fate::Unwritten);
         assert_eq!(classify(&Err(TransportError::written(TransportKind::Broken)), 1).fate, DOUBT);
+        let oversize = classify(&Err(TransportError::written(TransportKind::Oversize)), 1);
+        assert_eq!(oversize.fate, GARBLED, "an answer of more than 4 MiB is none of the API's");
     }
 
     #[test]

@@ -43,12 +43,12 @@ pub struct StopReason {
     pub field: Option<&'static str>,
     /// The URL the requests went to.
     pub endpoint: String,
-    /// Whether any event had been accepted before.
-    pub accepted_before: bool,
+    /// Whether any event was accepted, or may have been.
+    pub may_have_delivered: bool,
 }
 
 impl StopReason {
-    pub(super) fn new(cause: Cause, answer: Option<&Answer>, accepted_before: bool) -> Self {
+    pub(super) fn new(cause: Cause, answer: Option<&Answer>, may_have_delivered: bool) -> Self {
         Self {
             cause,
             code: answer.and_then(|answer| answer.code),
@@ -57,7 +57,7 @@ impl StopReason {
             request_id: answer.and_then(|answer| answer.request_id.clone()),
             field: answer.and_then(|answer| answer.field),
             endpoint: String::new(),
-            accepted_before,
+            may_have_delivered,
         }
     }
 
@@ -85,7 +85,7 @@ impl StopReason {
         match self.cause {
             Cause::Credentials => ErrorKind::Credentials,
             // Usage promises that nothing was delivered.
-            Cause::Configuration if !self.accepted_before => ErrorKind::Usage,
+            Cause::Configuration if !self.may_have_delivered => ErrorKind::Usage,
             Cause::Ledger => ErrorKind::Internal,
             _ => ErrorKind::Incomplete,
         }
@@ -132,11 +132,15 @@ impl StopReason {
             (Cause::Unreachable, ..) if self.transport == Some(TransportKind::Certificate) => {
                 "check the base URL's host name, the clock and the system's root certificates"
             }
+            (Cause::Unreachable, ..) if self.may_have_delivered => {
+                "check the base URL and the network; running again continues where this run stopped"
+            }
             (Cause::Unreachable, ..) => {
                 "check the base URL and the network; nothing was sent, so running again is safe"
             }
             (Cause::Garbled, ..) => {
-                "check the base URL and what stands between, such as a proxy; running again continues"
+                "check the base URL and what stands between, such as a proxy; running again sends what may have arrived \
+                 once more while TikTok drops the copy, and holds it after that"
             }
             (Cause::DailyLimit, ..) => "run again after 00:00 UTC, when the limit starts anew",
             (Cause::Ledger, ..) => "make room on the disk or fix it; running again continues",

@@ -35,12 +35,19 @@ impl Window {
         self.pixel_overlap
     }
 
+    /// From when on a copy of an event that was first attempted at `first_attempt` and happened at `event_time` may
+    /// count, if ever; all in Unix seconds.
+    #[must_use]
+    pub fn deadline(self, first_attempt: i64, event_time: i64) -> Option<i64> {
+        let first = if self.pixel_overlap { first_attempt.min(event_time) } else { first_attempt };
+        self.length.map(|length| first.saturating_add(length))
+    }
+
     /// Whether an event that was first attempted at `first_attempt` and happened at `event_time` may be sent again at
     /// `now`; all in Unix seconds.
     #[must_use]
     pub fn is_open(self, now: i64, first_attempt: i64, event_time: i64) -> bool {
-        let first = if self.pixel_overlap { first_attempt.min(event_time) } else { first_attempt };
-        self.length.is_none_or(|length| now < first.saturating_add(length))
+        self.deadline(first_attempt, event_time).is_none_or(|deadline| now < deadline)
     }
 
     /// Whether an event that happened at `event_time` may be sent for the first time at `now`.
@@ -67,6 +74,7 @@ mod tests {
         let window = Window::default();
         assert!(window.is_open(44 * HOUR - 1, 0, -99 * HOUR));
         assert!(!window.is_open(44 * HOUR, 0, -99 * HOUR));
+        assert_eq!(window.deadline(HOUR, -99 * HOUR), Some(45 * HOUR));
         assert!(window.admits(0, -99 * HOUR));
     }
 
@@ -75,6 +83,7 @@ mod tests {
         let window = Window::new(48 * HOUR, true);
         assert!(window.is_open(44 * HOUR - 1, HOUR, 0));
         assert!(!window.is_open(44 * HOUR, HOUR, 0));
+        assert_eq!(window.deadline(HOUR, 0), Some(44 * HOUR));
         assert!(window.admits(44 * HOUR - 1, 0));
         assert!(!window.admits(44 * HOUR, 0));
     }
@@ -83,5 +92,6 @@ mod tests {
     fn a_short_window_is_closed_and_an_unlimited_one_never() {
         assert!(!Window::new(HOUR, false).is_open(0, 0, 0));
         assert!(Window::unlimited().is_open(i64::MAX, 0, 0));
+        assert_eq!(Window::unlimited().deadline(0, 0), None);
     }
 }

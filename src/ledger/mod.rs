@@ -51,7 +51,7 @@ pub use sqlite::Sqlite;
 
 /// Seconds after its first attempt in which TikTok is sure to drop a copy of an event: 48 hours, less four for clocks
 /// and queues.
-pub const WINDOW: i64 = 44 * 3_600;
+const WINDOW: i64 = 44 * 3_600;
 
 /// What tells the time: Unix seconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -188,9 +188,15 @@ pub struct Ticket {
     batch: Batch,
     attempted: bool,
     first_attempt: i64,
+    is_awaited: bool,
 }
 
 impl Ticket {
+    /// Notes that something waits for the end of this batch: it does not wait for others to be written with them.
+    pub fn hasten(&mut self) {
+        self.is_awaited = true;
+    }
+
     /// The batch that is on record.
     #[must_use]
     pub fn batch(&self) -> &Batch {

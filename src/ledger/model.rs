@@ -100,7 +100,7 @@ impl Store for Model {
         entries.last += 1;
         let id = entries.last;
         entries.open.insert(id, (batch.clone(), first_attempt));
-        Ok(Ticket { id, batch: batch.clone(), attempted, first_attempt })
+        Ok(Ticket { id, batch: batch.clone(), attempted, first_attempt, is_awaited: false })
     }
 
     fn settle(&self, ticket: Ticket, outcomes: &[Outcome]) -> Result<()> {

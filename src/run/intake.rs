@@ -148,10 +148,11 @@ impl Intake {
         let past = Past { store: self.store.as_ref(), resume: self.resume, now: self.now };
         let mut repeated: BTreeMap<i64, Vec<(u32, EncodedEvent)>> = BTreeMap::new();
         events.retain(|(destination, event)| {
-            let admission = self.repeats.admit(event, &past, tally);
+            let standing = past.standing(event);
+            let admission = self.repeats.admit(event, past.course(event, standing), tally);
             let is_distinct = !matches!(admission, Admission::Repeated | Admission::Refused(_));
             admitted.push(is_distinct);
-            if is_distinct && past.is_undecided(event) {
+            if is_distinct && standing.first_attempt().is_some() {
                 tally.revisited.insert(event.key);
             }
             let identity = || {

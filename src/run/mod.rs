@@ -80,7 +80,7 @@ impl Job {
         let seconds = |name| i64::try_from(settings.seconds(name)).unwrap_or(i64::MAX);
         let count = |name| usize::try_from(settings.count(name)).unwrap_or(usize::MAX);
         let text = |name| settings.text(name).map(Arc::from);
-        let window = Window::new(seconds("dedup_window"), settings.text("pixel_overlap") == Some("true"));
+        let window = window(settings);
         Self {
             policy: Policy {
                 now: settings.as_of().unwrap_or(now),
@@ -145,6 +145,13 @@ impl Job {
         }
         Ok(())
     }
+}
+
+/// How long an event of unknown fate may be sent again, by `settings`.
+#[must_use]
+pub fn window(settings: &Settings) -> Window {
+    let length = i64::try_from(settings.seconds("dedup_window")).unwrap_or(i64::MAX);
+    Window::new(length, settings.text("pixel_overlap") == Some("true"))
 }
 
 /// What a run is connected to.

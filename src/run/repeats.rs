@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::resume::{Course, Past};
+use super::resume::Course;
 use super::tally::Tally;
 use crate::event::{EncodedEvent, EventKey};
 use crate::ledger::keys::Keys;
@@ -137,9 +137,8 @@ impl Repeats {
         }
     }
 
-    /// Whether `event` goes on; where it does not, it is put into its place in `tally`.
-    pub(super) fn admit(&mut self, event: &EncodedEvent, past: &Past<'_>, tally: &mut Tally) -> Admission {
-        let course = past.course(event);
+    /// Whether `event`, which would take `course`, goes on; where it does not, it is put into its place in `tally`.
+    pub(super) fn admit(&mut self, event: &EncodedEvent, course: Course, tally: &mut Tally) -> Admission {
         match self {
             Self::Knowing { conflicts, .. } | Self::Finding { conflicts, takes_back: true, .. }
                 if conflicts.contains(&event.key) =>
@@ -253,13 +252,9 @@ fn refuse(rows: impl IntoIterator<Item = u64>, tally: &mut Tally) -> Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Model;
-    use crate::run::resume::Resume;
 
     /// The account after events of the given (key, payload) pairs, one row each, how many went on, and the rows refused.
     fn account(repeats: &mut Repeats, rows: &[(u8, u64)]) -> (Tally, usize, Vec<u64>) {
-        let store = Model::new([0; 32]);
-        let past = Past { store: &store, resume: Resume::default(), now: 0 };
         let mut tally = Tally::default();
         let (mut went_on, mut refused) = (0, Vec::new());
         for (row, (key, payload)) in rows.iter().enumerate() {
@@ -272,7 +267,7 @@ mod tests {
                 row: row as u64,
                 payload: *payload,
             };
-            match repeats.admit(&event, &past, &mut tally) {
+            match repeats.admit(&event, Course::Send, &mut tally) {
                 Admission::GoesOn { .. } => went_on += 1,
                 Admission::Repeated | Admission::Settled | Admission::RefusedBefore(_) => {}
                 Admission::Refused(faults) => refused.extend(faults.iter().map(|fault| fault.row)),

@@ -61,9 +61,14 @@ pub(super) struct Past<'a> {
 }
 
 impl Past<'_> {
-    pub(super) fn course(&self, event: &EncodedEvent) -> Course {
+    /// What earlier runs left on record about the event.
+    pub(super) fn standing(&self, event: &EncodedEvent) -> Standing {
+        self.store.standing(&event.key)
+    }
+
+    /// What that means for it.
+    pub(super) fn course(&self, event: &EncodedEvent, standing: Standing) -> Course {
         let Resume { window, forgotten_before, again } = self.resume;
-        let standing = self.store.standing(&event.key);
         match standing {
             Standing::Unknown => {}
             _ if again == Again::Everything => {}
@@ -85,11 +90,6 @@ impl Past<'_> {
         } else {
             Course::Overlapping
         }
-    }
-
-    /// Whether earlier runs left the event in doubt or held.
-    pub(super) fn is_undecided(&self, event: &EncodedEvent) -> bool {
-        self.store.standing(&event.key).first_attempt().is_some()
     }
 }
 
@@ -123,7 +123,8 @@ mod tests {
 
     fn course(store: &Model, again: Again, hours: i64, payload: u64) -> Course {
         let resume = Resume { again, ..Resume::default() };
-        Past { store, resume, now: hours * HOUR }.course(&event(payload, 0))
+        let (past, event) = (Past { store, resume, now: hours * HOUR }, event(payload, 0));
+        past.course(&event, past.standing(&event))
     }
 
     fn refused() -> Outcome {
@@ -161,7 +162,10 @@ mod tests {
     fn an_event_that_may_be_forgotten_or_overlap_is_not_sent() {
         let store = Model::new([0; 32]);
         let forgotten = Resume { forgotten_before: Some(HOUR), ..Resume::default() };
-        let at = |resume, time| Past { store: &store, resume, now: 50 * HOUR }.course(&event(1, time));
+        let at = |resume, time| {
+            let past = Past { store: &store, resume, now: 50 * HOUR };
+            past.course(&event(1, time), Standing::Unknown)
+        };
         assert_eq!(at(forgotten, HOUR - 1), Course::Forgotten);
         assert_eq!(at(forgotten, HOUR), Course::Send);
         let overlapping = Resume { window: Window::new(48 * HOUR, true), ..Resume::default() };

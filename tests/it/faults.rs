@@ -321,6 +321,7 @@ const CASES: &[Case] = &[
     survived("a success under another type", "does = 'garbled'\nshape = 'wrong-type'\non = 1", 4),
     survived("code 0 with HTTP 500", "does = 'garbled'\nshape = 'plain'\nstatus = 500\non = 1\ntaken = false", 5),
     stopped("garbled without end", "does = 'garbled'\ntaken = false", Cause::Garbled, 5),
+    stopped("huge without end", "does = 'garbled'\nshape = 'huge'\ntaken = false", Cause::Garbled, 5),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -154,6 +154,34 @@ fn inside_the_window_a_repeat_needs_no_consent_and_keeps_its_first_attempt() {
 }
 
 #[test]
+fn the_window_is_the_one_that_runs_go_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = now() - HOUR;
+    let ledger = open(folder.path(), Namespace::Live, at);
+    deliver(&ledger, "11", &[("Purchase", "1", Outcome::InDoubt)], at - 2 * DAY);
+    drop(ledger);
+    let undue = resolve(folder.path(), &[]);
+    assert_eq!(undue.code, 0, "sent an hour ago: {}", undue.stderr);
+    // A browser may have sent it when it happened, two days ago; or copies are dropped for less long than that.
+    for window in [["--pixel-overlap", "true"], ["--dedup-window", "6h"]] {
+        let due = resolve(folder.path(), &window);
+        let is_closed = window[0] == "--pixel-overlap";
+        assert_eq!(due.code, if is_closed { 7 } else { 0 }, "{}", due.stderr);
+        let resent = resolve(folder.path(), &[&window[..], &["--resend"]].concat());
+        assert_eq!(resent.code, if is_closed { 2 } else { 0 }, "{}", resent.stderr);
+    }
+    let closed = resolve(folder.path(), &["--dedup-window", "4h"]);
+    assert_eq!(closed.code, 7, "four hours are kept for clocks and queues: {}", closed.stderr);
+    let settings = file(folder.path(), "postback.toml", "pixel_overlap = true\n");
+    let ledger = folder.path().to_str().unwrap();
+    let configured = said(&mut postback(&["resolve", "--config", &settings, "--ledger", ledger, "--format", "csv"]));
+    assert_eq!(configured.code, 7, "{}", configured.stderr);
+    let until = jiff::Timestamp::from_second(at - 2 * DAY + 44 * HOUR).unwrap();
+    assert!(configured.stdout.contains(&until.to_string()), "{} in {}", until, configured.stdout);
+    assert_eq!(resolve(folder.path(), &["--dedup-window", "soon"]).code, 2);
+}
+
+#[test]
 fn an_event_is_found_by_its_id() {
     let folder = tempfile::tempdir().unwrap();
     drop(filled(folder.path()));

@@ -1,6 +1,8 @@
 //! What the API, and what merely stands in its place, can answer; and what a run makes of it.
 
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -118,6 +120,39 @@ fn only_the_integer_zero_is_success() {
         assert_eq!(ended.places(), [0, 0, 0, 8], "{body}");
         assert!(ended.stderr.contains("no integer `code`"), "{body}: {}", ended.stderr);
     }
+}
+
+#[test]
+fn five_garbled_answers_end_a_run_that_running_again_completes() {
+    let folder = tempfile::tempdir().unwrap();
+    let query = file(folder.path(), "purchases.sql", PURCHASES);
+    let ledger = folder.path().join("state");
+    let ledger = ledger.to_str().unwrap();
+    let healthy = Arc::new(AtomicBool::new(false));
+    let is_healthy = Arc::clone(&healthy);
+    let server = Server::judging(move |_| Answer::ok(if is_healthy.load(Ordering::SeqCst) { OK } else { "OK" }));
+    let run = || {
+        let flags = ["--base-url", &server.url, "--ledger", ledger, "--batch-events", "4", "--format", "json"];
+        said(postback(&["run", &query]).args(flags).env("POSTBACK_ACCESS_TOKEN", "token-of-the-test"))
+    };
+    let cut_short = run();
+    assert_eq!((cut_short.code, server.requests().len()), (4, 5), "{}", cut_short.stderr);
+    assert!(cut_short.stderr.contains("running again sends what may have arrived once more"), "{}", cut_short.stderr);
+    // What was sent is in doubt and waits for no decision, as TikTok drops copies: the next run repeats it.
+    healthy.store(true, Ordering::SeqCst);
+    let again = run();
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    let account: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!((&account["accepted"], &account["already_accepted"]), (&8.into(), &0.into()), "{account}");
+}
+
+#[test]
+fn nothing_is_promised_about_what_was_sent_before_a_redirect() {
+    // The first request may have arrived, so exit code 2, which promises that nothing was sent, would be wrong.
+    let moved = answer("301 Moved Permanently", "Location: https://elsewhere.example/\r\n", "");
+    let server = Server::answering([answer("502 Bad Gateway", "", "<html>"), moved]);
+    let ended = deliver(&server.url, &[]);
+    assert_eq!((ended.code, ended.places()), (4, [0, 0, 0, 8]), "{}", ended.stderr);
 }
 
 #[test]

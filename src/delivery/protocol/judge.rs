@@ -18,6 +18,10 @@ impl Protocol {
     /// What an answer says about the server, whatever it says about the events.
     pub(super) fn take_pulse(&mut self, now: Duration, piece: &Piece, answer: &Answer) {
         self.reached |= answer.status.is_some();
+        let is_definite = matches!(answer.fate, Fate::Refused { .. } | Fate::Duplicate | Fate::Unsplit);
+        if answer.fate.may_have_delivered() {
+            self.note_possible_delivery();
+        }
         match answer.fate {
             Fate::Unwritten | Fate::Doubtful { .. } => {
                 self.breaker.failed(now);
@@ -36,7 +40,6 @@ impl Protocol {
             Fate::Accepted | Fate::Partial(_) => {
                 self.pace.succeeded(now);
                 self.concurrency.succeeded();
-                self.ladder.succeeded();
                 self.budget.succeeded(piece.paid);
                 self.proven.extend(self.batches.get(&piece.batch).map(|open| open.destination));
                 self.definite = self.definite.max(PROVEN_AFTER);
@@ -44,11 +47,9 @@ impl Protocol {
             Fate::Refused { .. } | Fate::Duplicate | Fate::Unsplit => self.definite = self.definite.saturating_add(1),
             Fate::Maintenance | Fate::TooLarge | Fate::Stop(_) => self.trouble = Some(answer.clone()),
         }
-        if matches!(
-            answer.fate,
-            Fate::Accepted | Fate::Partial(_) | Fate::Refused { .. } | Fate::Duplicate | Fate::Unsplit
-        ) {
+        if is_definite || matches!(answer.fate, Fate::Accepted | Fate::Partial(_)) {
             self.progress = now;
+            self.ladder.succeeded();
         }
         if self.breaker.answered() {
             self.budget.renew();
@@ -65,9 +66,10 @@ impl Protocol {
         answer: &Answer,
         commands: &mut Vec<Command>,
     ) -> Option<Key> {
-        let garbled = matches!(answer.fate, Fate::Doubtful { garbled: true });
-        piece.garbled = if garbled { piece.garbled + 1 } else { 0 };
-        if matches!(answer.fate, Fate::Doubtful { .. } | Fate::Maintenance | Fate::Unsplit) {
+        let is_garbled = matches!(answer.fate, Fate::Doubtful { garbled: true });
+        let is_hopeless = is_garbled || answer.transport == Some(TransportKind::Certificate);
+        piece.hopeless = if is_hopeless { piece.hopeless + 1 } else { 0 };
+        if answer.fate.leaves_doubt() {
             piece.doubted = true;
             if let Some(open) = self.batches.get_mut(&piece.batch) {
                 open.doubt(piece.events.clone());
@@ -99,20 +101,14 @@ impl Protocol {
             }
             Fate::TooLarge => self.too_large(now, random, &piece, answer, commands),
             Fate::Unwritten => {
-                let attempts = if answer.transport == Some(TransportKind::Certificate) {
-                    MAX_CERTIFICATE_FAILURES
-                } else if self.reached {
-                    u32::MAX
-                } else {
-                    self.connect_attempts
-                };
-                if piece.failures + 1 >= attempts {
+                let was_never_there = !self.reached && piece.failures + 1 >= self.connect_attempts;
+                if was_never_there || piece.hopeless >= MAX_CERTIFICATE_FAILURES {
                     self.stop(now, Cause::Unreachable, Some(answer), commands);
                 }
                 return self.again(now, random, piece);
             }
             Fate::Doubtful { .. } => {
-                if piece.garbled >= MAX_GARBLED {
+                if is_garbled && piece.hopeless >= MAX_GARBLED {
                     self.stop(now, Cause::Garbled, Some(answer), commands);
                 }
                 return self.again(now, random, piece);
@@ -143,6 +139,9 @@ impl Protocol {
         self.settle(piece, piece.events.clone(), &Outcome::Accepted);
         let Some(open) = self.batches.get_mut(&piece.batch) else { return };
         let parts = open.isolation.done(&piece.events, &piece.role);
+        if let Some(size) = open.learn_size() {
+            self.size_limit = self.size_limit.min(size);
+        }
         self.queue_parts(piece, parts);
     }
 
@@ -170,11 +169,14 @@ impl Protocol {
         }
     }
 
-    /// Cuts the part and remembers the size; a single event that is too large is rejected where others were accepted.
+    /// Cuts the part; a single event that is too large is rejected where others were accepted. The size is remembered
+    /// once all of the part was accepted in smaller ones: else it is an event of it that is refused, not the size.
     fn too_large(&mut self, now: Duration, random: u64, piece: &Piece, answer: &Answer, commands: &mut Vec<Command>) {
         let events = piece.events.len();
         if events > 1 {
-            self.size_limit = self.size_limit.min(events.div_ceil(2));
+            if let Some(open) = self.batches.get_mut(&piece.batch) {
+                open.oversized.push(piece.events.clone());
+            }
             self.halve(piece);
         } else if self.batches.get(&piece.batch).is_some_and(|open| self.proven.contains(&open.destination)) {
             self.reject(now, random, piece, (None, 0), answer, commands);

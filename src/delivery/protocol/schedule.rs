@@ -48,7 +48,10 @@ impl Protocol {
             let mut piece = self.queue.remove(&key)?;
             if piece.events.len() > self.size_limit && matches!(piece.role, Role::Whole | Role::Part) {
                 // It was cut before the limit was known.
-                self.queue_parts(&piece, isolation::halves(&piece.events, &piece.role));
+                for (events, role) in isolation::halves(&piece.events, &piece.role) {
+                    let half = Piece { repeat: piece.repeat, ..piece.cut(events, role) };
+                    self.queue(Duration::ZERO, half);
+                }
                 if let Some(open) = self.batches.get_mut(&piece.batch) {
                     open.pending -= 1;
                 }

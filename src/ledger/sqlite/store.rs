@@ -25,7 +25,7 @@ impl Store for Sqlite {
             self.entries().standings.end(batch.events());
             return Err(error);
         }
-        Ok(Ticket { id, batch: batch.clone(), attempted, first_attempt })
+        Ok(Ticket { id, batch: batch.clone(), attempted, first_attempt, is_awaited: false })
     }
 
     fn settle(&self, ticket: Ticket, outcomes: &[Outcome]) -> Result<()> {
@@ -35,13 +35,13 @@ impl Store for Sqlite {
         }
         let ending =
             Ending { batch: ticket.id, ended: self.now(), outcomes: outcomes::encode(events, outcomes).into() };
-        self.writer.write(Change::Ending(ending))?;
+        self.writer.write_by(Change::Ending(ending), ticket.is_awaited)?;
         self.entries().standings.settle(events, outcomes, ticket.first_attempt);
         Ok(())
     }
 
     fn cancel(&self, ticket: Ticket) -> Result<()> {
-        self.writer.write(Change::Withdrawal(ticket.id))?;
+        self.writer.write_by(Change::Withdrawal(ticket.id), ticket.is_awaited)?;
         self.entries().standings.end(ticket.batch.events());
         Ok(())
     }

@@ -65,7 +65,12 @@ impl Change {
 type Question = Box<dyn FnOnce(&Connection) + Send>;
 
 enum Request {
-    Change(Change, SyncSender<Result<()>>),
+    Change {
+        change: Change,
+        reply: SyncSender<Result<()>>,
+        /// Whether it does not wait for others, to be written with them.
+        is_urgent: bool,
+    },
     Question(Question),
 }
 
@@ -95,8 +100,14 @@ impl Writer {
 
     /// Makes a change and returns when it is durable.
     pub(super) fn write(&self, change: Change) -> Result<()> {
+        self.write_by(change, false)
+    }
+
+    /// As [`Writer::write`]; a change that is urgent waits for no others.
+    pub(super) fn write_by(&self, change: Change, is_urgent: bool) -> Result<()> {
         let (reply, replied) = sync_channel(1);
-        self.ask(Request::Change(change, reply))?;
+        let is_urgent = is_urgent || !change.is_patient();
+        self.ask(Request::Change { change, reply, is_urgent })?;
         replied.recv().unwrap_or_else(|_| Err(gone()))
     }
 
@@ -167,8 +178,8 @@ impl State {
                         question = Some(asked);
                         break;
                     }
-                    Request::Change(change, reply) => {
-                        if !change.is_patient() {
+                    Request::Change { change, reply, is_urgent } => {
+                        if is_urgent {
                             patient_until = None;
                         }
                         group.push((change, reply));

@@ -153,6 +153,22 @@ fn threads_prepare_and_settle_at_once() {
 }
 
 #[test]
+fn an_end_that_is_awaited_waits_for_no_others() {
+    let home = folder();
+    let ledger = Sqlite::open(Options { linger: Duration::from_hours(1), ..options(home.path()) }).expect("new");
+    for key in [1, 2] {
+        let mut ticket = ledger.prepare(&batch(&[key])).expect("prepared");
+        ticket.hasten();
+        if key == 1 {
+            ledger.settle(ticket, &[Outcome::Accepted]).expect("settled at once");
+        } else {
+            ledger.cancel(ticket).expect("withdrawn at once");
+        }
+    }
+    assert_eq!(ledger.accepted(), 1);
+}
+
+#[test]
 fn a_ledger_of_version_1_becomes_one_of_this_version_and_keeps_all_it_knew() {
     let made_by_version_1 = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ledger-version-1.sqlite");
     let home = folder();
