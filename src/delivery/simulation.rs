@@ -249,6 +249,7 @@ impl World {
                 assert_eq!(outcomes.len(), self.bad[&batch].len());
                 assert!(self.settled.insert(batch, outcomes).is_none(), "settled twice");
             }
+            Command::RenewToken => {}
             Command::Abandon => self.in_flight.clear(),
         }
     }

@@ -99,7 +99,7 @@ impl Protocol {
             }
             Fate::TooLarge => self.too_large(now, random, &piece, answer, commands),
             Fate::Unwritten => {
-                let attempts = if answer.transport == Some(TransportKind::Certificate) {
+                let attempts = if matches!(answer.transport, Some(TransportKind::Certificate(_))) {
                     MAX_CERTIFICATE_FAILURES
                 } else if self.reached {
                     u32::MAX
