@@ -24,9 +24,9 @@ impl Authorities {
     /// [`ErrorKind::Usage`] if the file cannot be read, is too large, or holds no certificate or a broken one.
     pub fn from_file(path: &Path) -> Result<Self> {
         let refuse = |message: String| {
-            Error::new(ErrorKind::Usage, format!("ca file {message}"))
-                .context("file", path.display())
-                .hint("name a PEM file with the certificates of the authority, each from `-----BEGIN CERTIFICATE-----` on")
+            Error::new(ErrorKind::Usage, format!("ca file {message}")).context("file", path.display()).hint(
+                "name a PEM file with the certificates of the authority, each from `-----BEGIN CERTIFICATE-----` on",
+            )
         };
         let mut pem = Vec::new();
         File::open(path)

@@ -54,7 +54,10 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if !self.most.is_empty() {
             let piece = Piece { bytes: std::mem::take(&mut self.most), progress: self.progress.clone() };
             return Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(piece)))));

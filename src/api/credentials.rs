@@ -77,7 +77,9 @@ fn open(path: &Path) -> io::Result<File> {
 #[cfg(unix)]
 fn is_link(error: &io::Error) -> bool {
     // FreeBSD says EMLINK.
-    [rustix::io::Errno::LOOP, rustix::io::Errno::MLINK].iter().any(|link| Some(link.raw_os_error()) == error.raw_os_error())
+    [rustix::io::Errno::LOOP, rustix::io::Errno::MLINK]
+        .iter()
+        .any(|link| Some(link.raw_os_error()) == error.raw_os_error())
 }
 
 #[cfg(unix)]

@@ -148,7 +148,7 @@ fn tls_failure(error: &reqwest::Error) -> Option<TransportKind> {
         match found {
             Some(rustls::Error::InvalidCertificate(error)) => {
                 return Some(TransportKind::Certificate(Flaw::of(error)));
-            },
+            }
             Some(_) => return Some(TransportKind::Tls),
             None => {}
         }

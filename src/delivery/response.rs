@@ -308,7 +308,17 @@ mod tests {
     use super::*;
 
     fn judge(status: u16, body: impl Into<Bytes>) -> Answer {
-        classify(&Ok(RawResponse { status, body: body.into(), retry_after: None, date: None, is_premature: false, log_id: None }), 10)
+        classify(
+            &Ok(RawResponse {
+                status,
+                body: body.into(),
+                retry_after: None,
+                date: None,
+                is_premature: false,
+                log_id: None,
+            }),
+            10,
+        )
     }
 
     fn code(status: u16, code: i64) -> Fate {
