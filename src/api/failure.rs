@@ -76,7 +76,8 @@ impl Flaw {
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. } => Self::Time,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::Host,
-            CertificateError::UnknownIssuer => Self::Authority,
+            // A signature is bad where an authority has the name of a known one and another key.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::Authority,
             _ => Self::Other,
         }
     }

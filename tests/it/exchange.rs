@@ -213,7 +213,7 @@ async fn answers_without_an_end_are_given_up() {
         ("one status line", "HTTP/1.1 200 ", "OK", TransportKind::Broken),
         ("informational answers", "", "HTTP/1.1 100 Continue\r\n\r\n", TransportKind::Timeout),
         ("body", chunked, &chunk, TransportKind::Oversize),
-        ("chunk size", chunked, "0", TransportKind::Broken),
+        ("chunk size", chunked, "0", TransportKind::Timeout),
         ("trailers", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "X-A: b\r\n", TransportKind::Broken),
     ] {
         let (first, rest) = (first.to_owned(), rest.to_owned());

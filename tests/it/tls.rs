@@ -14,8 +14,9 @@ use crate::wire::{Ended, PURCHASES, TOKEN, deliver_in};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Authority {
+fn authority(name: &str) -> Authority {
     let mut parameters = CertificateParams::new([]).unwrap();
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()
 }
@@ -91,7 +92,7 @@ fn deliver(url: &str, authority: &Authority, variables: &[(&str, &str)]) -> Ende
 #[test]
 fn an_authority_of_a_file_is_trusted_and_no_key_is_logged_and_no_proxy_asked() {
     let folder = tempfile::tempdir().unwrap();
-    let (authority, proxy) = (authority(), Server::answering([Answer::ok(OK)]));
+    let (authority, proxy) = (authority("one"), Server::answering([Answer::ok(OK)]));
     let (url, seen) = tls_server(&authority, "localhost", 4_000);
     let keys = folder.path().join("keys");
     let mut variables = vec![("SSLKEYLOGFILE", keys.to_str().unwrap())];
@@ -106,13 +107,15 @@ fn an_authority_of_a_file_is_trusted_and_no_key_is_logged_and_no_proxy_asked() {
 
 #[test]
 fn a_bad_certificate_ends_the_run_after_three_attempts_and_nothing_is_sent() {
-    let (authority, other) = (authority(), authority());
+    let authorities = ["one", "other", "one"].map(authority);
+    let [authority, other, namesake] = &authorities;
     for (host, last_year, trusted, said, hint) in [
-        ("localhost", 2_020, &authority, "expired", "clock"),
-        ("example.test", 4_000, &authority, "another host name", "host name"),
-        ("localhost", 4_000, &other, "unknown authority", "--ca-file"),
+        ("localhost", 2_020, authority, "expired", "clock"),
+        ("example.test", 4_000, authority, "another host name", "host name"),
+        ("localhost", 4_000, other, "unknown authority", "--ca-file"),
+        ("localhost", 4_000, namesake, "unknown authority", "--ca-file"),
     ] {
-        let (url, seen) = tls_server(&authority, host, last_year);
+        let (url, seen) = tls_server(authority, host, last_year);
         let ended = deliver(&url, trusted, &[]);
         assert_eq!((ended.code, ended.places()), (4, [0, 0, 0, 8]), "{said}: {}", ended.stderr);
         assert!(ended.stderr.contains(said) && ended.stderr.contains(hint), "{said}: {}", ended.stderr);
@@ -154,7 +157,7 @@ fn a_server_that_speaks_nothing_newer_than_tls_1_1_gets_no_byte_of_a_request() {
         let protocol_version = vec![ALERT, 3, minor, 0, 2, 2, 70];
         for answer in [hello, protocol_version] {
             let (url, seen) = listen(move |stream| after(stream, &answer));
-            let ended = deliver(&url, &authority(), &[]);
+            let ended = deliver(&url, &authority("one"), &[]);
             assert_eq!((ended.code, ended.places()), (4, [0, 0, 0, 8]), "{}", ended.stderr);
             assert!(ended.stderr.contains("TLS handshake failed"), "{}", ended.stderr);
             assert!(ended.stderr.contains("TLS 1.2 or later"), "{}", ended.stderr);
@@ -186,7 +189,7 @@ fn a_file_of_authorities_that_cannot_be_used_ends_the_run_before_anything_is_sen
     let missing = Path::new(&empty).with_file_name("missing.pem").display().to_string();
     let stderr = run(PURCHASES, &[], Some(&missing));
     assert!(stderr.contains("ca file cannot be read") && stderr.contains(&missing), "{stderr}");
-    let good = file(folder.path(), "ca.pem", authority().pem());
+    let good = file(folder.path(), "ca.pem", authority("one").pem());
     let stderr = run(&format!("SET postback.ca_file = '{good}'; {PURCHASES}"), &[], None);
     assert!(stderr.contains("POSTBACK_CA_FILE"), "{stderr}");
     assert!(server.requests().is_empty());
