@@ -100,7 +100,9 @@ impl Client {
     pub async fn renew_token(&self) {
         let Some(path) = self.options.token_file.clone() else { return };
         let read = tokio::task::spawn_blocking(move || credentials::from_file(&path).and_then(|token| header(&token)));
-        match read.await {
+        // A file on a network may never come; then the token stays as it is.
+        let Ok(read) = tokio::time::timeout(self.options.timeouts.idle, read).await else { return };
+        match read {
             Ok(Ok(token)) => {
                 let before = std::mem::replace(&mut *self.token(), token.clone());
                 if before != token {
