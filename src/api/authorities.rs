@@ -74,7 +74,7 @@ mod tests {
             std::fs::write(&path, &content).expect("written");
             let error = Authorities::from_file(&path).expect_err(reason);
             assert_eq!((error.kind(), error.hint_text().is_some()), (ErrorKind::Usage, true));
-            assert!(error.message().contains(reason), "{error}: {:.40}", content);
+            assert!(error.message().contains(reason), "{error}: {content:.40}");
         }
         assert!(Authorities::from_file(&folder.path().join("missing")).is_err());
         assert!(Authorities::from_file(folder.path()).is_err());

@@ -64,7 +64,8 @@ pub struct Client {
     track: Url,
     /// Never locked while waiting.
     token: Mutex<HeaderValue>,
-    options: Options,
+    token_file: Option<PathBuf>,
+    timeouts: Timeouts,
 }
 
 impl Client {
@@ -87,7 +88,7 @@ impl Client {
                 .hint("are the system's root certificates installed? --ca-file names others")
                 .source(error)
         })?;
-        Ok(Self { http, track: base.track(), token, options })
+        Ok(Self { http, track: base.track(), token, token_file: options.token_file, timeouts: options.timeouts })
     }
 
     /// The URL events are posted to.
@@ -98,10 +99,10 @@ impl Client {
 
     /// Reads the token again from the file it came from, if it came from one. What cannot be used changes nothing.
     pub async fn renew_token(&self) {
-        let Some(path) = self.options.token_file.clone() else { return };
+        let Some(path) = self.token_file.clone() else { return };
         let read = tokio::task::spawn_blocking(move || credentials::from_file(&path).and_then(|token| header(&token)));
         // A file on a network may never come; then the token stays as it is.
-        let Ok(read) = tokio::time::timeout(self.options.timeouts.idle, read).await else { return };
+        let Ok(read) = tokio::time::timeout(self.timeouts.idle, read).await else { return };
         match read {
             Ok(Ok(token)) => {
                 let before = std::mem::replace(&mut *self.token(), token.clone());
@@ -127,7 +128,7 @@ impl Client {
             .header(HeaderName::from_static("access-token"), token)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(reqwest::Body::wrap(body));
-        let timeouts = self.options.timeouts;
+        let timeouts = self.timeouts;
         let mut response = tokio::time::timeout(timeouts.first_byte, request.send())
             .await
             .map_err(|_| TransportError::written(TransportKind::Timeout))?
