@@ -66,7 +66,7 @@ impl Transport for Accepting {
     async fn send(&self, _: Recorded) -> Result<RawResponse, TransportError> {
         tokio::time::sleep(LATENCY).await;
         let body = Bytes::from_static(br#"{"code":0,"message":"OK","request_id":"1","data":{}}"#);
-        Ok(RawResponse { status: 200, body, retry_after: None, date: None, log_id: None })
+        Ok(RawResponse { status: 200, body, retry_after: None, date: None, is_premature: false, log_id: None })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where the access token comes from: a file only its owner can read, or a value the caller took from the environment.
 
-use std::fs::{self, File, Metadata};
-use std::io::Read;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
 use std::path::Path;
 
 use secrecy::SecretString;
@@ -20,18 +20,20 @@ pub fn from_file(path: &Path) -> Result<SecretString> {
     let refuse = |message: &str| {
         Error::new(ErrorKind::Credentials, format!("token file {message}")).context("file", path.display())
     };
-    let named = fs::symlink_metadata(path).map_err(|error| {
-        refuse("cannot be read").hint("write the token to this file and run `chmod 600` on it").source(error)
+    let file = open(path).map_err(|error| {
+        let message = if is_link(&error) { "is a symbolic link" } else { "cannot be read" };
+        let hint = if is_link(&error) {
+            "name the file itself"
+        } else {
+            "write the token to this file and run `chmod 600` on it"
+        };
+        refuse(message).hint(hint).source(error)
     })?;
-    if named.is_symlink() {
-        return Err(refuse("is a symbolic link").hint("name the file itself"));
-    }
-    if !named.is_file() {
+    let opened = file.metadata().map_err(|error| refuse("cannot be read").source(error))?;
+    if !opened.is_file() {
         return Err(refuse("is not a regular file"));
     }
-    let file = File::open(path).map_err(|error| refuse("cannot be read").source(error))?;
-    let opened = file.metadata().map_err(|error| refuse("cannot be read").source(error))?;
-    check_access(&named, &opened, path).map_err(|(message, hint)| refuse(message).hint(hint))?;
+    check_access(&opened, path).map_err(|(message, hint)| refuse(message).hint(hint))?;
     let mut text = String::new();
     file.take(MAX_TOKEN_BYTES + 1)
         .read_to_string(&mut text)
@@ -63,32 +65,54 @@ fn token(text: &SecretString) -> Result<SecretString, &'static str> {
     Ok(SecretString::from(token))
 }
 
+/// Opens the file itself: a link is not followed, and a pipe without a writer is not waited for.
 #[cfg(unix)]
-fn check_access(named: &Metadata, opened: &Metadata, path: &Path) -> Result<(), (&'static str, String)> {
+fn open(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(unix)]
+fn is_link(error: &io::Error) -> bool {
+    // FreeBSD says EMLINK.
+    [rustix::io::Errno::LOOP, rustix::io::Errno::MLINK]
+        .iter()
+        .any(|link| Some(link.raw_os_error()) == error.raw_os_error())
+}
+
+#[cfg(unix)]
+fn check_access(opened: &Metadata, path: &Path) -> Result<(), (&'static str, String)> {
     use std::os::unix::fs::MetadataExt;
 
-    if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
-        return Err(("was replaced while it was opened", "run again".to_owned()));
-    }
     if opened.mode() & 0o077 != 0 {
         return Err(("can be read by others", format!("chmod 600 {}", path.display())));
     }
-    // A process's own directory in /proc belongs to it; where there is none, the mode has to suffice.
-    match fs::metadata("/proc/self") {
-        Ok(own) if own.uid() != opened.uid() => {
-            Err(("belongs to another user", "copy it to a file of your own".to_owned()))
-        }
-        _ => Ok(()),
+    if opened.uid() != rustix::process::geteuid().as_raw() {
+        return Err(("belongs to another user", "copy it to a file of your own".to_owned()));
     }
+    Ok(())
 }
 
 #[cfg(not(unix))]
-fn check_access(_named: &Metadata, _opened: &Metadata, _path: &Path) -> Result<(), (&'static str, String)> {
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+#[cfg(not(unix))]
+fn is_link(_error: &io::Error) -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn check_access(_opened: &Metadata, _path: &Path) -> Result<(), (&'static str, String)> {
     Ok(())
 }
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use secrecy::ExposeSecret;
@@ -129,6 +153,25 @@ mod tests {
         for bad in [link.as_path(), folder.path(), &folder.path().join("missing")] {
             assert_eq!(from_file(bad).expect_err("refused").kind(), ErrorKind::Credentials);
         }
+    }
+
+    #[test]
+    fn refuses_a_pipe_without_waiting_for_its_writer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a pipe");
+        assert_eq!(from_file(&path).expect_err("refused").message(), "token file is not a regular file");
+    }
+
+    #[test]
+    fn refuses_another_users_file() {
+        if !rustix::process::geteuid().is_root() {
+            // Only root can give a file away.
+            return;
+        }
+        let (_folder, path) = written("abc", 0o600);
+        std::os::unix::fs::chown(&path, Some(65_534), None).expect("given away");
+        assert_eq!(from_file(&path).expect_err("refused").message(), "token file belongs to another user");
     }
 
     #[test]

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use clap::error::ContextKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
 use self::flags::SettingFlags;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::Resources;
-use crate::settings::Settings;
+use crate::settings::{Settings, TOKEN_VARIABLE};
 
 mod check;
 mod completions;
@@ -24,6 +25,7 @@ mod config;
 mod explain;
 mod flags;
 mod ledger;
+mod memory;
 mod output;
 mod place;
 mod preview;
@@ -176,6 +178,10 @@ impl World {
 pub fn main() -> ExitCode {
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
+        Err(error) if names_a_token(&error) => {
+            render::error(&token_as_flag());
+            return ErrorKind::Usage.exit_code().into();
+        }
         Err(error) => {
             // Help and version are answers, not failures; clap knows which stream each belongs to.
             let code = if error.use_stderr() { ErrorKind::Usage.exit_code() } else { 0 };
@@ -187,12 +193,25 @@ pub fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     log(&cli.global);
+    memory::keep_private();
     hush_panics();
     let world = World::read(&cli.global);
     spill::remove_leftovers();
     let code = ended(|| runtime().and_then(|runtime| runtime.block_on(dispatch(cli.verb, &world))));
     spill::remove(&world.resources.spill_folder);
     code
+}
+
+/// Whether what clap does not know is a flag that would have held the access token.
+fn names_a_token(error: &clap::Error) -> bool {
+    let unknown = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+    error.kind() == clap::error::ErrorKind::UnknownArgument
+        && unknown.is_some_and(|flag| flag.starts_with("--") && flag.to_ascii_lowercase().ends_with("token"))
+}
+
+fn token_as_flag() -> Error {
+    Error::new(ErrorKind::Usage, "the access token is no flag: command lines are seen by others and kept in histories")
+        .hint(format!("set {TOKEN_VARIABLE}, or name a 0600 file with --token-file; if this one was real, replace it"))
 }
 
 /// The exit code of `work`, which says what ended it: an error here, a panic where it happens.

@@ -27,6 +27,8 @@ pub(super) struct Driver<T> {
     protocol: Protocol,
     start: Instant,
     speed: u32,
+    /// Whether the next request looks for a newer token first.
+    renews_token: bool,
     clock: Option<fn() -> i64>,
     clock_skew: Option<i64>,
     window: Window,
@@ -95,6 +97,7 @@ impl<T: Transport> Driver<T> {
             protocol: Protocol::new(&options),
             start: Instant::now(),
             speed: options.speed.max(1),
+            renews_token: false,
             clock: options.clock,
             clock_skew: None,
             window: options.window,
@@ -209,6 +212,7 @@ impl<T: Transport> Driver<T> {
             for command in commands {
                 match command {
                     Command::Prepare { batch } => self.prepare(batch),
+                    Command::RenewToken => self.renews_token = true,
                     Command::Send { request, batch, events } if self.may_send(batch, &events) => {
                         self.send(request, batch, events);
                     }
@@ -247,7 +251,11 @@ impl<T: Transport> Driver<T> {
         let body = ticket.record(events);
         let bytes = body.len() as u64;
         let (transport, clock) = (Arc::clone(&self.transport), self.clock);
+        let renews_token = std::mem::take(&mut self.renews_token);
         let task = self.requests.spawn(async move {
+            if renews_token {
+                transport.renew_token().await;
+            }
             let sent = transport.send(body).await;
             let is_unwritten = sent.as_ref().is_err_and(|error| error.before_first_byte);
             let skew = sent.as_ref().ok().and_then(|response| Some(response.date?.saturating_sub(clock?())));

@@ -50,6 +50,11 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Sends one body and gives the whole answer.
     fn send(&self, body: Recorded) -> impl Future<Output = Result<RawResponse, TransportError>> + Send;
+
+    /// Looks whether there is a newer token, since the one in use was refused.
+    fn renew_token(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 impl Transport for Client {
@@ -59,6 +64,10 @@ impl Transport for Client {
 
     async fn send(&self, body: Recorded) -> Result<RawResponse, TransportError> {
         self.track(body.into_bytes()).await
+    }
+
+    async fn renew_token(&self) {
+        self.renew_token().await;
     }
 }
 

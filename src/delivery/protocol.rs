@@ -78,6 +78,8 @@ pub enum Command {
         /// Which batch.
         batch: u64,
     },
+    /// Look for a newer token before the next request: the one in use was refused.
+    RenewToken,
     /// Send these events of a recorded batch, then say [`Input::Answered`]; if it is too late for that, say
     /// [`Input::Expired`].
     Send {

@@ -144,6 +144,10 @@ fn by_status(response: &RawResponse) -> Fate {
 fn by_code(code: i64, message: &str, response: &RawResponse, events: usize) -> Fate {
     let action = responses::action(code);
     match (response.status, action) {
+        // Whatever it answers, it is not all of this request.
+        (200, Action::Accept | Action::Split | Action::Duplicate) if response.is_premature => {
+            Fate::Doubtful { garbled: false }
+        }
         (300..=399, _) => Fate::Stop(Grounds::Configuration),
         (413, _) => Fate::TooLarge,
         (200, Action::Accept) => Fate::Accepted,
@@ -318,7 +322,17 @@ mod tests {
     use super::*;
 
     fn judge(status: u16, body: impl Into<Bytes>) -> Answer {
-        classify(&Ok(RawResponse { status, body: body.into(), retry_after: None, date: None, log_id: None }), 10)
+        classify(
+            &Ok(RawResponse {
+                status,
+                body: body.into(),
+                retry_after: None,
+                date: None,
+                is_premature: false,
+                log_id: None,
+            }),
+            10,
+        )
     }
 
     fn code(status: u16, code: i64) -> Fate {

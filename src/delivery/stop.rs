@@ -1,7 +1,7 @@
 //! Why a delivery ended before everything was delivered, and what a user can do about it.
 
 use super::response::Answer;
-use crate::api::TransportKind;
+use crate::api::{Flaw, TransportKind};
 use crate::contract::responses;
 use crate::error::{Error, ErrorKind};
 
@@ -129,15 +129,7 @@ impl StopReason {
             (Cause::Configuration, ..) => {
                 "check event_source and event_source_id: does the id belong to this event source?"
             }
-            (Cause::Unreachable, ..) if self.transport == Some(TransportKind::Certificate) => {
-                "check the base URL's host name, the clock and the system's root certificates"
-            }
-            (Cause::Unreachable, ..) if self.may_have_delivered => {
-                "check the base URL and the network; running again continues where this run stopped"
-            }
-            (Cause::Unreachable, ..) => {
-                "check the base URL and the network; nothing was sent, so running again is safe"
-            }
+            (Cause::Unreachable, ..) => self.unreachable_hint(),
             (Cause::Garbled, ..) => {
                 "check the base URL and what stands between, such as a proxy; running again sends what may have arrived \
                  once more while TikTok drops the copy, and holds it after that"
@@ -145,6 +137,26 @@ impl StopReason {
             (Cause::DailyLimit, ..) => "run again after 00:00 UTC, when the limit starts anew",
             (Cause::Ledger, ..) => "make room on the disk or fix it; running again continues",
             (Cause::GaveUp | Cause::Drained, ..) => "running again continues where this run stopped",
+        }
+    }
+
+    fn unreachable_hint(&self) -> &'static str {
+        match self.transport {
+            Some(TransportKind::Certificate(Flaw::Time)) => {
+                "check this machine's clock; if it is right, the server needs a new certificate"
+            }
+            Some(TransportKind::Certificate(Flaw::Host)) => "check the base URL's host name",
+            Some(TransportKind::Certificate(Flaw::Authority)) => {
+                "check the base URL; the authority of a company's own server or proxy is named with --ca-file"
+            }
+            Some(TransportKind::Certificate(Flaw::Other)) => {
+                "check the base URL; whoever runs the server has to mend its certificate"
+            }
+            Some(TransportKind::Tls) => "check the base URL; the server must speak TLS 1.2 or later",
+            _ if self.may_have_delivered => {
+                "check the base URL and the network; running again continues where this run stopped"
+            }
+            _ => "check the base URL and the network; nothing was sent, so running again is safe",
         }
     }
 }

@@ -47,6 +47,7 @@ fn raw(status: u16, body: &str) -> Result<RawResponse, TransportError> {
         body: Bytes::copy_from_slice(body.as_bytes()),
         retry_after: None,
         date: None,
+        is_premature: false,
         log_id: None,
     })
 }

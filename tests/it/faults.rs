@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, future, stream};
-use postback::api::{BaseUrl, Client, Timeouts};
+use postback::api::{self, BaseUrl, Client, Timeouts};
 use postback::contract::EventSource;
 use postback::delivery::{Cause, Options, Report, Settled, deliver};
 use postback::event::{Batch, Destination, EncodedEvent, EventKey, Outcome};
@@ -108,7 +108,8 @@ fn client(url: &str) -> Client {
         idle: Duration::from_secs(1),
         total: Duration::from_secs(2),
     };
-    Client::with_timeouts(&BaseUrl::parse(url).unwrap(), &SecretString::from("t0k3n"), timeouts).unwrap()
+    let options = api::Options { timeouts, ..api::Options::default() };
+    Client::with_options(&BaseUrl::parse(url).unwrap(), &SecretString::from("t0k3n"), options).unwrap()
 }
 
 fn ids(events: &[String]) -> BTreeSet<String> {

@@ -6,6 +6,7 @@
 //! cargo test --test it storage:: -- --ignored
 //! ```
 //!
+//! The binary hides its memory from other programs of its user, so that strace needs the rights of root.
 //! The gate installs strace and runs them with a sample of the steps; `POSTBACK_EVERY_STEP=1` takes all of them.
 
 use std::collections::HashMap;

@@ -1,6 +1,7 @@
 //! What the API, and what merely stands in its place, can answer; and what a run makes of it.
 
 use std::net::TcpListener;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,15 +11,16 @@ use serde_json::Value;
 use crate::server::{Answer, OK, Request, Server, file, postback, said};
 
 /// Eight purchases, `order_id` 1 to 8.
-const PURCHASES: &str = "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
+pub(crate) const PURCHASES: &str =
+    "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
     SET postback.as_of = '2026-08-20T14:10:00Z'; SET postback.currency = 'USD';
     SELECT 'Purchase' AS event, 1787234709 AS timestamp, 'a' || n || '@b.example' AS email, n AS order_id, 5 AS value
     FROM (VALUES ('1'), ('2'), ('3'), ('4'), ('5'), ('6'), ('7'), ('8')) AS t (n)";
 
-struct Ended {
-    code: i32,
-    account: Value,
-    stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) account: Value,
+    pub(crate) stderr: String,
 }
 
 impl Ended {
@@ -27,7 +29,7 @@ impl Ended {
     }
 
     /// accepted, rejected, held, unsent of the account, which must balance.
-    fn places(&self) -> [u64; 4] {
+    pub(crate) fn places(&self) -> [u64; 4] {
         let sum = ["accepted", "already_accepted", "rejected", "out_of_window", "held", "unsent"];
         assert_eq!(sum.map(|name| self.place(name)).iter().sum::<u64>(), self.place("events"), "{}", self.account);
         assert_eq!(self.place("rows"), self.place("events") + self.place("folded"), "{}", self.account);
@@ -35,13 +37,25 @@ impl Ended {
     }
 }
 
+/// The token of every delivery here.
+pub(crate) const TOKEN: &str = "token-of-the-test";
+
 fn deliver(url: &str, flags: &[&str]) -> Ended {
+    deliver_in(url, flags, |command| {
+        command.env("POSTBACK_ACCESS_TOKEN", TOKEN);
+    })
+}
+
+/// Delivers the purchases to `url` with what `prepare` adds to the command.
+pub(crate) fn deliver_in(url: &str, flags: &[&str], prepare: impl FnOnce(&mut Command)) -> Ended {
     let folder = tempfile::tempdir().unwrap();
     let query = file(folder.path(), "purchases.sql", PURCHASES);
     let mut arguments = vec!["run", &query, "--base-url", url, "--format", "json"];
     arguments.extend(flags);
-    let said = said(postback(&arguments).env("POSTBACK_ACCESS_TOKEN", "token-of-the-test"));
-    assert!(!said.stdout.contains("token-of-the-test") && !said.stderr.contains("token-of-the-test"));
+    let mut command = postback(&arguments);
+    prepare(&mut command);
+    let said = said(&mut command);
+    assert!(!said.stdout.contains(TOKEN) && !said.stderr.contains(TOKEN));
     assert!(!said.stderr.contains("panicked"), "{}", said.stderr);
     let account = serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("{}\n{}", said.stdout, said.stderr));
     Ended { code: said.code, account, stderr: said.stderr }

@@ -78,7 +78,7 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
         let mut ready = ready.into_iter();
         while let Some(prepared) = ready.next() {
             let path = prepared.path;
-            let outcome = run_one(prepared, &arguments, world, &signals).await;
+            let outcome = Box::pin(run_one(prepared, &arguments, world, &signals)).await;
             match outcome {
                 Ok(()) => failures.others_ran = !arguments.dry_run,
                 Err(error) => failures.add(path, error),

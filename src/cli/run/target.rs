@@ -1,11 +1,12 @@
 //! Where the events of a run go.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use super::Arguments;
-use crate::api::{BaseUrl, Client, credentials};
+use crate::api::{self, Authorities, BaseUrl, Client, credentials};
 use crate::cli::{World, unix_now};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sandbox::{Options, Sandbox};
@@ -52,24 +53,41 @@ pub(super) async fn target(arguments: &Arguments, settings: &Settings, world: &W
             Error::new(ErrorKind::Usage, message).hint("give it as --base-url or POSTBACK_BASE_URL, not in a file")
         );
     }
-    let token = if is_from_file && base.is_loopback() {
+    let authorities = authorities(settings)?;
+    let (token, token_file) = if is_from_file && base.is_loopback() {
         // Whatever listens there was not named by whoever owns the token.
-        SecretString::from(LOOPBACK_TOKEN)
+        (SecretString::from(LOOPBACK_TOKEN), None)
     } else {
         token(settings, world, base.is_loopback())?
     };
-    Ok(Target { description: base.to_string(), client: Some(Client::new(&base, &token)?), sandbox: None })
+    let options = api::Options { authorities, token_file, ..api::Options::default() };
+    let client = Client::with_options(&base, &token, options)?;
+    Ok(Target { description: base.to_string(), client: Some(client), sandbox: None })
 }
 
-fn token(settings: &Settings, world: &World, is_loopback: bool) -> Result<SecretString> {
-    if let Some(path) = settings.text("token_file") {
-        return credentials::from_file(path.as_ref());
+/// Who is trusted beside the system's authorities; only whoever owns the token may say so.
+fn authorities(settings: &Settings) -> Result<Authorities> {
+    let Some(path) = settings.text("ca_file") else { return Ok(Authorities::default()) };
+    if matches!(settings.origin("ca_file"), Origin::Set | Origin::File) {
+        return Err(Error::new(ErrorKind::Usage, "whose certificates are trusted is not for a file to say")
+            .hint("give it as --ca-file or POSTBACK_CA_FILE"));
     }
-    match world.variable(TOKEN_VARIABLE) {
-        Some(value) => credentials::from_value(&SecretString::from(value), TOKEN_VARIABLE),
-        None if is_loopback => Ok(SecretString::from(LOOPBACK_TOKEN)),
-        None => Err(Error::new(ErrorKind::Credentials, "no access token").hint(format!(
-            "set {TOKEN_VARIABLE}, or name a 0600 file with --token-file; try --sandbox or --dry-run without one"
-        ))),
+    Authorities::from_file(path.as_ref())
+}
+
+/// The access token, and the file it came from.
+fn token(settings: &Settings, world: &World, is_loopback: bool) -> Result<(SecretString, Option<PathBuf>)> {
+    if let Some(path) = settings.text("token_file").map(PathBuf::from) {
+        return Ok((credentials::from_file(&path)?, Some(path)));
     }
+    let token = match world.variable(TOKEN_VARIABLE) {
+        Some(value) => credentials::from_value(&SecretString::from(value), TOKEN_VARIABLE)?,
+        None if is_loopback => SecretString::from(LOOPBACK_TOKEN),
+        None => {
+            return Err(Error::new(ErrorKind::Credentials, "no access token").hint(format!(
+                "set {TOKEN_VARIABLE}, or name a 0600 file with --token-file; try --sandbox or --dry-run without one"
+            )));
+        }
+    };
+    Ok((token, None))
 }

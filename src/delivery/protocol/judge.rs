@@ -67,7 +67,7 @@ impl Protocol {
         commands: &mut Vec<Command>,
     ) -> Option<Key> {
         let is_garbled = matches!(answer.fate, Fate::Doubtful { garbled: true });
-        let is_hopeless = is_garbled || answer.transport == Some(TransportKind::Certificate);
+        let is_hopeless = is_garbled || matches!(answer.transport, Some(TransportKind::Certificate(_)));
         piece.hopeless = if is_hopeless { piece.hopeless + 1 } else { 0 };
         if answer.fate.leaves_doubt() {
             piece.doubted = true;

@@ -78,6 +78,7 @@ impl Protocol {
         let request = self.sequence;
         if let Some(suspicion) = &mut self.suspicion {
             suspicion.probe = Some(request);
+            commands.push(Command::RenewToken);
         }
         self.pace.take(now);
         self.counts.requests += 1;

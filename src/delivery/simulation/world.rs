@@ -328,6 +328,7 @@ impl World {
                     self.plan_due(wait, Due::Ended(batch));
                 }
             }
+            Command::RenewToken => {}
             Command::Abandon => self.in_flight.clear(),
         }
     }
