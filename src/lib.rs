@@ -65,6 +65,7 @@ pub mod report;
 pub mod run;
 pub mod sandbox;
 pub mod settings;
+pub mod sources;
 pub mod validate;
 
 /// The modules by rank: each may use those of earlier ranks only.
@@ -72,7 +73,7 @@ pub const RANKS: &[&[&str]] = &[
     &["error"],
     &["contract"],
     &["settings", "event"],
-    &["functions", "validate", "encode", "ledger", "sandbox"],
+    &["functions", "validate", "encode", "ledger", "sandbox", "sources"],
     &["query", "api"],
     &["delivery"],
     &["report"],

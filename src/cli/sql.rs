@@ -35,7 +35,7 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     query::apply_settings(&file, &mut settings)?;
     let mut parameters = Parameters::default();
     arguments.parameters.iter().try_for_each(|assignment| parameters.add(assignment))?;
-    let context = query::session(&settings, &world.resources(&settings)?)?;
+    let context = query::session(&settings, &world.resources(&settings)?, file.folder())?;
     let (schema, batches) = query::collect(context, &file, &parameters).await?;
     output::write_batches(&schema, &batches, arguments.format)
 }

@@ -67,7 +67,7 @@ impl<'a> Draft<'a> {
     pub(super) async fn define(&mut self) {
         for definition in &self.file.definitions {
             if let Statement::CreateExternalTable(table) = definition {
-                if let Err(problem) = define_table(&self.context, self.file, table).await {
+                if let Err(problem) = define_table(&self.context, table).await {
                     let errors = match problem {
                         Problem::Options(errors) => errors,
                         other => vec![other.into_error(self.file)],
@@ -121,7 +121,7 @@ impl<'a> Draft<'a> {
     pub(super) async fn plan_literals(&mut self, query: &Query) -> Option<(Query, LogicalPlan)> {
         let mut query = query.clone();
         self.failed.extend(parts::literals_only(&mut query));
-        let plan = plan_statement(&self.context, self.file, as_statement(query.clone())).await.ok()?;
+        let plan = plan_statement(&self.context, as_statement(query.clone())).await.ok()?;
         Some((query, plan))
     }
 
@@ -147,7 +147,7 @@ impl<'a> Draft<'a> {
             let mut wrapped = statement.clone();
             let (tokens, failed) = (&self.file.tokens, &self.failed);
             Wrapping { tokens, failed, with_columns, marks }.wrap(query_of_mut(&mut wrapped)?);
-            if let Ok(plan) = plan_statement(&self.context, self.file, wrapped).await {
+            if let Ok(plan) = plan_statement(&self.context, wrapped).await {
                 return Some(plan);
             }
             marks.truncate(before);
@@ -158,7 +158,7 @@ impl<'a> Draft<'a> {
     /// Plans a statement again and again, each time without what failed before.
     async fn settle(&mut self, mut statement: Statement) -> Option<(Statement, LogicalPlan)> {
         for _ in 0..MAX_ROUNDS {
-            match plan_statement(&self.context, self.file, statement.clone()).await {
+            match plan_statement(&self.context, statement.clone()).await {
                 Ok(plan) => return Some((statement, plan)),
                 Err(problem) => {
                     if !self.set_aside(&mut statement, problem).await {
@@ -245,7 +245,7 @@ impl<'a> Draft<'a> {
         for (index, part) in parts.iter().enumerate().filter(|(_, part)| may_fail(part)) {
             let mut without = statement.clone();
             parts::take_out(query_of_mut(&mut without)?, &self.file.tokens, index);
-            match plan_statement(&self.context, self.file, without).await {
+            match plan_statement(&self.context, without).await {
                 Ok(_) => return Some((index, part.clone())),
                 Err(Problem::Planner(other)) if changed.is_none() && other.strip_backtrace() != told => {
                     changed = Some((index, part.clone()));

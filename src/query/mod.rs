@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -32,6 +32,7 @@ pub use self::refusal::{masked, run_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::{self, Defaults};
 use crate::settings::{Origin, SETTINGS, Settings, nearest};
+use crate::sources::{self, Sources};
 use crate::validate::FoldValue;
 use crate::validate::plan::Role;
 
@@ -53,7 +54,7 @@ mod places;
 mod policy;
 mod refusal;
 mod secrets;
-mod sources;
+
 mod words;
 
 /// What the machine lends to the query engine.
@@ -92,6 +93,14 @@ impl Checked {
     #[must_use]
     pub fn plan(&self) -> &LogicalPlan {
         &self.plan
+    }
+
+    /// The sources that it reads.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] for a session that was made without.
+    pub fn sources(&self) -> Result<Arc<Sources>> {
+        Sources::of(&self.context.state())
     }
 
     /// Whether rows are folded, so that an event has no row number of its own.
@@ -197,11 +206,11 @@ fn engine_errors(file: &QueryFile, context: &SessionContext) -> Vec<Error> {
     refused
 }
 
-/// A session with the settings as `postback.*` options and every function registered.
+/// A session with the settings as `postback.*` options, every function registered, and sources that start from `folder`.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] if DataFusion cannot be started.
-pub fn session(settings: &Settings, resources: &Resources) -> Result<SessionContext> {
+pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Result<SessionContext> {
     let mut config = SessionConfig::new().with_information_schema(true).with_target_partitions(resources.partitions);
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
@@ -210,6 +219,8 @@ pub fn session(settings: &Settings, resources: &Resources) -> Result<SessionCont
     options.execution.parquet.coerce_int96_tz = Some("UTC".into());
     options.execution.parquet.binary_as_string = true;
     options.extensions.insert(settings.clone());
+    let sources = Sources::new(sources::Options { folder: folder.to_owned() });
+    let config = config.with_extension(Arc::new(sources));
     let spill =
         DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![resources.spill_folder.clone()]));
     let runtime = RuntimeEnvBuilder::new()
@@ -234,10 +245,10 @@ async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parameters
         return Err(error);
     }
     for definition in &file.definitions {
-        define(&context, file, definition).await.map_err(|problem| problem.into_error(file))?;
+        define(&context, definition).await.map_err(|problem| problem.into_error(file))?;
     }
     let query = draft::as_statement(query.clone());
-    let plan = plan_statement(&context, file, query).await.map_err(|problem| problem.into_error(file))?;
+    let plan = plan_statement(&context, query).await.map_err(|problem| problem.into_error(file))?;
     let plan = insert_names(plan, file)?;
     let first = |errors: Vec<Error>| {
         errors.into_iter().next().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the parameters cannot be bound"))
@@ -281,51 +292,28 @@ pub fn fold_value(settings: &Settings) -> FoldValue {
     }
 }
 
-async fn define(context: &SessionContext, file: &QueryFile, definition: &Statement) -> Result<(), Problem> {
+async fn define(context: &SessionContext, definition: &Statement) -> Result<(), Problem> {
     if let Statement::CreateExternalTable(table) = definition {
-        return define_table(context, file, table).await;
+        return define_table(context, table).await;
     }
-    let plan = plan_statement(context, file, definition.clone()).await?;
+    let plan = plan_statement(context, definition.clone()).await?;
     context.execute_logical_plan(plan).await?;
     Ok(())
 }
 
-async fn define_table(context: &SessionContext, file: &QueryFile, table: &CreateExternalTable) -> Result<(), Problem> {
-    if !table.table_partition_cols.is_empty() {
-        sources::require(file.folder(), &table.locations)?;
-        let plan = plan_statement(context, file, Statement::CreateExternalTable(absolute(table, file))).await?;
-        context.execute_logical_plan(plan).await?;
-        return Ok(());
-    }
+async fn define_table(context: &SessionContext, table: &CreateExternalTable) -> Result<(), Problem> {
     let planned = context.state().statement_to_plan(Statement::CreateExternalTable(table.clone())).await?;
     let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(planned)) = planned else {
         return Err(Error::new(ErrorKind::Internal, "a table definition was planned as something else").into());
     };
     let declared = sources::Declared::new(&planned).map_err(Problem::Options)?;
-    let opened = sources::open(&context.state(), file.folder(), &table.locations, Some(&declared)).await?;
+    let state = context.state();
+    let opened = Sources::of(&state)?.open(&state, &table.locations, Some(&declared)).await?;
     context.register_table(planned.name.clone(), opened)?;
     Ok(())
 }
 
-/// `table` with its locations made absolute, for DataFusion's own reading of partitions.
-fn absolute(table: &CreateExternalTable, file: &QueryFile) -> CreateExternalTable {
-    let locate = |location: &String| {
-        let path = file.folder().join(location);
-        let path = path.canonicalize().unwrap_or(path);
-        if path.is_dir() { format!("{}/", path.display()) } else { path.display().to_string() }
-    };
-    let locations = table
-        .locations
-        .iter()
-        .map(|location| if location.contains("://") { location.clone() } else { locate(location) });
-    CreateExternalTable { locations: locations.collect(), ..table.clone() }
-}
-
-async fn plan_statement(
-    context: &SessionContext,
-    file: &QueryFile,
-    statement: Statement,
-) -> Result<LogicalPlan, Problem> {
+async fn plan_statement(context: &SessionContext, statement: Statement) -> Result<LogicalPlan, Problem> {
     let (tables, _) = resolve_table_references(&statement, true)?;
     let quoted = quoted_as_text(&statement);
     let mut opened = HashSet::new();
@@ -336,7 +324,8 @@ async fn plan_statement(
             && (quoted.contains(name.as_ref()) || sources::is_location(name))
             && opened.insert(name.to_string())
         {
-            let source = sources::open(&context.state(), file.folder(), &[name.to_string()], None).await;
+            let state = context.state();
+            let source = Sources::of(&state)?.open(&state, &[name.to_string()], None).await;
             let source = source.map_err(|error| Problem::Source { table: name.to_string(), error: Box::new(error) })?;
             context.register_table(table.clone(), source)?;
         }

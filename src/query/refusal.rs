@@ -16,10 +16,10 @@ use datafusion::sql::sqlparser::tokenizer::{Location as Place, Span};
 use super::QueryFile;
 use super::file::locate;
 use super::phrases;
-use super::sources::DAMAGED;
 use super::words::known;
 use crate::error::{Error, ErrorKind};
 use crate::settings::nearest;
+use crate::sources::DAMAGED;
 
 /// Names that a hint lists before it stops.
 const MAX_NAMES: usize = 20;

@@ -88,7 +88,7 @@ pub async fn examine(
     let refused = setting_errors(file, &mut settings);
     let unusable = refused.iter().filter_map(|(name, _)| meant_setting(name)).collect();
     diagnoses.extend(refused.into_iter().filter_map(|(_, error)| Some(error?.into())));
-    let context = match session(&settings, resources) {
+    let context = match session(&settings, resources, file.folder()) {
         Ok(context) => context,
         Err(error) => {
             diagnoses.push(error.into());

@@ -2,7 +2,7 @@
 //!
 //! A file without a header line would lose its first row in silence, and show it as column names.
 
-use std::path::Path;
+use super::file::SourceFile;
 
 use crate::contract::normalize::{self, Digest};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,10 +14,10 @@ const MAX_DIGITS: usize = 6;
 ///
 /// # Errors
 /// [`ErrorKind::Source`] naming the column, by its place, that is called by an address, a number or a digest.
-pub(super) fn require_names<'a>(file: &Path, names: impl Iterator<Item = &'a str>, hint: &str) -> Result<()> {
+pub(super) fn require_names<'a>(file: &SourceFile, names: impl Iterator<Item = &'a str>, hint: &str) -> Result<()> {
     for (index, name) in names.enumerate() {
         if let Some(what) = value(name) {
-            let message = format!("the name of column {} of `{}` is {what}", index + 1, file.display());
+            let message = format!("the name of column {} of `{}` is {what}", index + 1, file.shown());
             return Err(Error::new(ErrorKind::Source, message).hint(hint));
         }
     }

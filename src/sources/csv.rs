@@ -1,6 +1,6 @@
 //! The schema of delimited text: Arrow's inference, corrected where it would damage an identity or move a time.
 
-use std::path::Path;
+use super::file::SourceFile;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
@@ -45,12 +45,12 @@ const EXACT: DataType = DataType::Decimal128(28, 6);
 /// [`ErrorKind::Source`] if a file cannot be read, has another header than the first, or has the declared `columns` in
 /// another order.
 pub(super) fn infer(
-    files: &[&Path],
+    files: &[SourceFile],
     recognised: &Recognised,
     dialect: Dialect,
     columns: Option<&Schema>,
 ) -> Result<Option<Schema>> {
-    let mut header: Option<(Vec<String>, &Path)> = None;
+    let mut header: Option<(Vec<String>, &SourceFile)> = None;
     let mut merged: Option<Schema> = None;
     for file in files {
         let (schema, rows) = infer_one(file, files.len(), recognised, dialect)?;
@@ -63,8 +63,8 @@ pub(super) fn infer(
         match &header {
             Some((first, first_file)) if *first != names => {
                 return Err(Error::new(ErrorKind::Source, "the files have different header lines")
-                    .context("file", first_file.display())
-                    .context("file", file.display()));
+                    .context("file", first_file.shown())
+                    .context("file", file.shown()));
             }
             Some(_) => {}
             None => header = Some((names, file)),
@@ -80,21 +80,21 @@ pub(super) fn infer(
 }
 
 /// Declared columns name those of the file by their place; names that stand elsewhere would be mixed up.
-fn agree_in_order(file: &Path, names: &[String], columns: &Schema) -> Result<()> {
+fn agree_in_order(file: &SourceFile, names: &[String], columns: &Schema) -> Result<()> {
     for (index, column) in columns.fields().iter().enumerate() {
         let place = names.iter().position(|name| name.eq_ignore_ascii_case(column.name()));
         if place.is_some_and(|place| place != index) {
             let message =
-                format!("the table declares its column `{}` in another place than `{}`", column.name(), file.display());
+                format!("the table declares its column `{}` in another place than `{}`", column.name(), file.shown());
             return Err(Error::new(ErrorKind::Source, message).hint("declare the columns in the order of the file"));
         }
     }
     Ok(())
 }
 
-fn infer_one(file: &Path, files: usize, recognised: &Recognised, dialect: Dialect) -> Result<(Schema, usize)> {
+fn infer_one(file: &SourceFile, files: usize, recognised: &Recognised, dialect: Dialect) -> Result<(Schema, usize)> {
     let malformed = |error: ArrowError| {
-        Error::new(ErrorKind::Source, format!("`{}` is no well-formed delimited text", file.display())).source(error)
+        Error::new(ErrorKind::Source, format!("`{}` is no well-formed delimited text", file.shown())).source(error)
     };
     let end = |text: &[u8]| whole::end_of_records(text, dialect.delimiter);
     let content = sniff::records(file, recognised.compression, files, end)?.text;
@@ -105,7 +105,7 @@ fn infer_one(file: &Path, files: usize, recognised: &Recognised, dialect: Dialec
     if let Some(twice) =
         names.clone().enumerate().find(|(index, name)| names.clone().take(*index).any(|it| it == *name))
     {
-        let message = format!("the header line of `{}` names the column `{}` twice", file.display(), twice.1);
+        let message = format!("the header line of `{}` names the column `{}` twice", file.shown(), twice.1);
         return Err(Error::new(ErrorKind::Source, message));
     }
     let text = inferred.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect::<Vec<_>>();

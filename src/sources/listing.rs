@@ -1,122 +1,36 @@
-//! Sources: what stands behind `FROM 'path or glob'` and `CREATE EXTERNAL TABLE`.
-//!
-//! A location is resolved here and nowhere else, so that DataFusion's own URL tables, which take a wrong extension for
-//! an empty table, are never asked. The format is recognised by content. A location without files, with empty files
-//! only, or with files that hold no row is an error of [`ErrorKind::Source`]: nothing to read is never zero events.
-//!
-//! Parquet is read by DataFusion; CSV and JSON are read in `text`, from types that the first rows show or that the query
-//! declares. No reader may change what a value says, take a damaged file for a short one, or quote a value in an error.
+//! The files behind a location, found here and nowhere else.
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use datafusion::catalog::TableProvider;
-use datafusion::execution::context::SessionState;
-
-pub(super) use self::declared::Declared;
-use self::sniff::{Format, Recognised};
-use self::text::TextFiles;
+use super::file::{SourceFile, unreadable};
+use super::partitions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::nearest;
 
-mod csv;
-mod declared;
-mod footers;
-mod header;
-mod json;
-mod sniff;
-mod text;
-mod typed;
-mod whole;
-
 /// Files behind one location; more are refused before memory goes.
 const MAX_FILES: usize = 100_000;
-/// What to do about a file that begins well and cannot be read.
-pub(super) const DAMAGED: &str = "the file may be damaged or cut off: check the export, or copy it again";
 
-/// Opens the files behind `locations` as one table. Relative locations start from `folder`.
-///
-/// # Errors
-/// [`ErrorKind::Source`], naming the file, if there is none, if they are of several formats or of none known, if they
-/// hold no row, or if they cannot be read.
-pub(super) async fn open(
-    state: &SessionState,
-    folder: &Path,
-    locations: &[String],
-    declared: Option<&Declared>,
-) -> Result<Arc<dyn TableProvider>> {
-    let files = require(folder, locations)?;
-    let shown = locations.join("`, `");
-    let mut recognised: Option<(Recognised, &Path)> = None;
-    let mut readable = Vec::new();
-    for file in &files {
-        let Some(this) = sniff::recognise(file)? else { continue };
-        match &recognised {
-            Some((first, first_file)) if *first != this => {
-                return Err(Error::new(ErrorKind::Source, format!("`{shown}` mixes formats: {first} and {this}"))
-                    .context("file", first_file.display())
-                    .context("file", file.display())
-                    .hint("read them as two tables"));
-            }
-            Some(_) => {}
-            None => recognised = Some((this, file)),
-        }
-        readable.push(file.as_path());
-    }
-    let Some((recognised, _)) = recognised else {
-        return Err(Error::new(ErrorKind::Source, format!("`{shown}` is empty"))
-            .context("files", files.len())
-            .hint("an export without a byte is not zero rows: check that it was written"));
-    };
-    let mut recognised = recognised;
-    if let Some(declared) = declared {
-        if !recognised.is_called(&declared.stored_as) {
-            let message = format!("`{shown}` is stored as {recognised}, not as {}", declared.stored_as);
-            return Err(Error::new(ErrorKind::Source, message));
-        }
-        recognised.format = declared.format(recognised.format);
-    }
-    let columns = declared.and_then(|declared| declared.columns.clone());
-    let no_rows = || {
-        Error::new(ErrorKind::Source, format!("`{shown}` has no rows"))
-            .hint("an export without a row is not zero events: check the export, or take the source out of the query")
-    };
-    let inferred = match recognised.format {
-        Format::Parquet => {
-            return footers::table(state, &readable, &shown, columns).await?.ok_or_else(no_rows);
-        }
-        Format::NdJson | Format::JsonArray => json::infer(&readable, &recognised)?,
-        Format::Csv(dialect) => csv::infer(&readable, &recognised, dialect, columns.as_deref())?,
-    };
-    let inferred = Arc::new(inferred.ok_or_else(no_rows)?);
-    Ok(Arc::new(TextFiles::new(recognised, columns.unwrap_or(inferred), &readable)))
-}
-
-/// The files behind `locations`.
+/// The files behind `locations` on this machine, which start from `folder` where they are relative.
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if there is none, or if they belong to a table format that plain reading would get wrong.
-pub(super) fn require(folder: &Path, locations: &[String]) -> Result<Vec<PathBuf>> {
+pub(super) fn local(folder: &Path, locations: &[String]) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     for location in locations {
-        files.extend(list(folder, location)?);
+        let (root, paths) = list(folder, location)?;
+        refuse_lake_tables(&paths)?;
+        for path in paths {
+            let partitions = partitions::of_path(&root, &path);
+            files.push(SourceFile::local(path)?.in_folders(partitions));
+        }
     }
-    refuse_lake_tables(&files)?;
     Ok(files)
 }
 
-/// Whether a table name in SQL is meant as a location.
-pub(super) fn is_location(name: &str) -> bool {
-    name.contains(['/', '\\', '*', '?', '[']) || name.contains("://") || Path::new(name).extension().is_some()
-}
-
-fn unreadable(shown: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(ErrorKind::Source, format!("cannot read `{shown}`")).hint(DAMAGED).source(error)
-}
-
-fn list(folder: &Path, location: &str) -> Result<Vec<PathBuf>> {
+/// The folder below which folders name partitions, and the paths behind `location`.
+fn list(folder: &Path, location: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
     let path = match location.split_once("://") {
         Some(("file", path)) => PathBuf::from(path),
         Some((scheme, _)) => {
@@ -131,10 +45,16 @@ fn list(folder: &Path, location: &str) -> Result<Vec<PathBuf>> {
         None => folder.join(location),
     };
     if path.is_dir() {
-        return list_folder(&path, location);
+        let mut files = Vec::new();
+        list_folder(&path, location, &mut files)?;
+        files.sort();
+        if files.is_empty() {
+            return Err(Error::new(ErrorKind::Source, format!("`{location}` is an empty folder")));
+        }
+        return Ok((path, files));
     }
     if path.exists() {
-        return Ok(vec![path]);
+        return Ok((PathBuf::new(), vec![path]));
     }
     let missing = || Error::new(ErrorKind::Source, format!("no such file: `{location}`")).hint(where_to_look(&path));
     if !location.contains(['*', '?', '[']) {
@@ -152,7 +72,7 @@ fn list(folder: &Path, location: &str) -> Result<Vec<PathBuf>> {
         count if count > MAX_FILES => {
             Err(Error::new(ErrorKind::Source, format!("`{location}` matches over {MAX_FILES} files")))
         }
-        _ => Ok(files),
+        _ => Ok((PathBuf::new(), files)),
     }
 }
 
@@ -181,30 +101,32 @@ fn where_to_look(path: &Path) -> String {
     format!("{near}looked in {}; relative paths start from the query file's folder", folder.display())
 }
 
-fn list_folder(path: &Path, location: &str) -> Result<Vec<PathBuf>> {
+/// Adds the files in `path`, and in its folders of partitions.
+fn list_folder(path: &Path, location: &str, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries = fs::read_dir(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unreadable(location, error))?;
-    let mut files = Vec::new();
     for entry in entries {
         let entry = entry.path();
         if is_hidden(&entry) {
             continue;
         }
         if entry.is_dir() {
-            return Err(Error::new(ErrorKind::Source, format!("`{location}` holds the folder `{}`", entry.display()))
-                .hint("name the files with a glob such as 'folder/**/*.parquet'"));
+            let name = entry.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if partitions::of_folder(&name).is_none() {
+                let message = format!("`{location}` holds the folder `{}`", entry.display());
+                return Err(Error::new(ErrorKind::Source, message)
+                    .hint("name the files with a glob such as 'folder/**/*.parquet'"));
+            }
+            list_folder(&entry, location, files)?;
+            continue;
+        }
+        if files.len() == MAX_FILES {
+            return Err(Error::new(ErrorKind::Source, format!("`{location}` holds over {MAX_FILES} files")));
         }
         files.push(entry);
     }
-    files.sort();
-    match files.len() {
-        0 => Err(Error::new(ErrorKind::Source, format!("`{location}` is an empty folder"))),
-        count if count > MAX_FILES => {
-            Err(Error::new(ErrorKind::Source, format!("`{location}` holds over {MAX_FILES} files")))
-        }
-        _ => Ok(files),
-    }
+    Ok(())
 }
 
 /// Refuses files of a table format, whose folders also hold deleted and superseded rows.

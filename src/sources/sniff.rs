@@ -1,9 +1,8 @@
 //! Recognises a file by its first bytes, never by its name.
 
+use super::file::SourceFile;
 use std::fmt;
-use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
-use std::path::Path;
 
 use datafusion::common::parsers::CompressionTypeVariant;
 use flate2::read::MultiGzDecoder;
@@ -88,12 +87,11 @@ impl fmt::Display for Recognised {
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if it cannot be read or is of a format that cannot be read.
-pub(super) fn recognise(file: &Path) -> Result<Option<Recognised>> {
+pub(super) fn recognise(file: &SourceFile) -> Result<Option<Recognised>> {
     let mut magic = Vec::new();
-    open(file)?.take(8).read_to_end(&mut magic).map_err(|error| unreadable(file, error))?;
-    let refuse = |what: &str, hint: &str| {
-        Err(Error::new(ErrorKind::Source, format!("`{}` is {what}", file.display())).hint(hint))
-    };
+    file.open()?.take(8).read_to_end(&mut magic).map_err(|error| file.unreadable(error))?;
+    let refuse =
+        |what: &str, hint: &str| Err(Error::new(ErrorKind::Source, format!("`{}` is {what}", file.shown())).hint(hint));
     let compression = match magic.as_slice() {
         [] => return Ok(None),
         [b'P', b'A', b'R', b'1', ..] => {
@@ -135,7 +133,7 @@ pub(super) struct Sample {
 /// # Errors
 /// [`ErrorKind::Source`] if the file cannot be read or its compression is damaged.
 pub(super) fn records(
-    file: &Path,
+    file: &SourceFile,
     compression: CompressionTypeVariant,
     files: usize,
     end: impl Fn(&[u8]) -> Option<usize>,
@@ -160,9 +158,9 @@ pub(super) fn records(
 }
 
 /// The first `limit` bytes of the [`content`].
-fn sample(file: &Path, compression: CompressionTypeVariant, limit: u64) -> Result<Vec<u8>> {
+fn sample(file: &SourceFile, compression: CompressionTypeVariant, limit: u64) -> Result<Vec<u8>> {
     let mut sample = Vec::new();
-    content(file, compression)?.take(limit).read_to_end(&mut sample).map_err(|error| unreadable(file, error))?;
+    content(file, compression)?.take(limit).read_to_end(&mut sample).map_err(|error| file.unreadable(error))?;
     Ok(sample)
 }
 
@@ -170,27 +168,19 @@ fn sample(file: &Path, compression: CompressionTypeVariant, limit: u64) -> Resul
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if the file cannot be read or its compression is damaged.
-pub(super) fn content(file: &Path, compression: CompressionTypeVariant) -> Result<Box<dyn Read + Send>> {
-    let raw = open(file)?;
+pub(super) fn content(file: &SourceFile, compression: CompressionTypeVariant) -> Result<Box<dyn Read + Send>> {
+    let raw = file.open()?;
     let mut text: Box<dyn Read + Send> = match compression {
         CompressionTypeVariant::GZIP => Box::new(MultiGzDecoder::new(BufReader::new(raw))),
-        CompressionTypeVariant::ZSTD => Box::new(zstd::Decoder::new(raw).map_err(|error| unreadable(file, error))?),
+        CompressionTypeVariant::ZSTD => Box::new(zstd::Decoder::new(raw).map_err(|error| file.unreadable(error))?),
         _ => Box::new(raw),
     };
     let mut head = Vec::with_capacity(BYTE_ORDER_MARK.len());
-    text.by_ref().take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut head).map_err(|error| unreadable(file, error))?;
+    text.by_ref().take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut head).map_err(|error| file.unreadable(error))?;
     if head == BYTE_ORDER_MARK {
         return Ok(text);
     }
     Ok(Box::new(Cursor::new(head).chain(text)))
-}
-
-fn open(file: &Path) -> Result<File> {
-    File::open(file).map_err(|error| unreadable(file, error))
-}
-
-pub(super) fn unreadable(file: &Path, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Source, format!("cannot read `{}`", file.display())).hint(super::DAMAGED).source(error)
 }
 
 /// The delimiter that splits the header line most often, outside quotes.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::logical_expr::CreateExternalTable;
 
 use super::sniff::{Dialect, Format};
@@ -10,11 +10,13 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The declaration of a table: its format, its columns if it names any, and its options.
 #[derive(Debug)]
-pub(crate) struct Declared {
+pub struct Declared {
     /// The word behind `STORED AS`.
     pub(super) stored_as: String,
     /// The columns with their types; none where they are inferred.
     pub(super) columns: Option<SchemaRef>,
+    /// Those of `PARTITIONED BY`.
+    pub(super) partitions: Vec<FieldRef>,
     has_header: Option<bool>,
     delimiter: Option<u8>,
 }
@@ -24,9 +26,13 @@ impl Declared {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] for each option that is not known, and each value that an option cannot have.
-    pub(crate) fn new(table: &CreateExternalTable) -> Result<Self, Vec<Error>> {
-        let columns = (!table.schema.fields().is_empty()).then(|| Arc::clone(table.schema.inner()));
-        let mut declared = Self { stored_as: table.file_type.clone(), columns, has_header: None, delimiter: None };
+    pub fn new(table: &CreateExternalTable) -> Result<Self, Vec<Error>> {
+        let is_partition = |field: &&FieldRef| table.table_partition_cols.contains(field.name());
+        let (partitions, columns): (Vec<_>, Vec<_>) =
+            table.schema.fields().iter().cloned().partition(|field| is_partition(&field));
+        let columns = (!columns.is_empty()).then(|| Arc::new(Schema::new(columns)));
+        let stored_as = table.file_type.clone();
+        let mut declared = Self { stored_as, columns, partitions, has_header: None, delimiter: None };
         let mut options: Vec<_> = table.options.iter().collect();
         options.sort();
         let mut errors = Vec::new();

@@ -1,6 +1,6 @@
 //! The schema of JSON objects: Arrow's inference, with identities as text.
 
-use std::path::Path;
+use super::file::SourceFile;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if a file cannot be read, or objects disagree about the shape of a field.
-pub(super) fn infer(files: &[&Path], recognised: &Recognised) -> Result<Option<Schema>> {
+pub(super) fn infer(files: &[SourceFile], recognised: &Recognised) -> Result<Option<Schema>> {
     let mut fault = None;
     let mut rows = 0_usize;
     let objects = files
@@ -63,7 +63,7 @@ fn corrected_type(name: &str, data_type: &DataType) -> DataType {
 }
 
 /// The objects at the beginning of a file, one of `files` of a location.
-fn sample(file: &Path, files: usize, recognised: &Recognised) -> Result<Vec<Value>> {
+fn sample(file: &SourceFile, files: usize, recognised: &Recognised) -> Result<Vec<Value>> {
     let has_one = |text: &[u8]| matches!(values(text, recognised.format).next(), Some(Ok(_))).then_some(text.len());
     let Sample { text, is_cut } = sniff::records(file, recognised.compression, files, has_one)?;
     let values = values(&text, recognised.format);
@@ -72,13 +72,13 @@ fn sample(file: &Path, files: usize, recognised: &Recognised) -> Result<Vec<Valu
         match value {
             Ok(value) if value.is_object() => objects.push(value),
             Ok(_) => {
-                let message = format!("`{}` holds JSON that is no object", file.display());
+                let message = format!("`{}` holds JSON that is no object", file.shown());
                 return Err(Error::new(ErrorKind::Source, message).context("row", objects.len() + 1));
             }
             // The sample ends inside an object.
             Err(_) if is_cut && !objects.is_empty() => break,
             Err(error) => {
-                let message = format!("`{}` is no well-formed JSON", file.display());
+                let message = format!("`{}` is no well-formed JSON", file.shown());
                 return Err(Error::new(ErrorKind::Source, message).source(error));
             }
         }

@@ -1,0 +1,114 @@
+//! One file of a source, wherever it lies.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::object_store::path::Path as ObjectPath;
+use datafusion::object_store::{ObjectMeta, ObjectStore};
+
+use super::DAMAGED;
+use crate::error::{Error, ErrorKind, Result};
+
+/// One file of a source, as it was when its folder was listed.
+#[derive(Clone)]
+pub(crate) struct SourceFile {
+    shown: Arc<str>,
+    place: Place,
+    /// Path within its store, size, time of the last change and, for objects, ETag and version.
+    pub(super) meta: ObjectMeta,
+    /// What the folders on its way say: `country=DE` is `("country", Some("DE"))`; none is a null.
+    pub(super) partitions: Arc<[(String, Option<String>)]>,
+}
+
+/// Where a file lies.
+#[derive(Clone)]
+pub(super) enum Place {
+    /// On this machine.
+    Local(PathBuf),
+    /// In an object store, whose URL is `scheme://host`.
+    Object {
+        /// The store that holds it.
+        store: Arc<dyn ObjectStore>,
+        /// The URL under which DataFusion knows the store.
+        url: Arc<str>,
+    },
+}
+
+impl SourceFile {
+    /// A file on this machine, which messages call by its path.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`] if nothing can be known of it.
+    pub(super) fn local(path: PathBuf) -> Result<Self> {
+        let shown: Arc<str> = path.display().to_string().into();
+        let unreadable = |error| unreadable(&shown, error);
+        let absolute = path.canonicalize().map_err(unreadable)?;
+        let found = absolute.metadata().map_err(unreadable)?;
+        let location = ObjectPath::from_absolute_path(&absolute)
+            .map_err(|error| Error::new(ErrorKind::Source, format!("`{shown}` is no file path")).source(error))?;
+        let last_modified = found.modified().map_err(unreadable)?.into();
+        let meta = ObjectMeta { location, last_modified, size: found.len(), e_tag: None, version: None };
+        Ok(Self { shown, place: Place::Local(path), meta, partitions: Arc::new([]) })
+    }
+
+    /// A file in an object store.
+    pub(super) fn object(shown: &str, store: Arc<dyn ObjectStore>, url: Arc<str>, meta: ObjectMeta) -> Self {
+        Self { shown: shown.into(), place: Place::Object { store, url }, meta, partitions: Arc::new([]) }
+    }
+
+    /// It, below folders that say `partitions`.
+    pub(super) fn in_folders(self, partitions: Vec<(String, Option<String>)>) -> Self {
+        Self { partitions: partitions.into(), ..self }
+    }
+
+    /// How messages name it.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Where it lies.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Its path on this machine; none for an object.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Local(path) => Some(path),
+            Place::Object { .. } => None,
+        }
+    }
+
+    /// Its bytes, from the first on. Blocks, and must be called where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`] if it cannot be opened.
+    pub(super) fn open(&self) -> Result<Box<dyn Read + Send>> {
+        match &self.place {
+            Place::Local(path) => {
+                let file = File::open(path).map_err(|error| self.unreadable(error))?;
+                Ok(Box::new(file))
+            }
+            Place::Object { store, .. } => Ok(Box::new(super::remote::Stream::open(store, &self.meta))),
+        }
+    }
+
+    /// The error of a file whose bytes do not come.
+    pub(super) fn unreadable(&self, error: io::Error) -> Error {
+        unreadable(&self.shown, error)
+    }
+}
+
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceFile").field("shown", &self.shown).field("size", &self.meta.size).finish_non_exhaustive()
+    }
+}
+
+/// The error of a source called `shown` whose bytes do not come.
+pub(super) fn unreadable(shown: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::Source, format!("cannot read `{shown}`")).hint(DAMAGED).source(error)
+}
