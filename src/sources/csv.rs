@@ -9,7 +9,7 @@ use datafusion::arrow::csv::reader::Format;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 
-use super::sniff::{self, Dialect, Recognised, SAMPLE_ROWS};
+use super::recognise::{self, Dialect, SAMPLE_ROWS};
 use super::{header, typed, whole};
 use crate::contract::{Kind, fields};
 use crate::error::{Error, ErrorKind, Result};
@@ -44,16 +44,11 @@ const EXACT: DataType = DataType::Decimal128(28, 6);
 /// # Errors
 /// [`ErrorKind::Source`] if a file cannot be read, has another header than the first, or has the declared `columns` in
 /// another order.
-pub(super) fn infer(
-    files: &[SourceFile],
-    recognised: &Recognised,
-    dialect: Dialect,
-    columns: Option<&Schema>,
-) -> Result<Option<Schema>> {
+pub(super) fn infer(files: &[SourceFile], dialect: &Dialect, columns: Option<&Schema>) -> Result<Option<Schema>> {
     let mut header: Option<(Vec<String>, &SourceFile)> = None;
     let mut merged: Option<Schema> = None;
     for file in files {
-        let (schema, rows) = infer_one(file, files.len(), recognised, dialect)?;
+        let (schema, rows) = infer_one(file, files.len(), dialect)?;
         let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
         if let Some(columns) = columns
             && dialect.has_header
@@ -92,12 +87,12 @@ fn agree_in_order(file: &SourceFile, names: &[String], columns: &Schema) -> Resu
     Ok(())
 }
 
-fn infer_one(file: &SourceFile, files: usize, recognised: &Recognised, dialect: Dialect) -> Result<(Schema, usize)> {
+fn infer_one(file: &SourceFile, files: usize, dialect: &Dialect) -> Result<(Schema, usize)> {
     let malformed = |error: ArrowError| {
         Error::new(ErrorKind::Source, format!("`{}` is no well-formed delimited text", file.shown())).source(error)
     };
     let end = |text: &[u8]| whole::end_of_records(text, dialect.delimiter);
-    let content = sniff::records(file, recognised.compression, files, end)?.text;
+    let content = recognise::records(file, files, end)?.text;
     let format = Format::default().with_header(dialect.has_header).with_delimiter(dialect.delimiter);
     let (inferred, rows) = format.infer_schema(content.as_slice(), Some(SAMPLE_ROWS)).map_err(malformed)?;
     let names = inferred.fields().iter().map(|field| field.name().as_str());

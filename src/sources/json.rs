@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::csv::identifies;
 use super::header;
-use super::sniff::{self, Format, Recognised, SAMPLE_ROWS, Sample};
+use super::recognise::{self, Format, SAMPLE_ROWS, Sample};
 use super::whole::ArrayItems;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -21,12 +21,12 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if a file cannot be read, or objects disagree about the shape of a field.
-pub(super) fn infer(files: &[SourceFile], recognised: &Recognised) -> Result<Option<Schema>> {
+pub(super) fn infer(files: &[SourceFile], format: &Format) -> Result<Option<Schema>> {
     let mut fault = None;
     let mut rows = 0_usize;
     let objects = files
         .iter()
-        .map_while(|file| sample(file, files.len(), recognised).map_err(|error| fault = Some(error)).ok())
+        .map_while(|file| sample(file, files.len(), format).map_err(|error| fault = Some(error)).ok())
         .flatten()
         .inspect(|_| rows += 1)
         .map(Ok::<_, ArrowError>);
@@ -63,10 +63,10 @@ fn corrected_type(name: &str, data_type: &DataType) -> DataType {
 }
 
 /// The objects at the beginning of a file, one of `files` of a location.
-fn sample(file: &SourceFile, files: usize, recognised: &Recognised) -> Result<Vec<Value>> {
-    let has_one = |text: &[u8]| matches!(values(text, recognised.format).next(), Some(Ok(_))).then_some(text.len());
-    let Sample { text, is_cut } = sniff::records(file, recognised.compression, files, has_one)?;
-    let values = values(&text, recognised.format);
+fn sample(file: &SourceFile, files: usize, format: &Format) -> Result<Vec<Value>> {
+    let has_one = |text: &[u8]| matches!(values(text, format).next(), Some(Ok(_))).then_some(text.len());
+    let Sample { text, is_cut } = recognise::records(file, files, has_one)?;
+    let values = values(&text, format);
     let mut objects = Vec::new();
     for value in values.take(SAMPLE_ROWS) {
         match value {
@@ -87,7 +87,7 @@ fn sample(file: &SourceFile, files: usize, recognised: &Recognised) -> Result<Ve
 }
 
 /// The values that `text` holds one after the other, or in an array.
-fn values(text: &[u8], format: Format) -> Box<dyn Iterator<Item = serde_json::Result<Value>> + '_> {
+fn values<'a>(text: &'a [u8], format: &Format) -> Box<dyn Iterator<Item = serde_json::Result<Value>> + 'a> {
     match format {
         Format::JsonArray => Box::new(serde_json::Deserializer::from_reader(ArrayItems::new(text)).into_iter()),
         _ => Box::new(serde_json::Deserializer::from_slice(text).into_iter()),

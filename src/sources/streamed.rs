@@ -24,7 +24,7 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
 use super::file::SourceFile;
 use super::partitions::Partitions;
-use super::sniff::{Format, Recognised};
+use super::recognise::Format;
 use super::unread::Unread;
 use super::{text, typed};
 use crate::error::{Error, ErrorKind, Result};
@@ -35,7 +35,7 @@ const WAITING_BATCHES: usize = 2;
 /// Files of one format and schema.
 #[derive(Debug)]
 pub(super) struct StreamedFiles {
-    recognised: Recognised,
+    format: Format,
     /// The columns of the files.
     columns: SchemaRef,
     /// Those, and the columns of the folders behind them.
@@ -46,10 +46,10 @@ pub(super) struct StreamedFiles {
 }
 
 impl StreamedFiles {
-    /// The table of `files`, all `recognised` as the same format, whose rows have `columns`, and `partitions` beside them.
+    /// The table of `files`, all of `format`, whose rows have `columns`, and `partitions` beside them.
     /// Rows that cannot be read are noted as `unread`.
     pub(super) fn new(
-        recognised: Recognised,
+        format: Format,
         columns: SchemaRef,
         files: &[SourceFile],
         partitions: Partitions,
@@ -57,7 +57,7 @@ impl StreamedFiles {
     ) -> Self {
         let all = columns.fields().iter().chain(partitions.fields()).cloned().collect::<Vec<_>>();
         let schema = Arc::new(Schema::new(all));
-        Self { recognised, columns, schema, files: files.to_vec(), partitions, unread }
+        Self { format, columns, schema, files: files.to_vec(), partitions, unread }
     }
 }
 
@@ -109,7 +109,7 @@ impl TableProvider for StreamedFiles {
             });
             partitions.push(Arc::new(Partition {
                 files: files.collect::<datafusion::error::Result<_>>()?,
-                recognised: self.recognised.clone(),
+                format: self.format.clone(),
                 columns: Arc::clone(&self.columns),
                 in_files: in_files.clone(),
                 wanted: Arc::clone(&wanted),
@@ -126,7 +126,7 @@ impl TableProvider for StreamedFiles {
 struct Partition {
     /// Each with the values of the columns of its folders that are asked for.
     files: Vec<(SourceFile, Vec<ScalarValue>)>,
-    recognised: Recognised,
+    format: Format,
     /// The columns of the files.
     columns: SchemaRef,
     /// Those of them that are asked for.
@@ -206,10 +206,12 @@ pub(super) type Chunks = Box<dyn Iterator<Item = Result<Chunk>>>;
 impl Partition {
     fn chunks(&self, file: &SourceFile, rows: usize) -> Result<Chunks> {
         let wanted = Wanted { file, columns: &self.columns, projection: &self.in_files, rows, unread: &self.unread };
-        match self.recognised.format {
-            Format::Csv(dialect) => text::delimited(&wanted, &self.recognised, dialect),
-            Format::NdJson | Format::JsonArray => text::objects(&wanted, &self.recognised),
-            Format::Parquet => Err(Error::new(ErrorKind::Internal, "Parquet is not read as a stream")),
+        match &self.format {
+            Format::Csv(dialect) => text::delimited(&wanted, dialect),
+            Format::NdJson | Format::JsonArray => text::objects(&wanted, &self.format),
+            Format::Arrow | Format::Avro | Format::Parquet => {
+                Err(Error::new(ErrorKind::Internal, "Parquet is not read as a stream"))
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json;
 
 use super::file::SourceFile;
-use super::sniff::{self, Dialect, Format, Recognised};
+use super::recognise::{self, Dialect, Format};
 use super::streamed::{Chunk, Chunks, Positions, Wanted};
 use super::typed;
 use super::whole::{ArrayItems, Delimited};
@@ -20,9 +20,9 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if the file cannot be opened.
-pub(super) fn delimited(wanted: &Wanted<'_>, recognised: &Recognised, dialect: Dialect) -> Result<Chunks> {
+pub(super) fn delimited(wanted: &Wanted<'_>, dialect: &Dialect) -> Result<Chunks> {
     let file = wanted.file;
-    let content = sniff::content(file, recognised.compression)?;
+    let content = recognise::content(file)?;
     let parsed = csv::ReaderBuilder::new(texts(wanted.columns))
         .with_header(dialect.has_header)
         .with_delimiter(dialect.delimiter)
@@ -37,9 +37,9 @@ pub(super) fn delimited(wanted: &Wanted<'_>, recognised: &Recognised, dialect: D
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if the file cannot be opened.
-pub(super) fn objects(wanted: &Wanted<'_>, recognised: &Recognised) -> Result<Chunks> {
+pub(super) fn objects(wanted: &Wanted<'_>, format: &Format) -> Result<Chunks> {
     let file = wanted.file;
-    let content = sniff::content(file, recognised.compression)?;
+    let content = recognise::content(file)?;
     // Without a column there are still rows to count, which an object without fields would not show.
     let columns = if wanted.projection.is_empty() {
         texts(wanted.columns)
@@ -49,7 +49,7 @@ pub(super) fn objects(wanted: &Wanted<'_>, recognised: &Recognised) -> Result<Ch
     };
     let reader = json::ReaderBuilder::new(columns).with_batch_size(wanted.rows).with_coerce_primitive(true);
     let unparsed = |error| unparsed(file, 0, error);
-    Ok(match recognised.format {
+    Ok(match format {
         Format::JsonArray => chunks(file, reader.build(BufReader::new(ArrayItems::new(content))).map_err(unparsed)?),
         _ => chunks(file, reader.build(BufReader::new(content)).map_err(unparsed)?),
     })
