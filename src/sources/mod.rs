@@ -26,14 +26,18 @@ use self::streamed::StreamedFiles;
 pub use self::unread::{Damage, Unread, UnreadRow};
 use crate::error::{Error, ErrorKind, Result};
 
+mod arrow;
+mod avro;
 mod csv;
 mod declared;
+mod described;
 mod file;
 mod header;
 mod json;
 mod listing;
 mod parquet;
 mod partitions;
+mod plain;
 mod recognise;
 mod remote;
 mod report;
@@ -186,6 +190,7 @@ impl Sources {
         let (sampled, inferred_of, given) = (files.to_vec(), format.clone(), columns.clone());
         let inferred = blocking(move || match &inferred_of {
             Format::Csv(dialect) => csv::infer(&sampled, dialect, given.as_deref()),
+            Format::Arrow | Format::Avro => described::infer(&sampled, &inferred_of, given.as_deref()),
             format => json::infer(&sampled, format),
         });
         let Some(inferred) = inferred.await? else { return Ok(None) };

@@ -26,7 +26,7 @@ use super::file::SourceFile;
 use super::partitions::Partitions;
 use super::recognise::Format;
 use super::unread::Unread;
-use super::{text, typed};
+use super::{described, text, typed};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Parsed batches that wait for the query, per partition.

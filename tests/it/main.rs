@@ -18,6 +18,7 @@ mod endurance;
 mod explain_command;
 mod faults;
 mod faulty_rows;
+mod formats;
 mod functions;
 mod history;
 mod leaks;

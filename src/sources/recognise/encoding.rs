@@ -15,6 +15,10 @@ const NO_TEXT: u8 = 0xff;
 const CHUNK_BYTES: usize = 16 << 10;
 /// Bytes in which zeros are counted.
 const PATTERN_BYTES: usize = 4 << 10;
+/// Pairs of bytes that make a pattern.
+const MIN_PAIRS: usize = 4;
+/// Of so many pairs in UTF-16, one has a zero, also where most letters are not Latin.
+const PAIRS_PER_ZERO: usize = 4;
 
 /// The encoding of text that begins with `head`, and whether it is no more than likely.
 pub(super) fn of(head: &[u8]) -> (&'static Encoding, bool) {
@@ -30,12 +34,15 @@ pub(super) fn of(head: &[u8]) -> (&'static Encoding, bool) {
 /// UTF-16 without a byte order mark: digits, delimiters and line ends have a zero beside them, all on the same side.
 fn by_zeros(head: &[u8]) -> Option<&'static Encoding> {
     let pairs = head[..head.len().min(PATTERN_BYTES)].as_chunks::<2>().0;
-    let first = pairs.iter().filter(|pair| pair[0] == 0).count();
-    let second = pairs.iter().filter(|pair| pair[1] == 0).count();
-    let is_many = |zeros: usize| pairs.len() > 1 && zeros * 10 >= pairs.len();
-    match (first, second) {
-        (0, second) if is_many(second) => Some(UTF_16LE),
-        (first, 0) if is_many(first) => Some(UTF_16BE),
+    let is_text = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | 32..127 | 160..);
+    let is_encoding = |zero: usize| {
+        let with_zero = pairs.iter().filter(|pair| pair[zero] == 0 && is_text(pair[1 - zero])).count();
+        let zeros = pairs.iter().flatten().filter(|byte| **byte == 0).count();
+        pairs.len() >= MIN_PAIRS && zeros == with_zero && with_zero * PAIRS_PER_ZERO >= pairs.len()
+    };
+    match (is_encoding(1), is_encoding(0)) {
+        (true, false) => Some(UTF_16LE),
+        (false, true) => Some(UTF_16BE),
         _ => None,
     }
 }

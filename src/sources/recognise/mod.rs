@@ -363,7 +363,7 @@ mod tests {
         }
         assert!(!is_binary(b"a\n1\n\xff\n"));
         assert!(is_binary(b"\x00\x01\x02\x03"));
-        let noise: Vec<u8> = (0..4_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let noise: Vec<u8> = (0..4_000_u32).map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
         assert!(is_binary(&noise));
     }
 }
