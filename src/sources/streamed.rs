@@ -209,9 +209,8 @@ impl Partition {
         match &self.format {
             Format::Csv(dialect) => text::delimited(&wanted, dialect),
             Format::NdJson | Format::JsonArray => text::objects(&wanted, &self.format),
-            Format::Arrow | Format::Avro | Format::Parquet => {
-                Err(Error::new(ErrorKind::Internal, "Parquet is not read as a stream"))
-            }
+            Format::Arrow | Format::Avro => described::chunks(&wanted, &self.format),
+            Format::Parquet => Err(Error::new(ErrorKind::Internal, "Parquet is not read as a stream")),
         }
     }
 
