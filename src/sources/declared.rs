@@ -78,6 +78,7 @@ impl Declared {
             Format::Csv(dialect) => Format::Csv(Dialect {
                 delimiter: self.delimiter.unwrap_or(dialect.delimiter),
                 has_header: self.has_header.unwrap_or(dialect.has_header),
+                ..dialect
             }),
             other => other,
         }

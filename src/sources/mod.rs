@@ -19,28 +19,30 @@ use tokio::task::spawn_blocking;
 pub use self::declared::Declared;
 use self::file::{SourceFile, unreadable};
 use self::partitions::Partitions;
+use self::report::Inferred;
 pub use self::report::{Note, SourceReport};
 use self::sniff::{Format, Recognised};
 use self::streamed::StreamedFiles;
 pub use self::unread::{Damage, Unread, UnreadRow};
 use crate::error::{Error, ErrorKind, Result};
 
-mod csv;
 mod declared;
+mod delimited;
 mod file;
 mod header;
 mod json;
 mod listing;
+mod meaning;
+mod names;
 mod parquet;
 mod partitions;
 mod remote;
 mod report;
 mod sniff;
 mod streamed;
-mod text;
 mod typed;
 mod unread;
-mod whole;
+mod window;
 
 /// Files that are looked at at the same time.
 const AT_ONCE: usize = 16;
@@ -136,24 +138,25 @@ impl Sources {
                 let message = format!("`{shown}` is stored as {recognised}, not as {}", declared.stored_as);
                 return Err(Error::new(ErrorKind::Source, message));
             }
-            recognised.format = declared.format(recognised.format);
+            recognised.format = declared.format(recognised.format.clone());
         }
         let mut report = SourceReport::new(locations, &recognised, &readable);
         report.empty_files = empty;
         let table = self.table(state, &readable, &shown, recognised, declared).await?;
-        let Some(table) = table else {
+        let Some((table, notes)) = table else {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
                 "an export without a row is not zero events: check the export, or take the source out of the query",
             ));
         };
         report.columns = report::columns(&table.schema());
+        report.notes.extend(notes);
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.retain(|(known, _)| known.location != report.location);
         opened.push((report, readable));
         Ok(table)
     }
 
-    /// The table of `files`, all `recognised` as the same; `None` if none of them has a row.
+    /// The table of `files`, all `recognised` as the same, and what was assumed; `None` if none of them has a row.
     async fn table(
         &self,
         state: &SessionState,
@@ -161,22 +164,23 @@ impl Sources {
         shown: &str,
         recognised: Recognised,
         declared: Option<&Declared>,
-    ) -> Result<Option<Arc<dyn TableProvider>>> {
+    ) -> Result<Option<(Arc<dyn TableProvider>, Vec<Note>)>> {
         let columns = declared.and_then(|declared| declared.columns.clone());
         let of_folders = declared.map_or_else(Vec::new, |declared| declared.partitions.clone());
         if recognised.format == Format::Parquet {
-            return parquet::table(state, files, shown, columns, &of_folders).await;
+            let table = parquet::table(state, files, shown, columns, &of_folders).await?;
+            return Ok(table.map(|table| (table, Vec::new())));
         }
         let (sampled, format, given) = (files.to_vec(), recognised.clone(), columns.clone());
-        let inferred = blocking(move || match format.format {
-            Format::Csv(dialect) => csv::infer(&sampled, &format, dialect, given.as_deref()),
+        let inferred = blocking(move || match &format.format {
+            Format::Csv(dialect) => delimited::infer(&sampled, &format, dialect, given.as_deref()),
             _ => json::infer(&sampled, &format),
         });
-        let Some(inferred) = inferred.await? else { return Ok(None) };
-        let columns = columns.unwrap_or_else(|| Arc::new(inferred));
+        let Some(Inferred { schema, notes }) = inferred.await? else { return Ok(None) };
+        let columns = columns.unwrap_or_else(|| Arc::new(schema));
         let partitions = Partitions::of(files, &columns, &of_folders)?;
         let unread = Arc::clone(&self.unread);
-        Ok(Some(Arc::new(StreamedFiles::new(recognised, columns, files, partitions, unread))))
+        Ok(Some((Arc::new(StreamedFiles::new(recognised, columns, files, partitions, unread)), notes)))
     }
 
     /// The files behind `locations`.

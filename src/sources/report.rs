@@ -36,6 +36,25 @@ pub struct Note {
     pub help: Option<String>,
 }
 
+/// What the first rows of files show.
+pub(super) struct Inferred {
+    pub(super) schema: Schema,
+    /// What was assumed.
+    pub(super) notes: Vec<Note>,
+}
+
+impl Note {
+    /// That `count` of `files` files, of which `first` is the first, do not have the column `name`.
+    pub(super) fn missing(name: &str, first: &str, count: usize, files: usize) -> Option<Self> {
+        let message = match count {
+            0 => return None,
+            1 => format!("`{first}` has no column `{name}`: it is NULL there"),
+            _ => format!("{count} of {files} files have no column `{name}`, `{first}` is the first: it is NULL there"),
+        };
+        Some(Self { code: None, message, help: None })
+    }
+}
+
 impl SourceReport {
     pub(super) fn new(locations: &[String], recognised: &Recognised, files: &[SourceFile]) -> Self {
         Self {

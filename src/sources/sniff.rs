@@ -32,7 +32,7 @@ pub(super) struct Recognised {
 }
 
 /// Formats that can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Parquet,
     /// Delimited text.
@@ -44,12 +44,20 @@ pub(super) enum Format {
 }
 
 /// How delimited text is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Dialect {
     /// Between the values.
     pub(super) delimiter: u8,
+    /// Around values that hold delimiters, quotes or line ends.
+    pub(super) quote: u8,
+    /// Before what is meant as a letter, if quotes are not doubled.
+    pub(super) escape: Option<u8>,
+    /// Before a line that is none of the rows.
+    pub(super) comment: Option<u8>,
     /// Whether the first record names the columns; nothing but a declaration says that it does not.
     pub(super) has_header: bool,
+    /// What a declaration says that stands for no value.
+    pub(super) null: Option<String>,
 }
 
 impl Recognised {
@@ -114,7 +122,14 @@ pub(super) fn recognise(file: &SourceFile) -> Result<Option<Recognised>> {
         Some(b'{') => Format::NdJson,
         Some(b'[') => Format::JsonArray,
         Some(_) if head.contains(&0) => return refuse("binary and of no known format", "export Parquet, CSV or JSON"),
-        Some(_) => Format::Csv(Dialect { delimiter: delimiter(&head), has_header: true }),
+        Some(_) => Format::Csv(Dialect {
+            delimiter: delimiter(&head),
+            quote: b'"',
+            escape: None,
+            comment: None,
+            has_header: true,
+            null: None,
+        }),
     };
     Ok(Some(Recognised { format, compression }))
 }
