@@ -33,7 +33,7 @@ pub(super) struct Given {
     pub(super) quote: Option<u8>,
     pub(super) escape: Option<u8>,
     pub(super) comment: Option<u8>,
-    pub(super) null: Option<Arc<str>>,
+    pub(super) null: Option<String>,
     pub(super) encoding: Option<&'static Encoding>,
     pub(super) compression: Option<Compression>,
 }
@@ -111,7 +111,7 @@ impl Given {
             "quote" => self.quote = Some(byte()?),
             "escape" => self.escape = Some(byte()?),
             "comment" => self.comment = Some(byte()?),
-            "null" | "null_value" => self.null = Some(value.into()),
+            "null" | "null_value" => self.null = Some(value.to_owned()),
             "encoding" => {
                 let label = if value.eq_ignore_ascii_case("utf8") { "utf-8" } else { value };
                 let found = Encoding::for_label(label.as_bytes());

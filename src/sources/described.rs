@@ -12,6 +12,7 @@ use datafusion::arrow::error::ArrowError;
 
 use super::file::SourceFile;
 use super::recognise::Format;
+use super::report::{Inferred, Note};
 use super::streamed::{Chunk, Chunks, Positions, Wanted};
 use super::{DAMAGED, arrow, avro, header, plain};
 use crate::error::{Error, ErrorKind, Result};
@@ -31,9 +32,10 @@ pub(super) struct Described {
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if a file cannot be read, or the types of a column have nothing in common.
-pub(super) fn infer(files: &[SourceFile], format: &Format, declared: Option<&Schema>) -> Result<Option<Schema>> {
+pub(super) fn infer(files: &[SourceFile], format: &Format, declared: Option<&Schema>) -> Result<Option<Inferred>> {
     let mut all = Schema::empty();
     let mut has_rows = false;
+    let mut known: Vec<(&SourceFile, Schema)> = Vec::with_capacity(files.len());
     for file in files {
         let mut opened = open(file, format, None, PROBED_ROWS)?;
         let own = plain::schema(&opened.columns);
@@ -56,6 +58,7 @@ pub(super) fn infer(files: &[SourceFile], format: &Format, declared: Option<&Sch
         while !has_rows && let Some(batch) = decoded(file, &mut *opened.batches)? {
             has_rows = batch.num_rows() > 0;
         }
+        known.push((file, own));
     }
     for column in declared.iter().flat_map(|declared| declared.fields()) {
         if find(&all, column.name()).is_none() {
@@ -69,7 +72,14 @@ pub(super) fn infer(files: &[SourceFile], format: &Format, declared: Option<&Sch
         DataType::Null => Arc::new(Field::new(field.name(), DataType::Utf8, true)),
         _ => Arc::clone(field),
     };
-    Ok(has_rows.then(|| Schema::new(all.fields().iter().map(typed).collect::<Vec<_>>())))
+    let schema = Schema::new(all.fields().iter().map(typed).collect::<Vec<_>>());
+    let missing = |field: &Arc<Field>| {
+        let mut without =
+            known.iter().filter(|(_, own)| find(own, field.name()).is_none()).map(|(file, _)| file.shown());
+        Note::missing(field.name(), without.next()?, 1 + without.count(), files.len())
+    };
+    let notes = schema.fields().iter().filter_map(missing).collect();
+    Ok(has_rows.then_some(Inferred { schema, notes }))
 }
 
 /// The rows of a file, in the types of the table.

@@ -21,6 +21,7 @@ use self::declared::Given;
 use self::file::{SourceFile, unreadable};
 use self::partitions::Partitions;
 use self::recognise::{Format, Recognised};
+use self::report::Inferred;
 pub use self::report::{Note, SourceReport};
 use self::streamed::StreamedFiles;
 pub use self::unread::{Damage, Unread, UnreadRow};
@@ -28,13 +29,15 @@ use crate::error::{Error, ErrorKind, Result};
 
 mod arrow;
 mod avro;
-mod csv;
 mod declared;
+mod delimited;
 mod described;
 mod file;
 mod header;
 mod json;
 mod listing;
+mod meaning;
+mod names;
 mod parquet;
 mod partitions;
 mod plain;
@@ -42,10 +45,9 @@ mod recognise;
 mod remote;
 mod report;
 mod streamed;
-mod text;
 mod typed;
 mod unread;
-mod whole;
+mod window;
 
 /// Files that are looked at at the same time.
 const AT_ONCE: usize = 16;
@@ -161,19 +163,20 @@ impl Sources {
         }
         report.empty_files = empty;
         let table = self.table(state, &readable, &shown, recognised.format, declared).await?;
-        let Some(table) = table else {
+        let Some((table, notes)) = table else {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
                 "an export without a row is not zero events: check the export, or take the source out of the query",
             ));
         };
         report.columns = report::columns(&table.schema());
+        report.notes.extend(notes);
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.retain(|(known, _)| known.location != report.location);
         opened.push((report, readable));
         Ok(table)
     }
 
-    /// The table of `files`, all of the same `format`; `None` if none of them has a row.
+    /// The table of `files`, all of the same `format`, and what was assumed; `None` if none of them has a row.
     async fn table(
         &self,
         state: &SessionState,
@@ -181,23 +184,24 @@ impl Sources {
         shown: &str,
         format: Format,
         declared: Option<&Declared>,
-    ) -> Result<Option<Arc<dyn TableProvider>>> {
+    ) -> Result<Option<(Arc<dyn TableProvider>, Vec<Note>)>> {
         let columns = declared.and_then(|declared| declared.columns.clone());
         let of_folders = declared.map_or_else(Vec::new, |declared| declared.partitions.clone());
         if format == Format::Parquet {
-            return parquet::table(state, files, shown, columns, &of_folders).await;
+            let table = parquet::table(state, files, shown, columns, &of_folders).await?;
+            return Ok(table.map(|table| (table, Vec::new())));
         }
         let (sampled, inferred_of, given) = (files.to_vec(), format.clone(), columns.clone());
         let inferred = blocking(move || match &inferred_of {
-            Format::Csv(dialect) => csv::infer(&sampled, dialect, given.as_deref()),
+            Format::Csv(dialect) => delimited::infer(&sampled, dialect, given.as_deref()),
             Format::Arrow | Format::Avro => described::infer(&sampled, &inferred_of, given.as_deref()),
             format => json::infer(&sampled, format),
         });
-        let Some(inferred) = inferred.await? else { return Ok(None) };
-        let columns = columns.unwrap_or_else(|| Arc::new(inferred));
+        let Some(Inferred { schema, notes }) = inferred.await? else { return Ok(None) };
+        let columns = columns.unwrap_or_else(|| Arc::new(schema));
         let partitions = Partitions::of(files, &columns, &of_folders)?;
         let unread = Arc::clone(&self.unread);
-        Ok(Some(Arc::new(StreamedFiles::new(format, columns, files, partitions, unread))))
+        Ok(Some((Arc::new(StreamedFiles::new(format, columns, files, partitions, unread)), notes)))
     }
 
     /// The files behind `locations`.

@@ -39,19 +39,11 @@ pub struct Note {
     pub help: Option<String>,
 }
 
-impl SourceReport {
-    /// Of `files` of `format` behind `locations`.
-    pub(super) fn new(locations: &[String], format: &Format, files: &[SourceFile]) -> Self {
-        Self {
-            location: locations.join(", "),
-            recognised: recognised(format, files),
-            files: files.len() as u64,
-            empty_files: 0,
-            bytes: files.iter().map(|file| file.meta.size).sum(),
-            columns: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
+/// What the first rows of files show.
+pub(super) struct Inferred {
+    pub(super) schema: Schema,
+    /// What was assumed.
+    pub(super) notes: Vec<Note>,
 }
 
 impl Note {
@@ -69,10 +61,35 @@ impl Note {
             help: Some("export UTF-8, or say OPTIONS ('format.encoding' 'latin1') if that is what it is".to_owned()),
         }
     }
+
+    /// That `count` of `files` files, of which `first` is the first, do not have the column `name`.
+    pub(super) fn missing(name: &str, first: &str, count: usize, files: usize) -> Option<Self> {
+        let message = match count {
+            0 => return None,
+            1 => format!("`{first}` has no column `{name}`: it is NULL there"),
+            _ => format!("{count} of {files} files have no column `{name}`, `{first}` is the first: it is NULL there"),
+        };
+        Some(Self { code: None, message, help: None })
+    }
+}
+
+impl SourceReport {
+    /// Of `files` of `format` behind `locations`.
+    pub(super) fn new(locations: &[String], format: &Format, files: &[SourceFile]) -> Self {
+        Self {
+            location: locations.join(", "),
+            recognised: recognised(format, files),
+            files: files.len() as u64,
+            empty_files: 0,
+            bytes: files.iter().map(|file| file.meta.size).sum(),
+            columns: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Format, compression and encoding of `files`, in words.
-pub(super) fn recognised(format: &Format, files: &[SourceFile]) -> String {
+fn recognised(format: &Format, files: &[SourceFile]) -> String {
     let compressions: BTreeSet<_> = files.iter().map(|file| file.wrapping.compression).collect();
     let encodings: BTreeSet<_> = files.iter().map(|file| file.wrapping.encoding.name()).collect();
     let mut words = format.to_string();

@@ -5,7 +5,6 @@
 //! the comma stands in an amount.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::super::declared::Given;
 use super::super::header::{self, Look};
@@ -35,7 +34,7 @@ pub(in crate::sources) struct Dialect {
     /// Whether the first record names the columns.
     pub(in crate::sources) has_header: bool,
     /// The one text, not quoted, that stands for a null; where none is declared, the usual ones do.
-    pub(in crate::sources) null: Option<Arc<str>>,
+    pub(in crate::sources) null: Option<String>,
 }
 
 /// What the first records of one file show; nothing where they show nothing.
@@ -151,10 +150,8 @@ fn styles(head: &[u8], given: &Given) -> Vec<Style> {
     let one_or = |given: Option<u8>, usual: &[u8]| -> Vec<u8> {
         given.map_or_else(|| usual.iter().copied().filter(has).collect(), |given| vec![given])
     };
-    let mut quotes = one_or(given.quote, &QUOTES);
-    if quotes.is_empty() {
-        quotes.push(QUOTES[0]);
-    }
+    let mut quotes = vec![given.quote.unwrap_or(QUOTES[0])];
+    quotes.extend(QUOTES[1..].iter().filter(|quote| given.quote.is_none() && has(quote)));
     let escapes = match given.escape {
         Some(escape) => vec![Some(escape)],
         None if has(&ESCAPE) => vec![None, Some(ESCAPE)],

@@ -19,6 +19,8 @@ const PATTERN_BYTES: usize = 4 << 10;
 const MIN_PAIRS: usize = 4;
 /// Of so many pairs in UTF-16, one has a zero, also where most letters are not Latin.
 const PAIRS_PER_ZERO: usize = 4;
+/// Of so many zeros, one may be half of another letter.
+const ZEROS_PER_STRAY: usize = 8;
 
 /// The encoding of text that begins with `head`, and whether it is no more than likely.
 pub(super) fn of(head: &[u8]) -> (&'static Encoding, bool) {
@@ -38,7 +40,9 @@ fn by_zeros(head: &[u8]) -> Option<&'static Encoding> {
     let is_encoding = |zero: usize| {
         let with_zero = pairs.iter().filter(|pair| pair[zero] == 0 && is_text(pair[1 - zero])).count();
         let zeros = pairs.iter().flatten().filter(|byte| **byte == 0).count();
-        pairs.len() >= MIN_PAIRS && zeros == with_zero && with_zero * PAIRS_PER_ZERO >= pairs.len()
+        pairs.len() >= MIN_PAIRS
+            && zeros - with_zero <= with_zero / ZEROS_PER_STRAY
+            && with_zero * PAIRS_PER_ZERO >= pairs.len()
     };
     match (is_encoding(1), is_encoding(0)) {
         (true, false) => Some(UTF_16LE),
