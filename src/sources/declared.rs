@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::logical_expr::CreateExternalTable;
+use encoding_rs::Encoding;
 
-use super::sniff::{Dialect, Format};
+use super::recognise::Compression;
 use crate::error::{Error, ErrorKind, Result};
+use crate::settings::nearest;
 
 /// The declaration of a table: its format, its columns if it names any, and its options.
 #[derive(Debug)]
@@ -17,11 +19,42 @@ pub struct Declared {
     pub(super) columns: Option<SchemaRef>,
     /// Those of `PARTITIONED BY`.
     pub(super) partitions: Vec<FieldRef>,
-    has_header: Option<bool>,
-    delimiter: Option<u8>,
+    /// What its options say.
+    pub(super) given: Given,
+}
+
+/// What is said about the files of a table, and need not be seen in them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Given {
+    /// The word behind `STORED AS`, in upper case.
+    pub(super) stored_as: Option<String>,
+    pub(super) has_header: Option<bool>,
+    pub(super) delimiter: Option<u8>,
+    pub(super) quote: Option<u8>,
+    pub(super) escape: Option<u8>,
+    pub(super) comment: Option<u8>,
+    pub(super) null: Option<String>,
+    pub(super) encoding: Option<&'static Encoding>,
+    pub(super) compression: Option<Compression>,
 }
 
 impl Declared {
+    /// Words that `STORED AS` takes.
+    const FORMATS: &[&str] = &["PARQUET", "CSV", "TSV", "JSON", "NDJSON", "ARROW", "AVRO"];
+    /// Options of a table, each with or without `format.` before it.
+    const OPTIONS: &[&str] = &[
+        "has_header",
+        "delimiter",
+        "quote",
+        "escape",
+        "comment",
+        "null",
+        "null_value",
+        "encoding",
+        "compression",
+        "newlines_in_values",
+    ];
+
     /// Takes what `table` declares.
     ///
     /// # Errors
@@ -31,55 +64,122 @@ impl Declared {
         let (partitions, columns): (Vec<_>, Vec<_>) =
             table.schema.fields().iter().cloned().partition(|field| is_partition(&field));
         let columns = (!columns.is_empty()).then(|| Arc::new(Schema::new(columns)));
-        let stored_as = table.file_type.clone();
-        let mut declared = Self { stored_as, columns, partitions, has_header: None, delimiter: None };
+        let stored_as = table.file_type.to_ascii_uppercase();
+        let mut errors = Vec::new();
+        if !Self::FORMATS.contains(&stored_as.as_str()) {
+            let error = Error::new(ErrorKind::Usage, format!("`STORED AS {}` names no format", table.file_type));
+            let near = nearest(&stored_as, Self::FORMATS.iter().copied());
+            errors.push(error.hint(near.map_or_else(
+                || format!("the formats are {}", Self::FORMATS.join(", ")),
+                |near| format!("did you mean {near}?"),
+            )));
+        }
+        let mut given = Given { stored_as: Some(stored_as), ..Given::default() };
         let mut options: Vec<_> = table.options.iter().collect();
         options.sort();
-        let mut errors = Vec::new();
         for (name, value) in options {
-            errors.extend(declared.take(name, value).err());
+            errors.extend(given.take(name, value).err());
         }
-        if declared.has_header == Some(false) && declared.columns.is_none() {
+        // Tab-separated text says so itself.
+        if given.stored_as.as_deref() == Some("TSV") {
+            given.delimiter = given.delimiter.or(Some(b'\t'));
+        }
+        if given.has_header == Some(false) && columns.is_none() {
             let error = Error::new(ErrorKind::Usage, "a table without a header line needs names for its columns");
             errors.push(error.hint("CREATE EXTERNAL TABLE name (column type, …)"));
         }
+        let declared = Self { stored_as: table.file_type.clone(), columns, partitions, given };
         if errors.is_empty() { Ok(declared) } else { Err(errors) }
     }
+}
 
+impl Given {
     /// Takes one option.
     fn take(&mut self, name: &str, value: &str) -> Result<()> {
         let lower = name.to_ascii_lowercase();
         let wrong = |expected: &str| Error::new(ErrorKind::Usage, format!("`{name}` takes {expected}, not `{value}`"));
+        let byte = || match value.as_bytes() {
+            b"\\t" => Ok(b'\t'),
+            b"\\x01" | b"\\u0001" | b"\\001" => Ok(1),
+            [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(*byte),
+            _ => Err(wrong("one ASCII character")),
+        };
+        let flag = || value.to_ascii_lowercase().parse().map_err(|_| wrong("`true` or `false`"));
         match lower.strip_prefix("format.").unwrap_or(&lower) {
-            "has_header" => {
-                let flag = value.to_ascii_lowercase().parse();
-                self.has_header = Some(flag.map_err(|_| wrong("`true` or `false`"))?);
+            "has_header" => self.has_header = Some(flag()?),
+            "delimiter" => self.delimiter = Some(byte()?),
+            "quote" => self.quote = Some(byte()?),
+            "escape" => self.escape = Some(byte()?),
+            "comment" => self.comment = Some(byte()?),
+            "null" | "null_value" => self.null = Some(value.to_owned()),
+            "encoding" => {
+                let label = if value.eq_ignore_ascii_case("utf8") { "utf-8" } else { value };
+                let found = Encoding::for_label(label.as_bytes());
+                self.encoding = Some(found.ok_or_else(|| wrong("an encoding such as `utf-8`, `utf-16` or `latin1`"))?);
             }
-            "delimiter" => {
-                self.delimiter = Some(match value.as_bytes() {
-                    b"\\t" => b'\t',
-                    [byte] if byte.is_ascii() => *byte,
-                    _ => return Err(wrong("one ASCII character")),
-                });
+            "compression" => {
+                let found = Compression::NAMES.iter().find(|(name, _)| value.eq_ignore_ascii_case(name));
+                let (_, compression) =
+                    found.ok_or_else(|| wrong("`none`, `gzip`, `zstd`, `bzip2`, `xz`, `snappy` or `lz4`"))?;
+                self.compression = Some(*compression);
             }
-            // Seen in the content, and always allowed.
-            "compression" | "newlines_in_values" => {}
-            _ => {
-                return Err(Error::new(ErrorKind::Usage, format!("`{name}` is no option of a table"))
-                    .hint("the options are format.has_header and format.delimiter; compression is recognised"));
+            // Always allowed.
+            "newlines_in_values" => {
+                flag()?;
+            }
+            known => {
+                let error = Error::new(ErrorKind::Usage, format!("`{name}` is no option of a table"));
+                return Err(error.hint(nearest(known, Declared::OPTIONS.iter().copied()).map_or_else(
+                    || format!("the options are {}", Declared::OPTIONS.join(", ")),
+                    |near| format!("did you mean `format.{near}`?"),
+                )));
             }
         }
         Ok(())
     }
+}
 
-    /// The `recognised` format, with what is declared in place of what was guessed.
-    pub(super) fn format(&self, recognised: Format) -> Format {
-        match recognised {
-            Format::Csv(dialect) => Format::Csv(Dialect {
-                delimiter: self.delimiter.unwrap_or(dialect.delimiter),
-                has_header: self.has_header.unwrap_or(dialect.has_header),
-            }),
-            other => other,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_taken_with_and_without_their_prefix() {
+        let mut given = Given::default();
+        for (name, value) in [
+            ("format.has_header", "TRUE"),
+            ("DELIMITER", "\\t"),
+            ("format.quote", "'"),
+            ("escape", "\\"),
+            ("comment", "#"),
+            ("format.null", "-"),
+            ("encoding", "Latin1"),
+            ("compression", "bz2"),
+            ("newlines_in_values", "true"),
+        ] {
+            given.take(name, value).unwrap();
+        }
+        assert_eq!(given.has_header, Some(true));
+        assert_eq!([given.delimiter, given.quote, given.escape, given.comment], [b'\t', b'\'', b'\\', b'#'].map(Some));
+        assert_eq!(given.null.as_deref(), Some("-"));
+        assert_eq!(given.encoding.map(Encoding::name), Some("windows-1252"));
+        assert_eq!(given.compression, Some(Compression::Bzip2));
+    }
+
+    #[test]
+    fn what_is_no_option_is_told_apart() {
+        let mut given = Given::default();
+        let error = given.take("format.has_heading", "true").unwrap_err();
+        assert!(format!("{error:?}").contains("did you mean `format.has_header`?"), "{error:?}");
+        for (name, value) in [
+            ("delimiter", "::"),
+            ("quote", "\n"),
+            ("has_header", "yes"),
+            ("encoding", "klingon"),
+            ("compression", "rar"),
+            ("nonsense", "1"),
+        ] {
+            given.take(name, value).unwrap_err();
         }
     }
 }

@@ -10,6 +10,7 @@ use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 
 use super::DAMAGED;
+use super::recognise::Wrapping;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One file of a source, as it was when its folder was listed.
@@ -21,6 +22,8 @@ pub(crate) struct SourceFile {
     pub(super) meta: ObjectMeta,
     /// What the folders on its way say: `country=DE` is `("country", Some("DE"))`; none is a null.
     pub(super) partitions: Arc<[(String, Option<String>)]>,
+    /// What its content is wrapped in, once it is recognised.
+    pub(super) wrapping: Wrapping,
 }
 
 /// Where a file lies.
@@ -51,12 +54,18 @@ impl SourceFile {
             .map_err(|error| Error::new(ErrorKind::Source, format!("`{shown}` is no file path")).source(error))?;
         let last_modified = found.modified().map_err(unreadable)?.into();
         let meta = ObjectMeta { location, last_modified, size: found.len(), e_tag: None, version: None };
-        Ok(Self { shown, place: Place::Local(path), meta, partitions: Arc::new([]) })
+        Ok(Self { shown, place: Place::Local(path), meta, partitions: Arc::new([]), wrapping: Wrapping::default() })
     }
 
     /// A file in an object store.
     pub(super) fn object(shown: &str, store: Arc<dyn ObjectStore>, url: Arc<str>, meta: ObjectMeta) -> Self {
-        Self { shown: shown.into(), place: Place::Object { store, url }, meta, partitions: Arc::new([]) }
+        Self {
+            shown: shown.into(),
+            place: Place::Object { store, url },
+            meta,
+            partitions: Arc::new([]),
+            wrapping: Wrapping::default(),
+        }
     }
 
     /// It, below folders that say `partitions`.

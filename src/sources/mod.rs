@@ -17,30 +17,37 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::task::spawn_blocking;
 
 pub use self::declared::Declared;
+use self::declared::Given;
 use self::file::{SourceFile, unreadable};
 use self::partitions::Partitions;
+use self::recognise::{Format, Recognised};
+use self::report::Inferred;
 pub use self::report::{Note, SourceReport};
-use self::sniff::{Format, Recognised};
 use self::streamed::StreamedFiles;
 pub use self::unread::{Damage, Unread, UnreadRow};
 use crate::error::{Error, ErrorKind, Result};
 
-mod csv;
+mod arrow;
+mod avro;
 mod declared;
+mod delimited;
+mod described;
 mod file;
 mod header;
 mod json;
 mod listing;
+mod meaning;
+mod names;
 mod parquet;
 mod partitions;
+mod plain;
+mod recognise;
 mod remote;
 mod report;
-mod sniff;
 mod streamed;
-mod text;
 mod typed;
 mod unread;
-mod whole;
+mod window;
 
 /// Files that are looked at at the same time.
 const AT_ONCE: usize = 16;
@@ -106,77 +113,95 @@ impl Sources {
     ) -> Result<Arc<dyn TableProvider>> {
         let files = self.list(locations).await?;
         let shown = locations.join("`, `");
+        let given = declared.map_or_else(Given::default, |declared| declared.given.clone());
         let mut recognised: Option<(Recognised, SourceFile)> = None;
         let mut readable = Vec::new();
         let mut empty = 0;
-        for (file, this) in recognise(files).await? {
+        for (file, this) in recognise(files, &given).await? {
             let Some(this) = this else {
                 empty += 1;
                 continue;
             };
-            match &recognised {
-                Some((first, first_file)) if *first != this => {
-                    return Err(Error::new(ErrorKind::Source, format!("`{shown}` mixes formats: {first} and {this}"))
-                        .context("file", first_file.shown())
-                        .context("file", file.shown())
-                        .hint("read them as two tables"));
+            if declared.is_none() {
+                header::is_header(&file, &shown, &this.signs, None)?;
+            }
+            match &mut recognised {
+                Some((first, first_file)) => {
+                    let before = first.format.clone();
+                    if !first.agree(&this, &given) {
+                        let message = format!("`{shown}` mixes formats: {before} and {}", this.format);
+                        return Err(Error::new(ErrorKind::Source, message)
+                            .context("file", first_file.shown())
+                            .context("file", file.shown())
+                            .hint("read them as two tables"));
+                    }
                 }
-                Some(_) => {}
                 None => recognised = Some((this, file.clone())),
             }
             readable.push(file);
         }
-        let Some((mut recognised, _)) = recognised else {
+        let Some((mut recognised, first_file)) = recognised else {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` is empty"))
                 .context("files", empty)
                 .hint("an export without a byte is not zero rows: check that it was written"));
         };
         if let Some(declared) = declared {
-            if !recognised.is_called(&declared.stored_as) {
-                let message = format!("`{shown}` is stored as {recognised}, not as {}", declared.stored_as);
+            if !recognised.format.is_called(&declared.stored_as) {
+                let message = format!("`{shown}` is stored as {}, not as {}", recognised.format, declared.stored_as);
                 return Err(Error::new(ErrorKind::Source, message));
             }
-            recognised.format = declared.format(recognised.format);
+            if let Format::Csv(dialect) = &mut recognised.format
+                && given.has_header.is_none()
+            {
+                let columns = declared.columns.as_deref();
+                dialect.has_header = header::is_header(&first_file, &shown, &recognised.signs, columns)?;
+            }
         }
-        let mut report = SourceReport::new(locations, &recognised, &readable);
+        let mut report = SourceReport::new(locations, &recognised.format, &readable);
+        if recognised.is_encoding_assumed {
+            report.notes.push(Note::encoding_assumed(&readable));
+        }
         report.empty_files = empty;
-        let table = self.table(state, &readable, &shown, recognised, declared).await?;
-        let Some(table) = table else {
+        let table = self.table(state, &readable, &shown, recognised.format, declared).await?;
+        let Some((table, notes)) = table else {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
                 "an export without a row is not zero events: check the export, or take the source out of the query",
             ));
         };
         report.columns = report::columns(&table.schema());
+        report.notes.extend(notes);
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.retain(|(known, _)| known.location != report.location);
         opened.push((report, readable));
         Ok(table)
     }
 
-    /// The table of `files`, all `recognised` as the same; `None` if none of them has a row.
+    /// The table of `files`, all of the same `format`, and what was assumed; `None` if none of them has a row.
     async fn table(
         &self,
         state: &SessionState,
         files: &[SourceFile],
         shown: &str,
-        recognised: Recognised,
+        format: Format,
         declared: Option<&Declared>,
-    ) -> Result<Option<Arc<dyn TableProvider>>> {
+    ) -> Result<Option<(Arc<dyn TableProvider>, Vec<Note>)>> {
         let columns = declared.and_then(|declared| declared.columns.clone());
         let of_folders = declared.map_or_else(Vec::new, |declared| declared.partitions.clone());
-        if recognised.format == Format::Parquet {
-            return parquet::table(state, files, shown, columns, &of_folders).await;
+        if format == Format::Parquet {
+            let table = parquet::table(state, files, shown, columns, &of_folders).await?;
+            return Ok(table.map(|table| (table, Vec::new())));
         }
-        let (sampled, format, given) = (files.to_vec(), recognised.clone(), columns.clone());
-        let inferred = blocking(move || match format.format {
-            Format::Csv(dialect) => csv::infer(&sampled, &format, dialect, given.as_deref()),
-            _ => json::infer(&sampled, &format),
+        let (sampled, inferred_of, given) = (files.to_vec(), format.clone(), columns.clone());
+        let inferred = blocking(move || match &inferred_of {
+            Format::Csv(dialect) => delimited::infer(&sampled, dialect, given.as_deref()),
+            Format::Arrow | Format::Avro => described::infer(&sampled, &inferred_of, given.as_deref()),
+            format => json::infer(&sampled, format),
         });
-        let Some(inferred) = inferred.await? else { return Ok(None) };
-        let columns = columns.unwrap_or_else(|| Arc::new(inferred));
+        let Some(Inferred { schema, notes }) = inferred.await? else { return Ok(None) };
+        let columns = columns.unwrap_or_else(|| Arc::new(schema));
         let partitions = Partitions::of(files, &columns, &of_folders)?;
         let unread = Arc::clone(&self.unread);
-        Ok(Some(Arc::new(StreamedFiles::new(recognised, columns, files, partitions, unread))))
+        Ok(Some((Arc::new(StreamedFiles::new(format, columns, files, partitions, unread)), notes)))
     }
 
     /// The files behind `locations`.
@@ -190,8 +215,12 @@ impl Sources {
 }
 
 /// What each file turned out to be; none for one without content.
-async fn recognise(files: Vec<SourceFile>) -> Result<Vec<(SourceFile, Option<Recognised>)>> {
-    let recognise = |file: SourceFile| blocking(move || sniff::recognise(&file).map(|found| (file, found)));
+async fn recognise(files: Vec<SourceFile>, given: &Given) -> Result<Vec<(SourceFile, Option<Recognised>)>> {
+    let count = files.len();
+    let recognise = |mut file: SourceFile| {
+        let given = given.clone();
+        blocking(move || recognise::recognise(&mut file, count, &given).map(|found| (file, found)))
+    };
     stream::iter(files).map(recognise).buffered(AT_ONCE).try_collect().await
 }
 

@@ -13,7 +13,7 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 
 use super::file::SourceFile;
-use super::{csv, typed};
+use super::{meaning, typed};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How Hive and Spark write a null.
@@ -140,7 +140,7 @@ fn percent(text: &str) -> String {
 /// The type that all of `texts` have.
 fn inferred(name: &str, texts: &[Option<&str>]) -> DataType {
     let mut known = texts.iter().flatten().peekable();
-    if known.peek().is_none() || csv::identifies(name) {
+    if known.peek().is_none() || meaning::identifies(name) {
         return DataType::Utf8;
     }
     let all = |fits: &dyn Fn(&str) -> bool| texts.iter().flatten().all(|text| fits(text));

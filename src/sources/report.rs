@@ -1,10 +1,13 @@
 //! What was recognised and assumed about a source, for `check` and for the record of a run.
 
+use std::collections::BTreeSet;
+
 use datafusion::arrow::datatypes::Schema;
+use encoding_rs::{UTF_8, WINDOWS_1252};
 use serde::Serialize;
 
 use super::file::SourceFile;
-use super::sniff::Recognised;
+use super::recognise::{Compression, Format};
 
 /// How a source is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,11 +39,46 @@ pub struct Note {
     pub help: Option<String>,
 }
 
+/// What the first rows of files show.
+pub(super) struct Inferred {
+    pub(super) schema: Schema,
+    /// What was assumed.
+    pub(super) notes: Vec<Note>,
+}
+
+impl Note {
+    /// That the text of some of `files` is no UTF-8, and what it was taken for.
+    pub(super) fn encoding_assumed(files: &[SourceFile]) -> Self {
+        let mut assumed = files.iter().filter(|file| file.wrapping.encoding == WINDOWS_1252);
+        let first = assumed.next().map_or("", SourceFile::shown);
+        let more = match assumed.count() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Self {
+            code: Some("PB2301"),
+            message: format!("`{first}`{more} is no UTF-8, and is read as Windows-1252 (Latin-1)"),
+            help: Some("export UTF-8, or say OPTIONS ('format.encoding' 'latin1') if that is what it is".to_owned()),
+        }
+    }
+
+    /// That `count` of `files` files, of which `first` is the first, do not have the column `name`.
+    pub(super) fn missing(name: &str, first: &str, count: usize, files: usize) -> Option<Self> {
+        let message = match count {
+            0 => return None,
+            1 => format!("`{first}` has no column `{name}`: it is NULL there"),
+            _ => format!("{count} of {files} files have no column `{name}`, `{first}` is the first: it is NULL there"),
+        };
+        Some(Self { code: None, message, help: None })
+    }
+}
+
 impl SourceReport {
-    pub(super) fn new(locations: &[String], recognised: &Recognised, files: &[SourceFile]) -> Self {
+    /// Of `files` of `format` behind `locations`.
+    pub(super) fn new(locations: &[String], format: &Format, files: &[SourceFile]) -> Self {
         Self {
             location: locations.join(", "),
-            recognised: recognised.to_string(),
+            recognised: recognised(format, files),
             files: files.len() as u64,
             empty_files: 0,
             bytes: files.iter().map(|file| file.meta.size).sum(),
@@ -48,6 +86,22 @@ impl SourceReport {
             notes: Vec::new(),
         }
     }
+}
+
+/// Format, compression and encoding of `files`, in words.
+fn recognised(format: &Format, files: &[SourceFile]) -> String {
+    let compressions: BTreeSet<_> = files.iter().map(|file| file.wrapping.compression).collect();
+    let encodings: BTreeSet<_> = files.iter().map(|file| file.wrapping.encoding.name()).collect();
+    let mut words = format.to_string();
+    if compressions.iter().any(|compression| *compression != Compression::None) {
+        let names: Vec<_> = compressions.iter().map(ToString::to_string).collect();
+        words = format!("{words} in {}", names.join(" and "));
+    }
+    if encodings.iter().any(|encoding| *encoding != UTF_8.name()) {
+        let names: Vec<_> = encodings.into_iter().collect();
+        words = format!("{words}, {}", names.join(" and "));
+    }
+    words
 }
 
 /// The columns of `schema`, in words.

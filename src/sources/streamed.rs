@@ -2,14 +2,16 @@
 //!
 //! They are read here and not by DataFusion's own scans, whose parsers bend values that do not fit (`1.5` becomes 1 in a
 //! column of whole numbers), take an array without an end for a short one, and print whole rows in their errors. A reader
-//! gives [`Chunk`]s, text as text; here they are cast to what the table promises. An error names file, row and column,
-//! and never a value.
+//! gives [`Chunk`]s, text as text; here they are cast to what the table promises. A row with a value that does not fit
+//! is left out, and noted with its file, line and column, and never with the value.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ScalarValue;
@@ -24,9 +26,9 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
 use super::file::SourceFile;
 use super::partitions::Partitions;
-use super::sniff::{Format, Recognised};
-use super::unread::Unread;
-use super::{text, typed};
+use super::recognise::Format;
+use super::unread::{Damage, Fault, Unread};
+use super::{delimited, described, json, typed};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Parsed batches that wait for the query, per partition.
@@ -35,7 +37,7 @@ const WAITING_BATCHES: usize = 2;
 /// Files of one format and schema.
 #[derive(Debug)]
 pub(super) struct StreamedFiles {
-    recognised: Recognised,
+    format: Format,
     /// The columns of the files.
     columns: SchemaRef,
     /// Those, and the columns of the folders behind them.
@@ -46,10 +48,10 @@ pub(super) struct StreamedFiles {
 }
 
 impl StreamedFiles {
-    /// The table of `files`, all `recognised` as the same format, whose rows have `columns`, and `partitions` beside them.
+    /// The table of `files`, all of `format`, whose rows have `columns`, and `partitions` beside them.
     /// Rows that cannot be read are noted as `unread`.
     pub(super) fn new(
-        recognised: Recognised,
+        format: Format,
         columns: SchemaRef,
         files: &[SourceFile],
         partitions: Partitions,
@@ -57,7 +59,7 @@ impl StreamedFiles {
     ) -> Self {
         let all = columns.fields().iter().chain(partitions.fields()).cloned().collect::<Vec<_>>();
         let schema = Arc::new(Schema::new(all));
-        Self { recognised, columns, schema, files: files.to_vec(), partitions, unread }
+        Self { format, columns, schema, files: files.to_vec(), partitions, unread }
     }
 }
 
@@ -109,7 +111,7 @@ impl TableProvider for StreamedFiles {
             });
             partitions.push(Arc::new(Partition {
                 files: files.collect::<datafusion::error::Result<_>>()?,
-                recognised: self.recognised.clone(),
+                format: self.format.clone(),
                 columns: Arc::clone(&self.columns),
                 in_files: in_files.clone(),
                 wanted: Arc::clone(&wanted),
@@ -126,7 +128,7 @@ impl TableProvider for StreamedFiles {
 struct Partition {
     /// Each with the values of the columns of its folders that are asked for.
     files: Vec<(SourceFile, Vec<ScalarValue>)>,
-    recognised: Recognised,
+    format: Format,
     /// The columns of the files.
     columns: SchemaRef,
     /// Those of them that are asked for.
@@ -176,15 +178,8 @@ pub(super) struct Chunk {
 pub(super) enum Positions {
     /// The first is row number so many, from 1, and the others follow.
     From(u64),
-}
-
-impl Positions {
-    /// The place of row `index` of the chunk, for messages.
-    fn of(&self, index: usize) -> (&'static str, u64) {
-        match self {
-            Self::From(first) => ("row", first + index as u64),
-        }
-    }
+    /// Each begins in a line, from 1.
+    Lines(Vec<u64>),
 }
 
 /// What a reader is asked for.
@@ -206,44 +201,69 @@ pub(super) type Chunks = Box<dyn Iterator<Item = Result<Chunk>>>;
 impl Partition {
     fn chunks(&self, file: &SourceFile, rows: usize) -> Result<Chunks> {
         let wanted = Wanted { file, columns: &self.columns, projection: &self.in_files, rows, unread: &self.unread };
-        match self.recognised.format {
-            Format::Csv(dialect) => text::delimited(&wanted, &self.recognised, dialect),
-            Format::NdJson | Format::JsonArray => text::objects(&wanted, &self.recognised),
+        match &self.format {
+            Format::Csv(dialect) => delimited::read(&wanted, dialect),
+            Format::NdJson | Format::JsonArray => json::read(&wanted, &self.format),
+            Format::Arrow | Format::Avro => described::chunks(&wanted, &self.format),
             Format::Parquet => Err(Error::new(ErrorKind::Internal, "Parquet is not read as a stream")),
         }
     }
 
-    /// The rows of `chunk`, in the types of the table, with the columns of folders.
+    /// The rows of `chunk` that fit the types of the table, in these types, with the columns of folders. A row of text
+    /// that does not fit is noted and left out.
     fn typed(&self, chunk: &Chunk, file: &SourceFile, of_folders: &[ScalarValue]) -> Result<RecordBatch> {
         let rows = chunk.batch.num_rows();
+        let mut misfits: BTreeMap<usize, &Field> = BTreeMap::new();
         let mut of_folders = of_folders.iter();
-        let column = |field: &Arc<Field>| -> Result<ArrayRef> {
+        let mut columns = Vec::with_capacity(self.schema.fields().len());
+        for field in self.schema.fields() {
             if self.wanted.column_with_name(field.name()).is_none() {
                 let value = of_folders.next().expect("what is in no file stands in a folder's name");
-                return value.to_array_of_size(rows).map_err(|error| defect(&error));
+                columns.push(value.to_array_of_size(rows).map_err(|error| defect(&error))?);
+                continue;
             }
             let read =
                 chunk.batch.column_by_name(field.name()).expect("a reader gives every column that it is asked for");
-            typed::cast(read, field.data_type()).map_err(|row| {
-                let message = format!(
-                    "`{}` has a value that does not fit its column `{}` of {}",
-                    file.shown(),
-                    field.name(),
-                    described(field)
-                );
-                let error = Error::new(ErrorKind::Source, message);
-                let place = row.map(|row| chunk.rows.of(row));
-                let error = if let Some((what, number)) = place { error.context(what, number) } else { error };
-                error.hint(format!(
-                    "correct the export, or write the values of `{}` in one form from the first row on",
-                    field.name()
-                ))
-            })
-        };
-        let columns = self.schema.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
+            let cast = typed::cast(read, field.data_type()).map_err(|_| {
+                let message =
+                    format!("the column `{}` of `{}` cannot be {}", field.name(), file.shown(), described(field));
+                Error::new(ErrorKind::Source, message).hint("declare it as what it is, and convert it in the query")
+            })?;
+            for row in cast.misfits {
+                misfits.entry(row).or_insert(field);
+            }
+            columns.push(cast.column);
+        }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
-            .map_err(|error| defect(&error.into()))
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|error| defect(&error.into()))?;
+        if misfits.is_empty() {
+            return Ok(batch);
+        }
+        for (row, field) in &misfits {
+            self.misfit(file, &chunk.rows, *row, field)?;
+        }
+        let fits: BooleanArray = (0..rows).map(|row| Some(!misfits.contains_key(&row))).collect();
+        filter_record_batch(&batch, &fits).map_err(|error| defect(&error.into()))
+    }
+
+    /// Notes that a row has a value that does not fit the column `field`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`] if it is a row of a file without lines, whose types are its own.
+    fn misfit(&self, file: &SourceFile, rows: &Positions, row: usize, field: &Field) -> Result<()> {
+        let (name, kind) = (field.name(), described(field));
+        match rows {
+            Positions::Lines(lines) => {
+                let detail = format!("a value that does not fit its column `{name}` of {kind}").into();
+                self.unread.fault(file.shown(), Fault { line: lines[row], damage: Damage::Type, detail });
+                Ok(())
+            }
+            Positions::From(first) => {
+                let message = format!("`{}` has a value that does not fit its column `{name}` of {kind}", file.shown());
+                Err(Error::new(ErrorKind::Source, message).context("row", first + row as u64))
+            }
+        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! From text to the type that the first rows of a source showed, without ever changing what a value says.
 //!
 //! Text readers fill a number column with what a lenient parser makes of each value: `1.5` becomes 1, `007` becomes 7,
-//! an instant loses its offset. Rows below the sample are therefore read as text and cast here, and a value that does
-//! not fit its column is an error.
+//! an instant loses its offset. Rows are therefore read as text and cast here, and the row of a value that does not fit
+//! its column is left out.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::FormatOptions;
 
 /// Digits that every decimal number keeps in a 64-bit float.
@@ -26,24 +27,35 @@ pub(super) fn as_text(data_type: &DataType) -> DataType {
     }
 }
 
+/// A column in the type of its table.
+#[derive(Debug)]
+pub(super) struct Cast {
+    pub(super) column: ArrayRef,
+    /// The rows, in order, whose values do not fit; what the column has in their place says nothing.
+    pub(super) misfits: Vec<usize>,
+}
+
 /// `text` as `data_type`.
 ///
 /// # Errors
-/// The index of the first row whose value does not fit; none for a value inside a list or an object.
-pub(super) fn cast(text: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, Option<usize>> {
+/// What Arrow says of two types that have nothing to do with one another.
+pub(super) fn cast(text: &ArrayRef, data_type: &DataType) -> Result<Cast, ArrowError> {
     if text.data_type() == data_type {
-        return Ok(Arc::clone(text));
+        return Ok(Cast { column: Arc::clone(text), misfits: Vec::new() });
     }
     let options = |safe: bool| CastOptions { safe, format_options: FormatOptions::new() };
     let Some(texts) = text.as_string_opt::<i32>() else {
-        return cast_with_options(text, data_type, &options(false)).map_err(|_| None);
+        if let Ok(column) = cast_with_options(text, data_type, &options(false)) {
+            return Ok(Cast { column, misfits: Vec::new() });
+        }
+        let fits = |row: usize| cast_with_options(&text.slice(row, 1), data_type, &options(false)).is_ok();
+        let misfits = (0..text.len()).filter(|row| !fits(*row)).collect();
+        return Ok(Cast { column: cast_with_options(text, data_type, &options(true))?, misfits });
     };
-    let cast = cast_with_options(text, data_type, &options(true)).map_err(|_| None)?;
-    let fits = |row: usize| texts.is_null(row) || cast.is_valid(row) && keeps(texts.value(row), data_type);
-    match (0..texts.len()).find(|row| !fits(*row)) {
-        Some(row) => Err(Some(row)),
-        None => Ok(cast),
-    }
+    let column = cast_with_options(text, data_type, &options(true))?;
+    let fits = |row: usize| texts.is_null(row) || column.is_valid(row) && keeps(texts.value(row), data_type);
+    let misfits = (0..texts.len()).filter(|row| !fits(*row)).collect();
+    Ok(Cast { column, misfits })
 }
 
 /// Whether `text` still says the same as a value of `data_type`.
@@ -101,8 +113,10 @@ mod tests {
 
     use super::*;
 
+    /// The column, or the first row that does not fit.
     fn cast_texts(texts: &[&str], data_type: &DataType) -> Result<ArrayRef, Option<usize>> {
-        cast(&(Arc::new(StringArray::from(texts.to_vec())) as ArrayRef), data_type)
+        let cast = cast(&(Arc::new(StringArray::from(texts.to_vec())) as ArrayRef), data_type).unwrap();
+        cast.misfits.first().map_or(Ok(cast.column), |row| Err(Some(*row)))
     }
 
     #[test]

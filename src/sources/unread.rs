@@ -3,6 +3,7 @@
 //! A plan may read a file several times: for the preflight, for the delivery, for both sides of a join. A row is known
 //! by its file and line, so that the count does not depend on the plan.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,6 +38,17 @@ pub struct UnreadRow {
     pub detail: String,
 }
 
+/// A row that cannot be read, in the file that is being read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// The line in which it begins, from 1.
+    pub(super) line: u64,
+    /// Why.
+    pub(super) damage: Damage,
+    /// Bytes or fields that were found, in words; never a value.
+    pub(super) detail: Cow<'static, str>,
+}
+
 /// What is wrong with a row that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Damage {
@@ -69,6 +81,12 @@ impl Unread {
         if log.lines.entry(Arc::clone(&row.file)).or_default().insert(row.line) && log.examples.len() < EXAMPLES {
             log.examples.push(row);
         }
+    }
+
+    /// Notes a row of `file`, unless it is noted.
+    pub(super) fn fault(&self, file: &str, fault: Fault) {
+        let Fault { line, damage, detail } = fault;
+        self.row(UnreadRow { file: file.into(), line, damage, detail: detail.into_owned() });
     }
 
     /// Notes a file that is left out as a whole, and why.

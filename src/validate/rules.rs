@@ -97,6 +97,10 @@ pub static RULES: &[Rule] = &[
     rule("PB2021", "limit-without-order", WARN, OURS,
         "LIMIT without ORDER BY may pick other rows each time, so that a run cannot be repeated",
         "add ORDER BY over columns that are unique"),
+    // The sources.
+    rule("PB2301", "encoding-assumed", WARN, OURS,
+        "text that is no UTF-8 is taken for Windows-1252, and names that were written otherwise would be misspelt, so that their digests match nobody",
+        "export UTF-8, or say which encoding it is: CREATE EXTERNAL TABLE … OPTIONS ('format.encoding' 'latin1')"),
     // Rows, after the Events API notes.
     rule("PB3007", "event-source-unknown", REJECT, Citation::certain("P9 (R7)"),
         "events go to one of four kinds of destination",

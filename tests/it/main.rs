@@ -19,6 +19,7 @@ mod exchange;
 mod explain_command;
 mod faults;
 mod faulty_rows;
+mod formats;
 mod functions;
 mod history;
 mod leaks;

@@ -1,0 +1,180 @@
+//! Arrow's IPC format: a stream of messages, which a file of the format holds between two marks.
+//!
+//! The reader takes each message for what it says of itself: it reserves the memory that a length claims, and takes a
+//! stream that is cut off between two messages for a whole one. Messages are therefore read here, whole and within
+//! limits, before it sees them.
+
+use std::io::{self, BufReader, Error, ErrorKind, Read};
+
+use datafusion::arrow::array::RecordBatchReader;
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::{self, MessageHeader};
+
+use super::described::Described;
+use super::file::SourceFile;
+use super::recognise;
+use crate::error::Result;
+
+/// How a file of the format begins, and without the padding ends; a stream begins with its first message.
+const FILE_MARK: &[u8; 8] = b"ARROW1\0\0";
+/// Stands before the length of a message.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+/// Bytes of the description of a message.
+const MAX_DESCRIPTION: u64 = 64 << 20;
+/// Bytes of a message, packed or not.
+const MAX_BODY: u64 = 1 << 30;
+/// Bytes before each packed buffer, which say how long it is without.
+const LENGTH_BYTES: usize = 8;
+
+/// The columns and batches of `file`, of all columns or of those at the indexes `projection`.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Source`] if it cannot be read or does not begin with a schema.
+pub(super) fn open(file: &SourceFile, projection: Option<Vec<usize>>) -> Result<Described> {
+    let messages = Messages::new(BufReader::new(recognise::unpacked(file)?)).map_err(|error| file.unreadable(error))?;
+    let reader =
+        StreamReader::try_new(messages, projection).map_err(|error| super::described::undecoded(file, error))?;
+    Ok(Described { columns: RecordBatchReader::schema(&reader), batches: Box::new(reader) })
+}
+
+/// The messages of a stream, each read whole before its first byte is passed on.
+struct Messages<R> {
+    inner: R,
+    message: Vec<u8>,
+    taken: usize,
+    is_file: bool,
+    is_ended: bool,
+}
+
+impl<R: Read> Messages<R> {
+    fn new(mut inner: R) -> io::Result<Self> {
+        let mut begin = Vec::new();
+        inner.by_ref().take(FILE_MARK.len() as u64).read_to_end(&mut begin)?;
+        let is_file = begin == FILE_MARK;
+        let mut messages = Self { inner, message: Vec::new(), taken: 0, is_file, is_ended: false };
+        if !is_file {
+            let [0xff, 0xff, 0xff, 0xff, length @ ..] = begin.as_slice() else { return Err(cut_off()) };
+            messages.read_message(length.try_into().map_err(|_| cut_off())?)?;
+        }
+        Ok(messages)
+    }
+
+    fn next_message(&mut self) -> io::Result<()> {
+        let mut length = [0; 4];
+        self.inner.read_exact(&mut length).map_err(cut)?;
+        if length == CONTINUATION {
+            self.inner.read_exact(&mut length).map_err(cut)?;
+        }
+        self.read_message(length)
+    }
+
+    /// Reads the message whose description has so many bytes.
+    fn read_message(&mut self, length: [u8; 4]) -> io::Result<()> {
+        self.message.clear();
+        self.taken = 0;
+        self.message.extend(CONTINUATION);
+        self.message.extend(length);
+        let length = u64::from(u32::from_le_bytes(length));
+        if length == 0 {
+            self.is_ended = true;
+            return self.require_end();
+        }
+        if length > MAX_DESCRIPTION {
+            return Err(damaged("the description of a message is too long"));
+        }
+        let begin = self.message.len();
+        self.append(length)?;
+        let message = ipc::root_as_message(&self.message[begin..]);
+        let message = message.map_err(|_| damaged("a message is not well-formed"))?;
+        let body_length = message.bodyLength();
+        let body = u64::try_from(body_length).ok().filter(|length| *length <= MAX_BODY);
+        let body = body.ok_or_else(|| damaged("a message is larger than 1 GiB: write smaller batches"))?;
+        let batch = match message.header_type() {
+            MessageHeader::RecordBatch => message.header_as_record_batch(),
+            MessageHeader::DictionaryBatch => message.header_as_dictionary_batch().and_then(|batch| batch.data()),
+            _ => None,
+        };
+        let is_packed = batch.is_some_and(|batch| batch.compression().is_some());
+        let buffers = batch.and_then(|batch| batch.buffers());
+        let buffers: Vec<(i64, i64)> = buffers
+            .map(|buffers| buffers.iter().map(|buffer| (buffer.offset(), buffer.length())).collect())
+            .unwrap_or_default();
+        let rows = batch.map_or(0, |batch| batch.length());
+        if rows < 0 || i32::try_from(rows).is_err() {
+            return Err(damaged("a batch has no sensible number of rows"));
+        }
+        let begin = self.message.len();
+        self.append(body)?;
+        require_sound(&self.message[begin..], &buffers, is_packed)
+    }
+
+    /// Appends exactly `length` bytes to the message, and reserves no memory before they come.
+    fn append(&mut self, length: u64) -> io::Result<()> {
+        let count = self.inner.by_ref().take(length).read_to_end(&mut self.message)?;
+        if count as u64 == length { Ok(()) } else { Err(cut_off()) }
+    }
+
+    /// Makes sure that behind the last message stands what ends a file, or nothing behind a stream.
+    fn require_end(&mut self) -> io::Result<()> {
+        let mut last = Vec::new();
+        let mut chunk = [0; 8 << 10];
+        loop {
+            let count = self.inner.read(&mut chunk)?;
+            if count == 0 {
+                break;
+            }
+            if !self.is_file {
+                return Err(damaged("there is more behind the end of its stream"));
+            }
+            last.extend_from_slice(&chunk[..count]);
+            last.drain(..last.len().saturating_sub(FILE_MARK.len()));
+        }
+        if self.is_file && !last.ends_with(&FILE_MARK[..6]) { Err(cut_off()) } else { Ok(()) }
+    }
+}
+
+impl<R: Read> Read for Messages<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.taken == self.message.len() {
+            if self.is_ended || buffer.is_empty() {
+                return Ok(0);
+            }
+            self.next_message()?;
+        }
+        let count = buffer.len().min(self.message.len() - self.taken);
+        buffer[..count].copy_from_slice(&self.message[self.taken..self.taken + count]);
+        self.taken += count;
+        Ok(count)
+    }
+}
+
+/// Makes sure that each of the `buffers`, offset and length, lies in `body`, and that none grows beyond the limit.
+fn require_sound(body: &[u8], buffers: &[(i64, i64)], is_packed: bool) -> io::Result<()> {
+    let mut unpacked = 0_u64;
+    for (offset, length) in buffers {
+        let range = usize::try_from(*offset).ok().zip(usize::try_from(*length).ok());
+        let buffer = range.and_then(|(offset, length)| body.get(offset..offset.checked_add(length)?));
+        let buffer = buffer.ok_or_else(|| damaged("a column reaches beyond its batch"))?;
+        if is_packed && let Some(length) = buffer.first_chunk::<LENGTH_BYTES>() {
+            // -1 says that the buffer is not packed after all.
+            let length = i64::from_le_bytes(*length).max(0).unsigned_abs();
+            unpacked = unpacked.saturating_add(length);
+        }
+    }
+    if unpacked > MAX_BODY {
+        return Err(damaged("a batch unpacks to more than 1 GiB: write smaller batches"));
+    }
+    Ok(())
+}
+
+fn cut(error: Error) -> Error {
+    if error.kind() == ErrorKind::UnexpectedEof { cut_off() } else { error }
+}
+
+fn cut_off() -> Error {
+    Error::new(ErrorKind::InvalidData, "its stream has no end: it is cut off")
+}
+
+fn damaged(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidData, what)
+}

@@ -1,0 +1,203 @@
+//! The columns of files of delimited text: brought together by name, with types that hold the values of all samples.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+
+use super::binding::{self, Opened};
+use super::records::{Found, Records};
+use super::rows::Rows;
+use super::types;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sources::file::SourceFile;
+use crate::sources::recognise::{self, Dialect, SAMPLE_ROWS};
+use crate::sources::report::{Inferred, Note};
+use crate::sources::streamed::Wanted;
+use crate::sources::unread::{Unread, UnreadRow};
+use crate::sources::{DAMAGED, header};
+
+/// What to do about a first line that is a row.
+const NO_HEADER: &str =
+    "a file without a header line is read with CREATE EXTERNAL TABLE … OPTIONS ('format.has_header' 'false')";
+
+/// What the beginning of a file shows.
+struct Sampled {
+    /// The columns of the file, each with the type of its values; none for a column without.
+    columns: Vec<(String, Option<DataType>)>,
+    /// Which of the declared columns it has; all, if none is declared.
+    has: Vec<bool>,
+    rows: usize,
+    /// The first row that cannot be read.
+    fault: Option<UnreadRow>,
+}
+
+/// The columns of `files`, by name; `None` if none of them has a row.
+///
+/// # Errors
+/// [`ErrorKind::Source`] if a file cannot be read, if none has a row that can, if a file shares no column with the first,
+/// or if no file has one of the `declared` columns.
+pub(in crate::sources) fn infer(
+    files: &[SourceFile],
+    dialect: &Dialect,
+    declared: Option<&Schema>,
+) -> Result<Option<Inferred>> {
+    let mut notes = Vec::new();
+    let mut sampled: Vec<(&SourceFile, Sampled)> = Vec::with_capacity(files.len());
+    for file in files {
+        let this = sample(file, files.len(), dialect, declared, &mut notes)?;
+        if this.columns.is_empty() {
+            continue;
+        }
+        if let (Some((first, one)), None) = (sampled.first(), declared)
+            && !one.columns.iter().any(|(name, _)| this.columns.iter().any(|(other, _)| other == name))
+        {
+            return Err(Error::new(
+                ErrorKind::Source,
+                "the files have different header lines, without a common column",
+            )
+            .context("file", first.shown())
+            .context("file", file.shown())
+            .hint("read them as two tables"));
+        }
+        sampled.push((file, this));
+    }
+    if sampled.iter().all(|(_, this)| this.rows == 0) {
+        return match sampled.into_iter().find_map(|(_, this)| this.fault) {
+            Some(fault) => Err(unreadable(&fault)),
+            None => Ok(None),
+        };
+    }
+    let schema = match declared {
+        Some(declared) => {
+            note_missing(&sampled, declared, &mut notes)?;
+            declared.clone()
+        }
+        None => merged(&sampled, &mut notes),
+    };
+    Ok(Some(Inferred { schema, notes }))
+}
+
+fn sample(
+    file: &SourceFile,
+    files: usize,
+    dialect: &Dialect,
+    declared: Option<&Schema>,
+    notes: &mut Vec<Note>,
+) -> Result<Sampled> {
+    // A header and a record below it.
+    let end = |text: &[u8]| {
+        let mut records = Records::new(text, dialect, true);
+        let mut found = || matches!(records.next_record(), Ok(Some(Found::Record(_))));
+        (found() && found()).then_some(text.len())
+    };
+    let content = recognise::records(file, files, end)?;
+    let width = declared.map_or(0, |declared| declared.fields().len());
+    let opened = binding::open(file, content.text.as_slice(), dialect, content.is_cut, width)?;
+    let has = match declared {
+        Some(declared) => binding::bind(file, &opened, declared)?.iter().map(Option::is_some).collect(),
+        None => Vec::new(),
+    };
+    let names = match (&opened.names, declared) {
+        (Some(names), _) => names.clone(),
+        (None, Some(declared)) => declared.fields().iter().map(|field| field.name().clone()).collect(),
+        (None, None) => return Err(Error::new(ErrorKind::Internal, "a file without a header line has no names")),
+    };
+    if let Some(header) = &opened.header {
+        header::require_names(file, header.iter().map(String::as_str), NO_HEADER)?;
+        note_twins(file, header, &names, notes);
+    }
+    rows(file, opened, dialect, names, has)
+}
+
+/// The types of the first rows.
+fn rows(
+    file: &SourceFile,
+    opened: Opened<&[u8]>,
+    dialect: &Dialect,
+    names: Vec<String>,
+    has: Vec<bool>,
+) -> Result<Sampled> {
+    let fields: Vec<Field> = names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
+    let columns = Arc::new(Schema::new(fields));
+    let unread = Arc::new(Unread::default());
+    let wanted = Wanted { file, columns: &columns, projection: &[], rows: SAMPLE_ROWS, unread: &unread };
+    let fields = columns.fields().iter().enumerate().map(|(index, field)| (field.as_ref(), Some(index))).collect();
+    let chunk = Rows::new(&wanted, opened.records, dialect, fields).next().transpose()?;
+    let column = |(index, name): (usize, String)| {
+        let values = chunk.as_ref().map(|chunk| chunk.batch.column(index).as_string::<i32>());
+        let data_type = values.and_then(|values| types::infer(&name, values.iter().flatten()));
+        (name, data_type)
+    };
+    Ok(Sampled {
+        columns: names.into_iter().enumerate().map(column).collect(),
+        has,
+        rows: chunk.as_ref().map_or(0, |chunk| chunk.batch.num_rows()),
+        fault: unread.examples().into_iter().next(),
+    })
+}
+
+/// The columns of all files, in the order in which they are first seen. One without a value in a sample may hold
+/// anything below it.
+fn merged(sampled: &[(&SourceFile, Sampled)], notes: &mut Vec<Note>) -> Schema {
+    let mut all: Vec<(&str, Option<DataType>)> = Vec::new();
+    for (_, this) in sampled {
+        for (name, data_type) in &this.columns {
+            match all.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => {
+                    *known = match (known.take(), data_type) {
+                        (Some(left), Some(right)) => Some(types::widened(&left, right)),
+                        (left, right) => left.or_else(|| right.clone()),
+                    };
+                }
+                None => all.push((name, data_type.clone())),
+            }
+        }
+    }
+    for (name, _) in &all {
+        let has = |this: &Sampled| this.columns.iter().any(|(known, _)| known == name);
+        notes.extend(missing(sampled, name, has));
+    }
+    let fields = all.into_iter().map(|(name, data_type)| Field::new(name, data_type.unwrap_or(DataType::Utf8), true));
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+/// Makes sure that each declared column is in some file, and notes in which it is not.
+fn note_missing(sampled: &[(&SourceFile, Sampled)], declared: &Schema, notes: &mut Vec<Note>) -> Result<()> {
+    for (index, column) in declared.fields().iter().enumerate() {
+        if !sampled.iter().any(|(_, this)| this.has[index]) {
+            let message = format!("no file has the declared column `{}`", column.name());
+            let file = sampled.first().map_or("", |(file, _)| file.shown());
+            return Err(Error::new(ErrorKind::Source, message)
+                .context("file", file)
+                .hint("declare the columns by the names of the header line, in any order"));
+        }
+        notes.extend(missing(sampled, column.name(), |this| this.has[index]));
+    }
+    Ok(())
+}
+
+/// That some files do not have the column `name`.
+fn missing(sampled: &[(&SourceFile, Sampled)], name: &str, has: impl Fn(&Sampled) -> bool) -> Option<Note> {
+    let mut without = sampled.iter().filter(|(_, this)| !has(this)).map(|(file, _)| file.shown());
+    Note::missing(name, without.next()?, 1 + without.count(), sampled.len())
+}
+
+fn note_twins(file: &SourceFile, header: &[String], names: &[String], notes: &mut Vec<Note>) {
+    for (index, (written, name)) in header.iter().zip(names).enumerate() {
+        let end = format!(": column {} is `{name}`", index + 1);
+        // Said once, and not of each file.
+        if header[..index].contains(written) && !notes.iter().any(|note| note.message.ends_with(&end)) {
+            let message = format!("the header line of `{}` names `{written}` twice{end}", file.shown());
+            notes.push(Note { code: None, message, help: None });
+        }
+    }
+}
+
+/// The error of files without a row that can be read.
+fn unreadable(fault: &UnreadRow) -> Error {
+    Error::new(ErrorKind::Source, format!("no row of `{}` can be read", fault.file))
+        .context("line", fault.line)
+        .context("found", &fault.detail)
+        .hint(DAMAGED)
+}

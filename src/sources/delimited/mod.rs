@@ -1,0 +1,39 @@
+//! Delimited text that survives its faults: one bad row never fails its file.
+//!
+//! A record is rejected, with file and line, if it has another number of fields than the header, a quote where none may
+//! be, bytes that are no text, or a length beyond all reason. Reading then goes on with the next line, so that an open
+//! quote costs one line, and not all that follow: the lines of a faulty record are each looked at for themselves. What
+//! is rejected does not depend on the columns that a query asks for.
+//!
+//! The columns of several files are brought together by the names of their header lines, whatever their order, and a
+//! column that a file does not have is NULL there. Types are those of the values of all samples; a name that identifies
+//! something, or a value that a number would change, makes a column text.
+//!
+//! A value is NULL where nothing stands, between quotes or not, where an unquoted `\N` stands, and, in a column that is
+//! not text, where a word stands that programs write for no value.
+
+use super::recognise::{self, Dialect};
+use super::streamed::{Chunks, Wanted};
+use crate::error::Result;
+
+mod binding;
+mod fields;
+mod infer;
+mod records;
+mod rows;
+mod types;
+
+pub(super) use self::infer::infer;
+
+/// The rows of a file.
+///
+/// # Errors
+/// [`ErrorKind::Source`](crate::error::ErrorKind::Source) if it cannot be opened, or has no header line that can be read
+/// or that fits the table.
+pub(super) fn read(wanted: &Wanted<'_>, dialect: &Dialect) -> Result<Chunks> {
+    let content = recognise::content(wanted.file)?;
+    let opened = binding::open(wanted.file, content, dialect, false, wanted.columns.fields().len())?;
+    let bound = binding::bind(wanted.file, &opened, wanted.columns)?;
+    let columns = wanted.projection.iter().map(|index| (wanted.columns.field(*index), bound[*index])).collect();
+    Ok(Box::new(rows::Rows::new(wanted, opened.records, dialect, columns)))
+}

@@ -1,0 +1,424 @@
+//! The records of delimited text, one after the other, each sound or faulty.
+//!
+//! Quoting is strict: a quote that opens at the beginning of a field closes before a delimiter, a line end or the end of
+//! the text. Elsewhere in a field a quote is a letter like any other.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+use std::str;
+
+use memchr::{memchr, memchr_iter, memchr2, memchr3};
+
+use crate::sources::recognise::Dialect;
+use crate::sources::unread::{Damage, Fault};
+use crate::sources::window::{LineEnds, Window};
+
+/// The longest field that is read.
+const MAX_FIELD: usize = 1 << 20;
+const NOT_UTF8: &str = "bytes that are not UTF-8";
+
+/// Reads records from `R`.
+pub(super) struct Records<R> {
+    window: Window<R>,
+    marks: Marks,
+    width: Option<Width>,
+    /// Whether the text goes on behind its end, so that what has no end there is not at fault.
+    is_cut: bool,
+    fields: Vec<Field>,
+}
+
+/// What the bytes of a dialect mean.
+#[derive(Clone, Copy)]
+struct Marks {
+    delimiter: u8,
+    quote: Option<u8>,
+    escape: Option<u8>,
+    comment: Option<u8>,
+}
+
+/// How many fields a sound record has.
+#[derive(Clone, Copy)]
+struct Width {
+    columns: usize,
+    /// Whether a delimiter stands behind the last field; the first record tells.
+    is_closed: Option<bool>,
+}
+
+/// Where a field stands in its record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    /// Its first byte, behind the quote.
+    pub(super) start: usize,
+    /// The byte behind its last, or its closing quote.
+    pub(super) end: usize,
+    /// Whether it stands between quotes.
+    pub(super) is_quoted: bool,
+    /// Whether it holds doubled quotes or escapes.
+    pub(super) is_escaped: bool,
+}
+
+/// What stands in the next line.
+pub(super) enum Found<'a> {
+    /// A sound record.
+    Record(Record<'a>),
+    /// One that cannot be read.
+    Faulty(Fault),
+}
+
+/// A sound record.
+pub(super) struct Record<'a> {
+    /// The line in which it begins, from 1.
+    pub(super) line: u64,
+    /// All of it.
+    pub(super) text: &'a str,
+    /// As many as the table has columns, or as there are where that is not known.
+    pub(super) fields: &'a [Field],
+}
+
+/// What the beginning of a text is.
+enum Parsed {
+    /// A record with its line end, of so many bytes; whether it is a single line.
+    Record {
+        content: usize,
+        length: usize,
+        is_line: bool,
+    },
+    /// More must be read to know.
+    Incomplete,
+    Faulty(Damage, &'static str),
+}
+
+/// What the fields of a record go on with.
+enum Behind {
+    Field,
+    /// Its end, and the bytes of the line end.
+    End(usize),
+    Incomplete,
+    Text,
+}
+
+impl<R: Read> Records<R> {
+    /// The records of `source`, which ends in the middle of its text if it `is_cut`.
+    pub(super) fn new(source: R, dialect: &Dialect, is_cut: bool) -> Self {
+        let window = Window::new(source, LineEnds::All);
+        Self { window, marks: Marks::of(dialect), width: None, is_cut, fields: Vec::new() }
+    }
+
+    /// From here on a record has a field for each of `columns`.
+    pub(super) fn expect(&mut self, columns: usize) {
+        self.width = Some(Width { columns, is_closed: None });
+    }
+
+    /// The next record; none at the end. Behind a faulty one reading goes on with the line behind its first.
+    ///
+    /// # Errors
+    /// What the source fails with.
+    pub(super) fn next_record(&mut self) -> io::Result<Option<Found<'_>>> {
+        let (content, length, is_line) = loop {
+            if self.window.text().is_empty() {
+                if self.window.is_over() {
+                    return Ok(None);
+                }
+                self.window.more()?;
+                continue;
+            }
+            let first = self.window.text()[0];
+            if matches!(first, b'\n' | b'\r') || Some(first) == self.marks.comment {
+                self.window.skip_line()?;
+                continue;
+            }
+            self.fields.clear();
+            match self.marks.parse(self.window.text(), self.window.is_over(), &mut self.fields) {
+                Parsed::Record { content, length, is_line } => break (content, length, is_line),
+                Parsed::Incomplete if self.window.is_full() => {
+                    return self.faulty(Damage::TooLong, "a row of more than 16 MiB".into());
+                }
+                Parsed::Incomplete => self.window.more()?,
+                Parsed::Faulty(..) if self.is_cut && self.window.is_over() => return Ok(None),
+                Parsed::Faulty(damage, detail) => return self.faulty(damage, detail.into()),
+            }
+        };
+        if self.is_cut && self.window.is_over() && length == self.window.text().len() && content == length {
+            return Ok(None);
+        }
+        if let Some((damage, detail)) = self.unsound(content, is_line) {
+            return self.faulty(damage, detail);
+        }
+        let line = self.window.line();
+        if is_line {
+            self.window.take(length, 1);
+        } else {
+            self.window.take_lines(length);
+        }
+        Ok(Some(match str::from_utf8(&self.window.taken(length)[..content]) {
+            Ok(text) => Found::Record(Record { line, text, fields: &self.fields }),
+            Err(_) => Found::Faulty(Fault { line, damage: Damage::Encoding, detail: NOT_UTF8.into() }),
+        }))
+    }
+
+    /// What is wrong with the record of `content` bytes at the beginning, whose fields are known; the encoding of a
+    /// record that `is_line` is looked at when it is taken.
+    fn unsound(&mut self, content: usize, is_line: bool) -> Option<(Damage, Cow<'static, str>)> {
+        let text = &self.window.text()[..content];
+        if memchr(0, text).is_some() {
+            return Some((Damage::Nul, "a NUL byte".into()));
+        }
+        if !is_line && str::from_utf8(text).is_err() {
+            return Some((Damage::Encoding, NOT_UTF8.into()));
+        }
+        if text.len() > MAX_FIELD && self.fields.iter().any(|field| field.end - field.start > MAX_FIELD) {
+            return Some((Damage::TooLong, "a field of more than 1 MiB".into()));
+        }
+        let width = self.width.as_mut()?;
+        let is_closed = self.fields.len() == width.columns + 1
+            && self.fields.last().is_some_and(|last| last.start == last.end && !last.is_quoted);
+        if (is_closed || self.fields.len() == width.columns) && is_closed == *width.is_closed.get_or_insert(is_closed) {
+            self.fields.truncate(width.columns);
+            return None;
+        }
+        let (found, columns) = (self.fields.len(), width.columns);
+        let noun = if found == 1 { "field" } else { "fields" };
+        Some((Damage::Ragged, format!("{found} {noun}, not {columns}").into()))
+    }
+
+    /// The record at the beginning is at fault, and reading goes on with its second line.
+    fn faulty(&mut self, damage: Damage, detail: Cow<'static, str>) -> io::Result<Option<Found<'_>>> {
+        let line = self.window.line();
+        self.window.skip_line()?;
+        Ok(Some(Found::Faulty(Fault { line, damage, detail })))
+    }
+}
+
+impl Marks {
+    fn of(dialect: &Dialect) -> Self {
+        let quote = Some(dialect.quote).filter(|quote| *quote != 0);
+        let escape = dialect.escape.filter(|escape| Some(*escape) != quote);
+        Self { delimiter: dialect.delimiter, quote, escape, comment: dialect.comment }
+    }
+
+    /// Finds the record at the beginning of `text`, and its `fields`.
+    fn parse(self, text: &[u8], is_over: bool, fields: &mut Vec<Field>) -> Parsed {
+        // Without a quote for it, a line feed stands twice among the bytes that are looked for.
+        let quote = self.quote.unwrap_or(b'\n');
+        let end = match memchr3(b'\n', b'\r', quote, text) {
+            _ if self.escape.is_some() => return self.parse_fields(text, is_over, fields),
+            Some(at) if Some(text[at]) == self.quote => return self.parse_fields(text, is_over, fields),
+            Some(at) => at,
+            None if is_over => text.len(),
+            None => return Parsed::Incomplete,
+        };
+        let length = match Behind::of(text, end, is_over, self.delimiter) {
+            Behind::End(length) => end + length,
+            _ => return Parsed::Incomplete,
+        };
+        let mut start = 0;
+        for at in memchr_iter(self.delimiter, &text[..end]).chain([end]) {
+            fields.push(Field { start, end: at, is_quoted: false, is_escaped: false });
+            start = at + 1;
+        }
+        Parsed::Record { content: end, length, is_line: true }
+    }
+
+    /// The same, field by field, where quotes or escapes may hide delimiters and line ends.
+    fn parse_fields(self, text: &[u8], is_over: bool, fields: &mut Vec<Field>) -> Parsed {
+        let mut at = 0;
+        loop {
+            let field = match self.field(text, at, is_over) {
+                Ok(field) => field,
+                Err(other) => return other,
+            };
+            at = field.end + usize::from(field.is_quoted);
+            fields.push(field);
+            match Behind::of(text, at, is_over, self.delimiter) {
+                Behind::Field => at += 1,
+                Behind::End(length) => return Parsed::Record { content: at, length: at + length, is_line: false },
+                Behind::Incomplete => return Parsed::Incomplete,
+                Behind::Text => return Parsed::Faulty(Damage::Quote, "text behind a closing quote"),
+            }
+        }
+    }
+
+    /// The field that begins `at`.
+    fn field(self, text: &[u8], at: usize, is_over: bool) -> Result<Field, Parsed> {
+        match self.quote {
+            Some(quote) if text.get(at) == Some(&quote) => self.quoted(text, at + 1, quote, is_over),
+            _ => self.plain(text, at, is_over),
+        }
+    }
+
+    fn plain(self, text: &[u8], start: usize, is_over: bool) -> Result<Field, Parsed> {
+        let mut end = start;
+        let mut is_escaped = false;
+        loop {
+            let Some(found) = memchr3(self.delimiter, b'\n', b'\r', &text[end..]) else {
+                if !is_over {
+                    return Err(Parsed::Incomplete);
+                }
+                return Ok(Field { start, end: text.len(), is_quoted: false, is_escaped });
+            };
+            let escape = self.escape.and_then(|escape| memchr(escape, &text[end..end + found]));
+            let Some(escape) = escape else {
+                return Ok(Field { start, end: end + found, is_quoted: false, is_escaped });
+            };
+            is_escaped = true;
+            // What follows an escape is a letter like any other.
+            end += escape + 2;
+            if end > text.len() {
+                if !is_over {
+                    return Err(Parsed::Incomplete);
+                }
+                end = text.len();
+            }
+        }
+    }
+
+    fn quoted(self, text: &[u8], start: usize, quote: u8, is_over: bool) -> Result<Field, Parsed> {
+        let mut end = start;
+        let mut is_escaped = false;
+        loop {
+            let found = text.get(end..).and_then(|rest| memchr2(quote, self.escape.unwrap_or(quote), rest));
+            let Some(found) = found else {
+                return Err(Self::unclosed(&text[start..], is_over));
+            };
+            end += found;
+            if text[end] == quote && text.get(end + 1) != Some(&quote) {
+                if end + 1 == text.len() && !is_over {
+                    return Err(Parsed::Incomplete);
+                }
+                return Ok(Field { start, end, is_quoted: true, is_escaped });
+            }
+            is_escaped = true;
+            end += 2;
+        }
+    }
+
+    /// What a quoted value is whose end is not in sight.
+    fn unclosed(value: &[u8], is_over: bool) -> Parsed {
+        if is_over {
+            return Parsed::Faulty(Damage::Quote, "a quote that is not closed");
+        }
+        if value.len() <= MAX_FIELD {
+            return Parsed::Incomplete;
+        }
+        match memchr2(b'\n', b'\r', value) {
+            Some(_) => Parsed::Faulty(Damage::Quote, "a quote that is not closed within 1 MiB"),
+            None => Parsed::Faulty(Damage::TooLong, "a field of more than 1 MiB"),
+        }
+    }
+}
+
+impl Behind {
+    /// What stands `at` the end of a field.
+    fn of(text: &[u8], at: usize, is_over: bool, delimiter: u8) -> Self {
+        match text.get(at) {
+            None if is_over => Self::End(0),
+            None => Self::Incomplete,
+            Some(b'\n') => Self::End(1),
+            Some(b'\r') => match text.get(at + 1) {
+                None if !is_over => Self::Incomplete,
+                Some(b'\n') => Self::End(2),
+                _ => Self::End(1),
+            },
+            Some(byte) if *byte == delimiter => Self::Field,
+            Some(_) => Self::Text,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMA: Dialect =
+        Dialect { delimiter: b',', quote: b'"', escape: None, comment: Some(b'#'), has_header: false, null: None };
+
+    /// A reader that gives one byte at a time, so that every record meets every boundary.
+    struct Dripping<'a>(&'a [u8]);
+
+    impl Read for Dripping<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.len().min(1);
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    /// Line and fields of each sound record, line and damage of each other.
+    fn records(source: impl Read, columns: Option<usize>, dialect: &Dialect) -> Vec<String> {
+        let mut records = Records::new(source, dialect, false);
+        if let Some(columns) = columns {
+            records.expect(columns);
+        }
+        let mut found = Vec::new();
+        while let Some(next) = records.next_record().unwrap() {
+            found.push(match next {
+                Found::Record(Record { line, text, fields }) => {
+                    let fields: Vec<&str> = fields.iter().map(|field| &text[field.start..field.end]).collect();
+                    format!("{line} {}", fields.join("|"))
+                }
+                Found::Faulty(fault) => format!("{} {:?}", fault.line, fault.damage),
+            });
+        }
+        found
+    }
+
+    #[test]
+    fn every_line_end_quote_and_blank_line_is_understood() {
+        for (text, expected) in [
+            ("a,b\n1,2\n", &["1 a|b", "2 1|2"][..]),
+            ("a,b\r\n1,2", &["1 a|b", "2 1|2"]),
+            ("a,b\r1,2\r", &["1 a|b", "2 1|2"]),
+            ("a,b\n\n\r\n1,2\r\r\n", &["1 a|b", "4 1|2"]),
+            ("# said\na,\"x\ny\",\n#\n,,\n", &["2 a|x\ny|", "5 ||"]),
+            ("5\" pipe,\"\"\"q\"\"\"", &["1 5\" pipe|\"\"q\"\""]),
+            ("\"a,b\",\"\"\r\n\"\"", &["1 a,b|", "2 "]),
+            ("", &[]),
+        ] {
+            assert_eq!(records(text.as_bytes(), None, &COMMA), expected, "{text}");
+            assert_eq!(records(Dripping(text.as_bytes()), None, &COMMA), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_faulty_record_costs_its_line_and_no_other() {
+        for (text, expected) in [
+            (&b"1,2\n3\n4,5\n"[..], &["1 1|2", "2 Ragged", "3 4|5"][..]),
+            (b"1,2\n3,4,5\n4,5\n", &["1 1|2", "2 Ragged", "3 4|5"]),
+            (b"1,\"a\"b\n3,4\n", &["1 Quote", "2 3|4"]),
+            (b"1,\"ab\n3,4\n", &["1 Quote", "2 3|4"]),
+            (b"1,\"ab\n3,\"4\"\n5,6", &["1 Quote", "2 3|4", "3 5|6"]),
+            (b"1,\xff\n3,4\n", &["1 Encoding", "2 3|4"]),
+            (b"1,\0\n3,4\n", &["1 Nul", "2 3|4"]),
+            (b"1,2,\n3,4,\n5,6\n7,8,9\n", &["1 1|2", "2 3|4", "3 Ragged", "4 Ragged"]),
+            (b"1,\"a\nb\",3\n3,4\n", &["1 Ragged", "2 Ragged", "3 3|4"]),
+        ] {
+            assert_eq!(records(text, Some(2), &COMMA), expected, "{}", text.escape_ascii());
+            assert_eq!(records(Dripping(text), Some(2), &COMMA), expected, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn escapes_hide_what_follows_them() {
+        let escaped = Dialect { escape: Some(b'\\'), delimiter: b'|', ..COMMA };
+        for (text, expected) in [
+            ("a\\|b|c\n\\N|\"x\\\"y\"\n", &["1 a\\|b|c", "2 \\N|x\\\"y"][..]),
+            ("a\\\nb|c\nd|e", &["1 a\\\nb|c", "3 d|e"]),
+            ("a\\\\|b", &["1 a\\\\|b"]),
+        ] {
+            assert_eq!(records(text.as_bytes(), Some(2), &escaped), expected, "{text}");
+            assert_eq!(records(Dripping(text.as_bytes()), Some(2), &escaped), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn gigantic_fields_and_rows_are_skipped() {
+        let field = "x".repeat(MAX_FIELD);
+        let text = format!("1,{field}\n2,{field}y\n3,\"{field}\ny\"\n4,\"{field}yz\n5,6\n");
+        let found = records(text.as_bytes(), Some(2), &COMMA);
+        assert_eq!(found[0].len(), 4 + MAX_FIELD);
+        assert_eq!(found[1..], ["2 TooLong", "3 Quote", "4 Ragged", "5 Quote", "6 5|6"]);
+        let long = std::io::repeat(b',').take(40 << 20).chain("\n1,2\n".as_bytes());
+        assert_eq!(records(long, Some(2), &COMMA), ["1 TooLong", "2 1|2"]);
+    }
+}

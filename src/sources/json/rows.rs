@@ -1,0 +1,179 @@
+//! The rows of a file of JSON objects, chunk by chunk, with text in the place of every number.
+
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::json::ReaderBuilder;
+
+use super::objects::{Broken, Found, Objects};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sources::DAMAGED;
+use crate::sources::file::SourceFile;
+use crate::sources::streamed::{Chunk, Positions, Wanted};
+use crate::sources::typed;
+use crate::sources::unread::{Damage, Fault, Unread};
+
+/// Bytes of objects at which a chunk ends before it has all its rows.
+const CHUNK_BYTES: usize = 16 << 20;
+
+/// Reads the rows that `R` gives.
+pub(super) struct Rows<R> {
+    file: SourceFile,
+    objects: Objects<R>,
+    schema: SchemaRef,
+    rows: usize,
+    unread: Arc<Unread>,
+    /// The objects of a chunk, one behind the other.
+    text: String,
+    /// Each with its line.
+    places: Vec<(Range<usize>, u64)>,
+    is_over: bool,
+}
+
+impl<R: Read> Rows<R> {
+    /// The rows of `objects`, of which some columns are `wanted`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if there is no such column.
+    pub(super) fn new(wanted: &Wanted<'_>, objects: Objects<R>) -> Result<Self> {
+        let columns = wanted.columns.project(wanted.projection);
+        let columns =
+            columns.map_err(|error| Error::new(ErrorKind::Internal, "there is no such column").source(error))?;
+        let text = |field: &Arc<Field>| Field::new(field.name(), typed::as_text(field.data_type()), true);
+        Ok(Self {
+            file: wanted.file.clone(),
+            objects,
+            schema: Arc::new(Schema::new(columns.fields().iter().map(text).collect::<Vec<_>>())),
+            rows: wanted.rows,
+            unread: Arc::clone(wanted.unread),
+            text: String::new(),
+            places: Vec::new(),
+            is_over: false,
+        })
+    }
+
+    fn chunk(&mut self) -> Result<Option<Chunk>> {
+        loop {
+            self.gather()?;
+            if self.places.is_empty() {
+                return Ok(None);
+            }
+            let mut batches = Vec::new();
+            let mut lines = Vec::with_capacity(self.places.len());
+            self.parse(&self.places, &mut batches, &mut lines)?;
+            if lines.is_empty() {
+                continue;
+            }
+            let batch =
+                datafusion::arrow::compute::concat_batches(&self.schema, &batches).map_err(|error| defect(&error))?;
+            return Ok(Some(Chunk { batch, rows: Positions::Lines(lines) }));
+        }
+    }
+
+    /// Takes the objects of a chunk.
+    fn gather(&mut self) -> Result<()> {
+        self.text.clear();
+        self.places.clear();
+        while self.places.len() < self.rows && self.text.len() < CHUNK_BYTES {
+            match self.objects.next_objects().map_err(|broken| error(&self.file, broken))? {
+                None => break,
+                Some(Found::Faulty(fault)) => self.unread.fault(self.file.shown(), fault),
+                Some(Found::Objects { line, text, objects }) => {
+                    let start = self.text.len();
+                    self.text.push_str(text);
+                    self.places.extend(objects.iter().map(|one| (start + one.start..start + one.end, line)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Parses the objects of `places`. Where they do not have the shape of the columns, halves are parsed, down to the
+    /// objects that are at fault.
+    fn parse(
+        &self,
+        places: &[(Range<usize>, u64)],
+        batches: &mut Vec<RecordBatch>,
+        lines: &mut Vec<u64>,
+    ) -> Result<()> {
+        if self.schema.fields().is_empty() {
+            let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+            let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), Vec::new(), &options);
+            batches.push(batch.map_err(|error| defect(&error))?);
+            lines.extend(places.iter().map(|(_, line)| line));
+            return Ok(());
+        }
+        match (self.decoded(places), places) {
+            (Ok(batch), _) if batch.num_rows() == places.len() => {
+                batches.push(batch);
+                lines.extend(places.iter().map(|(_, line)| line));
+            }
+            (_, []) => {}
+            (decoded, [(_, line)]) => {
+                let detail = misshapen(decoded.err());
+                self.unread
+                    .fault(self.file.shown(), Fault { line: *line, damage: Damage::Type, detail: detail.into() });
+            }
+            _ => {
+                let (left, right) = places.split_at(places.len() / 2);
+                self.parse(left, batches, lines)?;
+                self.parse(right, batches, lines)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn decoded(&self, places: &[(Range<usize>, u64)]) -> Result<RecordBatch, ArrowError> {
+        let mut decoder = ReaderBuilder::new(Arc::clone(&self.schema))
+            .with_batch_size(places.len())
+            .with_coerce_primitive(true)
+            .build_decoder()?;
+        for (place, _) in places {
+            decoder.decode(&self.text.as_bytes()[place.clone()])?;
+        }
+        Ok(decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&self.schema))))
+    }
+}
+
+impl<R: Read> Iterator for Rows<R> {
+    type Item = Result<Chunk>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let chunk = self.chunk().transpose();
+        self.is_over = !matches!(chunk, Some(Ok(_)));
+        chunk
+    }
+}
+
+/// The error of a file that cannot be read on.
+pub(super) fn error(file: &SourceFile, broken: Broken) -> Error {
+    match broken {
+        Broken::Source(error) => file.unreadable(error),
+        Broken::Array(line, what) => {
+            Error::new(ErrorKind::Source, format!("`{}` is no well-formed JSON array: {what}", file.shown()))
+                .context("line", line)
+                .hint(DAMAGED)
+        }
+    }
+}
+
+/// What is wrong with an object that a parser refuses, without the value that it quotes.
+fn misshapen(error: Option<ArrowError>) -> String {
+    // "Json error: whilst decoding field 'a': expected [ got …", with the value.
+    let text = error.map(|error| error.to_string()).unwrap_or_default();
+    match text.split_once("field '").and_then(|(_, rest)| rest.split_once('\'')) {
+        Some((name, _)) => format!("a value of another shape in its column `{name}`"),
+        None => "an object of another shape".to_owned(),
+    }
+}
+
+fn defect(error: &ArrowError) -> Error {
+    Error::new(ErrorKind::Internal, "objects do not fit together").context("engine", error)
+}
