@@ -33,6 +33,7 @@ mod sandbox;
 mod server;
 mod sources;
 mod storage;
+mod survival;
 mod trace;
 mod volume;
 mod wire;
