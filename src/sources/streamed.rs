@@ -273,7 +273,7 @@ fn defect(error: &DataFusionError) -> Error {
 }
 
 /// What a column holds, in words.
-fn described(field: &Field) -> Cow<'static, str> {
+pub(super) fn described(field: &Field) -> Cow<'static, str> {
     match field.data_type() {
         DataType::Int64 => "whole numbers".into(),
         DataType::Float64 | DataType::Decimal128(..) => "numbers".into(),

@@ -37,6 +37,7 @@ mod server;
 mod small_disk;
 mod sources;
 mod storage;
+mod survival;
 mod tls;
 mod tokens;
 mod trace;

@@ -27,7 +27,8 @@ impl Values {
     #[inline]
     pub(super) fn value<'a>(&'a mut self, text: &'a str, field: Field, is_text: bool) -> Option<&'a str> {
         let raw = &text[field.start..field.end];
-        if raw.is_empty() || !field.is_quoted && raw == NULL || self.null.as_deref().is_some_and(|null| null == raw) {
+        let null = self.null.as_deref().unwrap_or(NULL);
+        if raw.is_empty() || !field.is_quoted && raw == null {
             return None;
         }
         let value = self.text(text, field);
@@ -76,8 +77,8 @@ mod tests {
         for (text, is_quoted, is_text, expected) in [
             ("", false, true, None),
             ("", true, true, None),
-            ("\\N", false, true, None),
-            ("\\N", true, true, Some("\\N")),
+            ("\\N", false, true, Some("\\N")),
+            ("-", true, true, Some("-")),
             ("-", false, true, None),
             ("NULL", false, true, Some("NULL")),
             ("NULL", true, false, None),

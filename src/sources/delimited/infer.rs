@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 
 use super::binding::{self, Opened};
+use super::fields::is_no_value;
 use super::records::{Found, Records};
 use super::rows::Rows;
 use super::types;
@@ -13,9 +14,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sources::file::SourceFile;
 use crate::sources::recognise::{self, Dialect, SAMPLE_ROWS};
 use crate::sources::report::{Inferred, Note};
-use crate::sources::streamed::Wanted;
+use crate::sources::streamed::{Wanted, described};
 use crate::sources::unread::{Unread, UnreadRow};
-use crate::sources::{DAMAGED, header};
+use crate::sources::{DAMAGED, header, typed};
 
 /// What to do about a first line that is a row.
 const NO_HEADER: &str =
@@ -25,8 +26,8 @@ const NO_HEADER: &str =
 struct Sampled {
     /// The columns of the file, each with the type of its values; none for a column without.
     columns: Vec<(String, Option<DataType>)>,
-    /// Which of the declared columns it has; all, if none is declared.
-    has: Vec<bool>,
+    /// Which of its fields the declared columns are; none where it does not have one.
+    bound: Vec<Option<usize>>,
     rows: usize,
     /// The first row that cannot be read.
     fault: Option<UnreadRow>,
@@ -94,8 +95,8 @@ fn sample(
     let content = recognise::records(file, files, end)?;
     let width = declared.map_or(0, |declared| declared.fields().len());
     let opened = binding::open(file, content.text.as_slice(), dialect, content.is_cut, width)?;
-    let has = match declared {
-        Some(declared) => binding::bind(file, &opened, declared)?.iter().map(Option::is_some).collect(),
+    let bound = match declared {
+        Some(declared) => binding::bind(file, &opened, declared)?,
         None => Vec::new(),
     };
     let names = match (&opened.names, declared) {
@@ -107,34 +108,57 @@ fn sample(
         header::require_names(file, header.iter().map(String::as_str), NO_HEADER)?;
         note_twins(file, header, &names, notes);
     }
-    rows(file, opened, dialect, names, has)
+    let (chunk, fault) = first_rows(file, opened, dialect, &names)?;
+    if let (Some(chunk), Some(declared)) = (&chunk, declared) {
+        require_fit(file, chunk, declared, &bound)?;
+    }
+    let column = |(index, name): (usize, String)| {
+        let values = chunk.as_ref().filter(|_| declared.is_none()).map(|chunk| chunk.column(index).as_string::<i32>());
+        let data_type = values.and_then(|values| types::infer(&name, values.iter().flatten()));
+        (name, data_type)
+    };
+    let rows = chunk.as_ref().map_or(0, RecordBatch::num_rows);
+    Ok(Sampled { columns: names.into_iter().enumerate().map(column).collect(), bound, rows, fault })
 }
 
-/// The types of the first rows.
-fn rows(
+/// The first rows with all their columns as text, and the first that cannot be read.
+fn first_rows(
     file: &SourceFile,
     opened: Opened<&[u8]>,
     dialect: &Dialect,
-    names: Vec<String>,
-    has: Vec<bool>,
-) -> Result<Sampled> {
+    names: &[String],
+) -> Result<(Option<RecordBatch>, Option<UnreadRow>)> {
     let fields: Vec<Field> = names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
     let columns = Arc::new(Schema::new(fields));
     let unread = Arc::new(Unread::default());
     let wanted = Wanted { file, columns: &columns, projection: &[], rows: SAMPLE_ROWS, unread: &unread };
     let fields = columns.fields().iter().enumerate().map(|(index, field)| (field.as_ref(), Some(index))).collect();
     let chunk = Rows::new(&wanted, opened.records, dialect, fields).next().transpose()?;
-    let column = |(index, name): (usize, String)| {
-        let values = chunk.as_ref().map(|chunk| chunk.batch.column(index).as_string::<i32>());
-        let data_type = values.and_then(|values| types::infer(&name, values.iter().flatten()));
-        (name, data_type)
-    };
-    Ok(Sampled {
-        columns: names.into_iter().enumerate().map(column).collect(),
-        has,
-        rows: chunk.as_ref().map_or(0, |chunk| chunk.batch.num_rows()),
-        fault: unread.examples().into_iter().next(),
-    })
+    Ok((chunk.map(|chunk| chunk.batch), unread.examples().into_iter().next()))
+}
+
+/// Makes sure that a declared type is that of the first rows: one that most of them do not fit is a wrong declaration,
+/// and not a fault of the rows.
+fn require_fit(file: &SourceFile, rows: &RecordBatch, declared: &Schema, bound: &[Option<usize>]) -> Result<()> {
+    for (column, index) in declared.fields().iter().zip(bound) {
+        let Some(index) = index else { continue };
+        let values = rows.column(*index).as_string::<i32>().iter();
+        let values: StringArray = values.map(|value| value.filter(|value| !is_no_value(value))).collect();
+        let count = values.len() - values.null_count();
+        let fits = typed::cast(&(Arc::new(values) as ArrayRef), column.data_type());
+        if fits.is_ok_and(|cast| cast.misfits.len() * 2 <= count) {
+            continue;
+        }
+        let (name, kind) = (column.name(), described(column));
+        let message = format!(
+            "`{}` has in most of its first rows a value that does not fit its column `{name}` of {kind}",
+            file.shown()
+        );
+        return Err(
+            Error::new(ErrorKind::Source, message).hint(format!("declare `{name}` as what it holds, or as VARCHAR"))
+        );
+    }
+    Ok(())
 }
 
 /// The columns of all files, in the order in which they are first seen. One without a value in a sample may hold
@@ -165,14 +189,14 @@ fn merged(sampled: &[(&SourceFile, Sampled)], notes: &mut Vec<Note>) -> Schema {
 /// Makes sure that each declared column is in some file, and notes in which it is not.
 fn note_missing(sampled: &[(&SourceFile, Sampled)], declared: &Schema, notes: &mut Vec<Note>) -> Result<()> {
     for (index, column) in declared.fields().iter().enumerate() {
-        if !sampled.iter().any(|(_, this)| this.has[index]) {
+        if !sampled.iter().any(|(_, this)| this.bound[index].is_some()) {
             let message = format!("no file has the declared column `{}`", column.name());
             let file = sampled.first().map_or("", |(file, _)| file.shown());
             return Err(Error::new(ErrorKind::Source, message)
                 .context("file", file)
                 .hint("declare the columns by the names of the header line, in any order"));
         }
-        notes.extend(missing(sampled, column.name(), |this| this.has[index]));
+        notes.extend(missing(sampled, column.name(), |this| this.bound[index].is_some()));
     }
     Ok(())
 }

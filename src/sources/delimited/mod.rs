@@ -9,8 +9,8 @@
 //! column that a file does not have is NULL there. Types are those of the values of all samples; a name that identifies
 //! something, or a value that a number would change, makes a column text.
 //!
-//! A value is NULL where nothing stands, between quotes or not, where an unquoted `\N` stands, and, in a column that is
-//! not text, where a word stands that programs write for no value.
+//! A value is NULL where nothing stands, between quotes or not, where an unquoted `\N` stands, or what is declared in its
+//! place, and, in a column that is not text, where a word stands that programs write for no value.
 
 use super::recognise::{self, Dialect};
 use super::streamed::{Chunks, Wanted};

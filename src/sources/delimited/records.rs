@@ -40,8 +40,8 @@ struct Marks {
 #[derive(Clone, Copy)]
 struct Width {
     columns: usize,
-    /// Whether a delimiter stands behind the last field; the first record tells.
-    is_closed: Option<bool>,
+    /// Whether a delimiter may stand behind the last field, as it does in the first record.
+    may_close: Option<bool>,
 }
 
 /// Where a field stands in its record.
@@ -106,7 +106,7 @@ impl<R: Read> Records<R> {
 
     /// From here on a record has a field for each of `columns`.
     pub(super) fn expect(&mut self, columns: usize) {
-        self.width = Some(Width { columns, is_closed: None });
+        self.width = Some(Width { columns, may_close: None });
     }
 
     /// The next record; none at the end. Behind a faulty one reading goes on with the line behind its first.
@@ -170,9 +170,14 @@ impl<R: Read> Records<R> {
             return Some((Damage::TooLong, "a field of more than 1 MiB".into()));
         }
         let width = self.width.as_mut()?;
-        let is_closed = self.fields.len() == width.columns + 1
-            && self.fields.last().is_some_and(|last| last.start == last.end && !last.is_quoted);
-        if (is_closed || self.fields.len() == width.columns) && is_closed == *width.is_closed.get_or_insert(is_closed) {
+        let is_closed =
+            self.fields.len() == width.columns + 1 && self.fields.last().is_some_and(|last| last.start == last.end);
+        let is_whole = self.fields.len() == width.columns;
+        if is_whole {
+            width.may_close.get_or_insert(false);
+            return None;
+        }
+        if is_closed && *width.may_close.get_or_insert(true) {
             self.fields.truncate(width.columns);
             return None;
         }
@@ -390,7 +395,7 @@ mod tests {
             (b"1,\"ab\n3,\"4\"\n5,6", &["1 Quote", "2 3|4", "3 5|6"]),
             (b"1,\xff\n3,4\n", &["1 Encoding", "2 3|4"]),
             (b"1,\0\n3,4\n", &["1 Nul", "2 3|4"]),
-            (b"1,2,\n3,4,\n5,6\n7,8,9\n", &["1 1|2", "2 3|4", "3 Ragged", "4 Ragged"]),
+            (b"1,2,\n3,4,\n5,6\n7,8,9\n", &["1 1|2", "2 3|4", "3 5|6", "4 Ragged"]),
             (b"1,\"a\nb\",3\n3,4\n", &["1 Ragged", "2 Ragged", "3 3|4"]),
         ] {
             assert_eq!(records(text, Some(2), &COMMA), expected, "{}", text.escape_ascii());
