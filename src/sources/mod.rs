@@ -52,6 +52,8 @@ pub const DAMAGED: &str = "the file may be damaged or cut off: check the export,
 pub struct Options {
     /// Where relative locations start: the folder of the query file.
     pub folder: PathBuf,
+    /// Whether a file that cannot be read is left out and noted, in place of being an error.
+    pub skip_bad_files: bool,
 }
 
 /// The sources of one session: what was opened, and what could not be read of it.
@@ -140,7 +142,7 @@ impl Sources {
         }
         let mut report = SourceReport::new(locations, &recognised, &readable);
         report.empty_files = empty;
-        let table = self.table(state, &readable, &shown, recognised, declared).await?;
+        let table = self.table(state, &readable, &shown, recognised, declared, &mut report.notes).await?;
         let Some(table) = table else {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
                 "an export without a row is not zero events: check the export, or take the source out of the query",
@@ -153,7 +155,8 @@ impl Sources {
         Ok(table)
     }
 
-    /// The table of `files`, all `recognised` as the same; `None` if none of them has a row.
+    /// The table of `files`, all `recognised` as the same; what there is to know is added to `notes`. `None` if none of
+    /// them has a row.
     async fn table(
         &self,
         state: &SessionState,
@@ -161,11 +164,14 @@ impl Sources {
         shown: &str,
         recognised: Recognised,
         declared: Option<&Declared>,
+        notes: &mut Vec<Note>,
     ) -> Result<Option<Arc<dyn TableProvider>>> {
         let columns = declared.and_then(|declared| declared.columns.clone());
         let of_folders = declared.map_or_else(Vec::new, |declared| declared.partitions.clone());
         if recognised.format == Format::Parquet {
-            return parquet::table(state, files, shown, columns, &of_folders).await;
+            let skipped = self.options.skip_bad_files.then_some(self.unread.as_ref());
+            let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders, skipped };
+            return opening.table(files, notes).await;
         }
         let (sampled, format, given) = (files.to_vec(), recognised.clone(), columns.clone());
         let inferred = blocking(move || match format.format {
