@@ -23,6 +23,7 @@ mod history;
 mod leaks;
 mod ledger;
 mod owners;
+mod parquet;
 mod payloads;
 mod queries;
 mod readiness;

@@ -10,7 +10,8 @@ const STRUCTURES: usize = 1 << 20;
 
 /// Types on the wire.
 const TRUE: u8 = 1;
-const FALSE: u8 = 2;
+/// A truth value that is not true, in the head of its field.
+pub(super) const FALSE: u8 = 2;
 const BYTE: u8 = 3;
 const DOUBLE: u8 = 7;
 const BINARY: u8 = 8;
