@@ -219,7 +219,7 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     options.execution.parquet.coerce_int96_tz = Some("UTC".into());
     options.execution.parquet.binary_as_string = true;
     options.extensions.insert(settings.clone());
-    let sources = Sources::new(sources::Options { folder: folder.to_owned() });
+    let sources = Sources::new(sources::Options { folder: folder.to_owned(), ..sources::Options::default() });
     let config = config.with_extension(Arc::new(sources));
     let spill =
         DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![resources.spill_folder.clone()]));
@@ -229,7 +229,12 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
         .build_arc()
         .map_err(|error| Error::new(ErrorKind::Internal, "the query engine does not start").source(error))?;
     let mut context = SessionContext::new_with_config_rt(config, runtime);
-    functions::register(&mut context, &Defaults { zone: settings.timezone(), region: settings.default_region() })
+    // Warehouses export semi-structured columns as JSON text: `payload ->> 'email'`.
+    datafusion_functions_json::register_all(&mut context)
+        .and_then(|()| {
+            let defaults = Defaults { zone: settings.timezone(), region: settings.default_region() };
+            functions::register(&mut context, &defaults)
+        })
         .map_err(|error| Error::new(ErrorKind::Internal, "the functions cannot be registered").source(error))?;
     Ok(context)
 }

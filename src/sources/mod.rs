@@ -59,6 +59,8 @@ pub const DAMAGED: &str = "the file may be damaged or cut off: check the export,
 pub struct Options {
     /// Where relative locations start: the folder of the query file.
     pub folder: PathBuf,
+    /// Whether a file that cannot be read is left out and noted, in place of being an error.
+    pub skip_bad_files: bool,
 }
 
 /// The sources of one session: what was opened, and what could not be read of it.
@@ -162,21 +164,21 @@ impl Sources {
             report.notes.push(Note::encoding_assumed(&readable));
         }
         report.empty_files = empty;
-        let table = self.table(state, &readable, &shown, recognised.format, declared).await?;
-        let Some((table, notes)) = table else {
+        let table = self.table(state, &readable, &shown, recognised.format, declared, &mut report.notes).await?;
+        let Some(table) = table else {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
                 "an export without a row is not zero events: check the export, or take the source out of the query",
             ));
         };
         report.columns = report::columns(&table.schema());
-        report.notes.extend(notes);
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.retain(|(known, _)| known.location != report.location);
         opened.push((report, readable));
         Ok(table)
     }
 
-    /// The table of `files`, all of the same `format`, and what was assumed; `None` if none of them has a row.
+    /// The table of `files`, all of the same `format`; what there is to know is added to `notes`. `None` if none of them
+    /// has a row.
     async fn table(
         &self,
         state: &SessionState,
@@ -184,12 +186,14 @@ impl Sources {
         shown: &str,
         format: Format,
         declared: Option<&Declared>,
-    ) -> Result<Option<(Arc<dyn TableProvider>, Vec<Note>)>> {
+        notes: &mut Vec<Note>,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
         let columns = declared.and_then(|declared| declared.columns.clone());
         let of_folders = declared.map_or_else(Vec::new, |declared| declared.partitions.clone());
         if format == Format::Parquet {
-            let table = parquet::table(state, files, shown, columns, &of_folders).await?;
-            return Ok(table.map(|table| (table, Vec::new())));
+            let skipped = self.options.skip_bad_files.then_some(self.unread.as_ref());
+            let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders, skipped };
+            return opening.table(files, notes).await;
         }
         let (sampled, inferred_of, given) = (files.to_vec(), format.clone(), columns.clone());
         let inferred = blocking(move || match &inferred_of {
@@ -197,11 +201,13 @@ impl Sources {
             Format::Arrow | Format::Avro => described::infer(&sampled, &inferred_of, given.as_deref()),
             format => json::infer(&sampled, format),
         });
-        let Some(Inferred { schema, notes }) = inferred.await? else { return Ok(None) };
+        let Some(inferred) = inferred.await? else { return Ok(None) };
+        let Inferred { schema, notes: assumed } = inferred;
+        notes.extend(assumed);
         let columns = columns.unwrap_or_else(|| Arc::new(schema));
         let partitions = Partitions::of(files, &columns, &of_folders)?;
         let unread = Arc::clone(&self.unread);
-        Ok(Some((Arc::new(StreamedFiles::new(format, columns, files, partitions, unread)), notes)))
+        Ok(Some(Arc::new(StreamedFiles::new(format, columns, files, partitions, unread))))
     }
 
     /// The files behind `locations`.

@@ -83,6 +83,36 @@ def int96():
     return sink.getvalue().to_pybytes()
 
 
+def checksums(version, codec):
+    """Small pages of many kinds of columns, each page with a checksum."""
+    count = range(600)
+    start = datetime.datetime(2025, 12, 5, tzinfo=datetime.timezone.utc)
+    item = pyarrow.struct([("content_id", pyarrow.string()), ("quantity", pyarrow.int32())])
+    items = [[{"content_id": str(i), "quantity": j} for j in range(i % 3)] if i % 5 else None for i in count]
+    columns = {
+        "order_id": pyarrow.array([f"{i:07d}" for i in count]),
+        "store": pyarrow.array([["Berlin", "Paris", None, "Köln"][i % 4] for i in count]),
+        "quantity": pyarrow.array([i * i if i % 7 else None for i in count], pyarrow.int64()),
+        "total": pyarrow.array([decimal.Decimal(i * 137) / 100 for i in count], pyarrow.decimal128(12, 2)),
+        "weight": pyarrow.array([i / 8 for i in count], pyarrow.float64()),
+        "ordered_at": pyarrow.array([start + datetime.timedelta(minutes=i) for i in count], pyarrow.timestamp("us", "UTC")),
+        "items": pyarrow.array(items, pyarrow.list_(item)),
+    }
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(
+        pyarrow.table(columns),
+        out,
+        row_group_size=250,
+        data_page_size=512,
+        data_page_version=version,
+        compression=codec,
+        use_dictionary=["store"],
+        write_page_checksum=True,
+        store_schema=False,
+    )
+    return out.getvalue()
+
+
 def main():
     commas, lines = delimited(","), "".join(record + "\n" for record in records()).encode()
     array = ("[\n  " + ",\n  ".join(records()) + "\n]\n").encode()
@@ -119,7 +149,12 @@ def main():
         "truncated.csv.gz": gzipped(commas)[:-60],
         "truncated.ndjson": lines[: len(lines) - 40],
     }
-    for folder, files in ((ORDERS, orders), (BAD, bad), (HERE, {"int96.parquet": int96()})):
+    here = {
+        "int96.parquet": int96(),
+        "checksums_1.parquet": checksums("1.0", "snappy"),
+        "checksums_2.parquet": checksums("2.0", "zstd"),
+    }
+    for folder, files in ((ORDERS, orders), (BAD, bad), (HERE, here)):
         for name, content in files.items():
             (folder / name).write_bytes(content)
 

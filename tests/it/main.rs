@@ -26,6 +26,7 @@ mod leaks;
 mod ledger;
 mod lost;
 mod owners;
+mod parquet;
 mod payloads;
 mod queries;
 mod readiness;

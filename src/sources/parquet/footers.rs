@@ -1,113 +1,180 @@
-//! What the footers of Parquet files say: whether there is a row, and the schema.
+//! What the footers of Parquet files say: whether there is a row, and the columns. Of a thousand files, each footer is
+//! read once, without its statistics.
 //!
-//! Of a thousand files, each footer is read once, without its statistics. DataFusion's inference, which decides the Arrow
-//! types, is asked once for each run of files whose footers describe the same columns, and so gives what it would give
-//! if it were asked for every file.
+//! A footer is judged twice: its bytes before they are decoded, so that no forged length reserves memory, and what they
+//! say before anything is read that they point to.
 
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::execution::context::SessionState;
-use datafusion::object_store::path::Path;
 use datafusion::object_store::{ObjectStore, ObjectStoreExt};
-use futures::future::{BoxFuture, FutureExt};
-use futures::stream::{self, StreamExt, TryStreamExt};
-use parquet::arrow::async_reader::MetadataFetch;
+use futures::future::FutureExt;
+use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy};
-use parquet::schema::types::SchemaDescPtr;
+use parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+};
 
+use super::merge::FileColumns;
+use super::reader::{Chunks, Progress};
+use super::thrift::Compact;
+use super::types;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sources::file::SourceFile;
 use crate::sources::unreadable;
 
-/// Footers that are read at the same time.
-const AT_ONCE: usize = 16;
 /// Bytes at the end of a file that are fetched at once: most footers are shorter.
-const PREFETCHED: usize = 64 << 10;
-/// The entry of a footer in which Arrow's writers keep their own types.
-const ARROW_SCHEMA: &str = "ARROW:schema";
+const PREFETCHED: u64 = 64 << 10;
+/// Length and magic at the end of a file.
+const TAIL: u64 = 8;
+/// Bytes of a footer.
+const FOOTER_BYTES: u64 = 64 << 20;
+/// Row groups that the format can number.
+const ROW_GROUPS: usize = 1 << 15;
+/// The number of the row groups among the fields of a footer.
+const ROW_GROUPS_FIELD: i16 = 4;
+/// The number of the encryption of columns under a footer in plain text.
+const ENCRYPTION_FIELD: i16 = 8;
+/// What a file is, whose end is not that of a Parquet file.
+const CUT_OFF: &str = "its footer is damaged: a transfer may have stopped half-way";
 
 /// What a footer says.
 #[derive(Debug)]
-struct Footer {
-    rows: i64,
-    columns: SchemaDescPtr,
-    arrow_schema: Option<String>,
+pub(super) struct Footer {
+    /// Rows of the file.
+    pub(super) rows: i64,
+    /// Its columns.
+    pub(super) columns: FileColumns,
 }
 
-/// The schema of all columns of `files`, called `shown`; `None` if no file has a row.
+/// Reads the footer of `file`, and all of its pages if they are to be `verified`.
 ///
 /// # Errors
-/// [`ErrorKind::Source`], naming the file, for a footer that cannot be read; for files whose columns do not go together.
-pub(super) async fn schema(
-    state: &SessionState,
-    store: &Arc<dyn ObjectStore>,
-    files: &[SourceFile],
-    shown: &str,
-) -> Result<Option<SchemaRef>> {
-    let footers = read_all(store, files).await?;
-    if footers.iter().all(|footer| footer.rows == 0) {
-        return Ok(None);
+/// [`ErrorKind::Source`], naming the file, if it cannot be read, is encrypted, damaged or forged.
+pub(super) async fn read(store: &Arc<dyn ObjectStore>, file: &SourceFile, verified: bool) -> Result<Footer> {
+    let reading = async {
+        let metadata = Arc::new(fetch(store, file).await?);
+        if verified {
+            verify(store, file, &metadata).await?;
+        }
+        let metadata = metadata.file_metadata();
+        let schema = parquet_to_arrow_schema(metadata.schema_descr(), metadata.key_value_metadata());
+        let schema = types::read_as(metadata.schema_descr(), &schema.map_err(|error| damaged(file, error))?);
+        let uuids = types::uuids(metadata.schema_descr());
+        if uuids.len() != schema.fields().len() {
+            return Err(damaged(file, "its columns are not those of its schema"));
+        }
+        Ok(Footer { rows: metadata.num_rows(), columns: FileColumns { schema: Arc::new(schema), uuids } })
+    };
+    let outcome = AssertUnwindSafe(reading).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Err(damaged(file, "it makes the reader of Parquet files crash")))
+}
+
+/// The decoded footer of `file`, judged.
+async fn fetch(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<ParquetMetaData> {
+    let size = file.meta.size;
+    let range = |range: Range<u64>| async {
+        store.get_range(&file.meta.location, range).await.map_err(|error| unreadable(file.shown(), error))
+    };
+    if size < TAIL {
+        return Err(damaged(file, "it is too short"));
     }
-    let format = ParquetFormat::default().with_options(state.table_options().parquet.clone());
-    let mut schemas = Vec::new();
-    for (index, file) in files.iter().enumerate() {
-        let is_known = index > 0 && footers[index].describes_the_same(&footers[index - 1]);
-        if !is_known {
-            let inferred = format.infer_schema(state, store, std::slice::from_ref(&file.meta)).await;
-            schemas.push(inferred.map_err(|error| unreadable(file.shown(), error))?.as_ref().clone());
+    let mut end: Bytes = range(size.saturating_sub(PREFETCHED)..size).await?;
+    let tail = end.len().checked_sub(8).and_then(|start| end.get(start..)).and_then(|tail| tail.first_chunk::<8>());
+    let Some([length @ .., b'P', b'A', b'R', kind]) = tail else {
+        return Err(damaged(file, "it does not end as a Parquet file"));
+    };
+    let is_encrypted = match kind {
+        b'1' => false,
+        b'E' => true,
+        _ => return Err(damaged(file, "it does not end as a Parquet file")),
+    };
+    let length = length.first_chunk::<4>().map_or(0, |length| u64::from(u32::from_le_bytes(*length)));
+    let start = size.checked_sub(TAIL + length).filter(|_| length <= FOOTER_BYTES);
+    let start = start.ok_or_else(|| damaged(file, "its footer claims more bytes than it can have"))?;
+    if TAIL + length > end.len() as u64 {
+        end = range(start..size).await?;
+    }
+    let bytes = end.len().checked_sub(8).zip(usize::try_from(TAIL + length).ok());
+    let bytes = bytes.and_then(|(last, length)| end.get(end.len().checked_sub(length)?..last));
+    let bytes = bytes.ok_or_else(|| damaged(file, "its footer is cut off"))?;
+    if is_encrypted || is_sound(bytes).ok_or_else(|| damaged(file, "its footer is no Thrift structure"))? {
+        return Err(Error::new(ErrorKind::Source, format!("`{}` is an encrypted Parquet file", file.shown()))
+            .hint("export it without encryption"));
+    }
+    let nothing_else = ParquetMetaDataOptions::new()
+        .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
+    let mut reader = ParquetMetaDataReader::new().with_metadata_options(Some(nothing_else));
+    reader.try_parse_sized(&end, size).map_err(|error| damaged(file, error))?;
+    let metadata = reader.finish().map_err(|error: ParquetError| damaged(file, error))?;
+    judge(&metadata, size).map_err(|reason| damaged(file, reason))?;
+    Ok(metadata)
+}
+
+/// Whether the bytes of a footer are a structure whose lists are as long as they say; if so, whether columns are encrypted.
+fn is_sound(bytes: &[u8]) -> Option<bool> {
+    let mut compact = Compact::new(bytes);
+    let (mut last, mut is_encrypted) = (0, false);
+    while let Some((number, kind)) = compact.field(last)? {
+        if number == ROW_GROUPS_FIELD && Compact::new(bytes.get(compact.position()..)?).list()? > ROW_GROUPS {
+            return None;
+        }
+        is_encrypted |= number == ENCRYPTION_FIELD;
+        compact.skip(kind)?;
+        last = number;
+    }
+    Some(is_encrypted)
+}
+
+/// Judges what a footer says of a file of `size` bytes.
+///
+/// # Errors
+/// What cannot be, in words.
+pub(super) fn judge(metadata: &ParquetMetaData, size: u64) -> Result<(), String> {
+    let mut rows = 0_i64;
+    for (number, row_group) in metadata.row_groups().iter().enumerate() {
+        let wrong = |what: &str| Err(format!("its footer says of row group {} {what}", number + 1));
+        let Some(sum) = rows.checked_add(row_group.num_rows()).filter(|_| row_group.num_rows() >= 0) else {
+            return wrong("that it has a number of rows that cannot be");
+        };
+        rows = sum;
+        for chunk in row_group.columns() {
+            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+            let end = start.checked_add(chunk.compressed_size()).and_then(|end| u64::try_from(end).ok());
+            let is_inside = start >= 0 && chunk.compressed_size() >= 0 && end.is_some_and(|end| end <= size);
+            if !is_inside || chunk.uncompressed_size() < 0 {
+                return wrong("that a column lies where there is none");
+            }
+            let is_flat = chunk.column_descr().max_rep_level() == 0;
+            if chunk.num_values() < row_group.num_rows() || is_flat && chunk.num_values() != row_group.num_rows() {
+                return wrong("that its columns have different numbers of rows");
+            }
         }
     }
-    let merged = Schema::try_merge(schemas).map_err(|error| unreadable(shown, error))?;
-    Ok(Some(Arc::new(merged)))
-}
-
-async fn read_all(store: &Arc<dyn ObjectStore>, files: &[SourceFile]) -> Result<Vec<Footer>> {
-    let footers = files.iter().map(|file| Footer::read(store, file));
-    stream::iter(footers.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await
-}
-
-impl Footer {
-    async fn read(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<Self> {
-        let corrupt = |error: ParquetError| {
-            Error::new(ErrorKind::Source, format!("`{}` is no readable Parquet file", file.shown()))
-                .hint("its footer is damaged: a transfer may have stopped half-way")
-                .source(error)
-        };
-        let nothing_else = ParquetMetaDataOptions::new()
-            .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
-            .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)
-            .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
-        let object = Ranges { store, location: &file.meta.location };
-        let reader = ParquetMetaDataReader::new().with_metadata_options(Some(nothing_else));
-        let reader = reader.with_prefetch_hint(Some(PREFETCHED));
-        let metadata = reader.load_and_finish(object, file.meta.size).await.map_err(corrupt)?;
-        let metadata = metadata.file_metadata();
-        let entries = metadata.key_value_metadata().into_iter().flatten();
-        let arrow_schema = entries.filter(|entry| entry.key == ARROW_SCHEMA).find_map(|entry| entry.value.clone());
-        Ok(Self { rows: metadata.num_rows(), columns: metadata.schema_descr_ptr(), arrow_schema })
-    }
-
-    /// Whether both files have the same columns in the same order and of the same types.
-    fn describes_the_same(&self, other: &Self) -> bool {
-        self.arrow_schema == other.arrow_schema && self.columns.root_schema() == other.columns.root_schema()
+    if rows == metadata.file_metadata().num_rows() {
+        Ok(())
+    } else {
+        Err("its footer says that it has another number of rows than its row groups".to_owned())
     }
 }
 
-/// An object of which ranges are fetched.
-struct Ranges<'a> {
-    store: &'a Arc<dyn ObjectStore>,
-    location: &'a Path,
+/// Judges the pages of every column of `file`.
+async fn verify(store: &Arc<dyn ObjectStore>, file: &SourceFile, metadata: &Arc<ParquetMetaData>) -> Result<()> {
+    let progress = Progress::new(file.shown());
+    let chunks = Chunks::new(Arc::clone(metadata));
+    for range in chunks.ranges() {
+        let bytes = store.get_range(&file.meta.location, range.clone()).await;
+        chunks.judge(range, &bytes.map_err(|error| unreadable(file.shown(), error))?, &progress)?;
+    }
+    Ok(())
 }
 
-impl MetadataFetch for Ranges<'_> {
-    fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
-        let fetched = self.store.get_range(self.location, range);
-        fetched.map(|fetched| fetched.map_err(|error| ParquetError::External(Box::new(error)))).boxed()
-    }
+fn damaged(file: &SourceFile, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::Source, format!("`{}` is no readable Parquet file", file.shown()))
+        .hint(CUT_OFF)
+        .source(reason)
 }

@@ -1,4 +1,24 @@
-//! Parquet files as a table: footers tell rows and schema, and DataFusion scans the files that were listed and no others.
+//! Parquet files as a table.
+//!
+//! Footers tell rows and columns ([`footers`]); the columns of all files are one table by name, each with a type that
+//! holds those of every file ([`merge`], [`types`]); DataFusion scans the files that were listed and no others, and prunes
+//! row groups and pages by their statistics. Expressions over the table are rewritten for each file ([`adapter`]).
+//!
+//! # What is believed
+//!
+//! Nothing that a file says of its own size. A footer is walked before it is decoded and its offsets are judged before
+//! they are followed ([`footers`]); every page header is judged, and every checksum compared, before a decoder sees the
+//! page ([`reader`], [`pages`]). What goes wrong later, up to a panic of a decoder, is an error that names file and row
+//! group ([`guarded`]).
+//!
+//! A page without a checksum can be damaged in ways that nothing reveals: values in plain encoding are any bytes. And no
+//! checksum covers footers and page headers, where a flipped bit may rename a column.
+//!
+//! # Files that are skipped
+//!
+//! With `skip_bad_files` every page of every file is judged when the table is opened, at the price of reading the files
+//! once more, so that a bad one is left out before any of its rows is given. A file whose pages are sound to the eye and
+//! still do not decode is an error of the run: rows that were given cannot be taken back.
 
 use std::sync::Arc;
 
@@ -8,7 +28,6 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::TableParquetOptions;
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -16,51 +35,128 @@ use datafusion::execution::context::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::object_store::ObjectStore;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use futures::stream::{self, StreamExt};
 
+use self::adapter::ByName;
+use self::footers::Footer;
+use self::guarded::GuardedSource;
+use self::merge::FileColumns;
+use self::reader::{JudgingReaders, Progress};
 use super::file::{Place, SourceFile};
 use super::partitions::Partitions;
+use super::report::Note;
+use super::unread::Unread;
 use super::unreadable;
 use crate::error::Result;
 
+mod adapter;
+mod converted;
 mod footers;
+mod guarded;
+mod merge;
+mod pages;
+mod reader;
+mod thrift;
+mod types;
+
+/// Footers that are read at the same time.
+const AT_ONCE: usize = 16;
 
 /// Parquet files of one store.
 #[derive(Debug)]
 struct ParquetFiles {
-    files: Vec<SourceFile>,
+    /// The files, and what the reader gives of each.
+    files: Vec<(SourceFile, Arc<FileColumns>)>,
     store: ObjectStoreUrl,
     columns: TableSchema,
     partitions: Partitions,
     options: TableParquetOptions,
 }
 
-/// The table of `files`, called `shown`, with the declared `columns` or those of all footers, and the
-/// partition columns of the folders, whose types may be `declared`; `None` if no file has a row.
-///
-/// # Errors
-/// [`ErrorKind::Source`](crate::error::ErrorKind), naming the file, for a footer that cannot be read; for files whose
-/// columns do not go together.
-pub(super) async fn table(
-    state: &SessionState,
-    files: &[SourceFile],
-    shown: &str,
-    columns: Option<SchemaRef>,
-    declared: &[FieldRef],
-) -> Result<Option<Arc<dyn TableProvider>>> {
-    let url = match files.first().map(SourceFile::place) {
-        Some(Place::Object { url, .. }) => ObjectStoreUrl::parse(url),
-        _ => Ok(ObjectStoreUrl::local_filesystem()),
-    };
-    let store = url.and_then(|url| Ok((state.runtime_env().object_store(&url)?, url)));
-    let (objects, store) = store.map_err(|error| unreadable(shown, error))?;
-    let Some(schema) = footers::schema(state, &objects, files, shown).await? else { return Ok(None) };
-    let columns = columns.unwrap_or(schema);
-    let partitions = Partitions::of(files, &columns, declared)?;
-    let columns = TableSchema::builder(columns).with_table_partition_cols(partitions.fields().to_vec()).build();
-    let options = state.table_options().parquet.clone();
-    Ok(Some(Arc::new(ParquetFiles { files: files.to_vec(), store, columns, partitions, options })))
+/// What a table of Parquet files is opened with.
+pub(super) struct Opening<'a> {
+    /// The session.
+    pub(super) state: &'a SessionState,
+    /// How messages name the location.
+    pub(super) shown: &'a str,
+    /// The declared columns, in place of those that the footers tell.
+    pub(super) columns: Option<SchemaRef>,
+    /// The declared columns of folders.
+    pub(super) of_folders: &'a [FieldRef],
+    /// Where a bad file is noted that is left out; none if it is an error.
+    pub(super) skipped: Option<&'a Unread>,
+}
+
+impl Opening<'_> {
+    /// The table of `files`; what there is to know about them is added to `notes`. `None` if no file has a row.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`](crate::error::ErrorKind), naming the file, for one that cannot be read; for files whose
+    /// columns do not go together.
+    pub(super) async fn table(
+        self,
+        files: &[SourceFile],
+        notes: &mut Vec<Note>,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let url = match files.first().map(SourceFile::place) {
+            Some(Place::Object { url, .. }) => ObjectStoreUrl::parse(url),
+            _ => Ok(ObjectStoreUrl::local_filesystem()),
+        };
+        let store = url.and_then(|url| Ok((self.state.runtime_env().object_store(&url)?, url)));
+        let (objects, store) = store.map_err(|error| unreadable(self.shown, error))?;
+        let (files, footers) = self.footers(&objects, files).await?;
+        if footers.iter().all(|footer| footer.rows == 0) {
+            return Ok(None);
+        }
+        let found = shared(footers);
+        let columns = match self.columns {
+            Some(columns) => {
+                merge::declared(&files, &found, &columns, notes)?;
+                columns
+            }
+            None => Arc::new(merge::merged(&files, &found, notes)?),
+        };
+        let partitions = Partitions::of(&files, &columns, self.of_folders)?;
+        let columns = TableSchema::builder(columns).with_table_partition_cols(partitions.fields().to_vec()).build();
+        let options = self.state.table_options().parquet.clone();
+        let files = files.into_iter().zip(found).collect();
+        Ok(Some(Arc::new(ParquetFiles { files, store, columns, partitions, options })))
+    }
+
+    /// Those of `files` that are read, with their footers.
+    async fn footers(
+        &self,
+        store: &Arc<dyn ObjectStore>,
+        files: &[SourceFile],
+    ) -> Result<(Vec<SourceFile>, Vec<Footer>)> {
+        let footers = files.iter().map(|file| footers::read(store, file, self.skipped.is_some())).collect::<Vec<_>>();
+        let mut footers = stream::iter(footers).buffered(AT_ONCE).zip(stream::iter(files));
+        let mut read = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
+        while let Some((footer, file)) = footers.next().await {
+            match (footer, self.skipped) {
+                (Ok(footer), _) => {
+                    read.0.push(file.clone());
+                    read.1.push(footer);
+                }
+                (Err(error), Some(unread)) => unread.file(file.shown(), error.message().to_owned()),
+                (Err(error), None) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// The columns of each file, where alike ones that follow each other are one.
+fn shared(footers: Vec<Footer>) -> Vec<Arc<FileColumns>> {
+    let mut shared: Vec<Arc<FileColumns>> = Vec::with_capacity(footers.len());
+    for footer in footers {
+        let same = shared.last().filter(|last| ***last == footer.columns).cloned();
+        shared.push(same.unwrap_or_else(|| Arc::new(footer.columns)));
+    }
+    shared
 }
 
 #[async_trait]
@@ -99,7 +195,11 @@ impl TableProvider for ParquetFiles {
         }
         let mut files = Vec::with_capacity(kept.len());
         for number in kept {
-            let file = PartitionedFile::new_from_meta(self.files[number].meta.clone());
+            let (file, columns) = &self.files[number];
+            let progress = Arc::new(Progress::new(file.shown()));
+            let file = PartitionedFile::new_from_meta(file.meta.clone())
+                .with_arrow_schema(Arc::clone(&columns.schema))
+                .with_extension(progress);
             files.push(file.with_partition_values(self.partitions.values(number)?));
         }
         let groups = FileGroup::new(files).split_files(session.config().target_partitions());
@@ -107,14 +207,15 @@ impl TableProvider for ParquetFiles {
         let store = session.runtime_env().object_store(&self.store)?;
         let mut source = ParquetSource::new(self.columns.clone())
             .with_table_parquet_options(self.options.clone())
-            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(store, cache)));
+            .with_parquet_file_reader_factory(Arc::new(JudgingReaders::new(store, cache)));
         let filter = conjunction(filters.iter().filter(|filter| !self.partitions.answer(filter)).cloned());
         if let Some(filter) = filter {
             let schema = datafusion::common::DFSchema::try_from(self.schema())?;
             let filter = datafusion::logical_expr::expr_rewriter::unnormalize_col(filter);
             source = source.with_predicate(session.create_physical_expr(filter, &schema)?);
         }
-        let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
+        let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(GuardedSource::new(source)))
+            .with_expr_adapter(Some(Arc::new(ByName)))
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)

@@ -1,0 +1,77 @@
+//! From the columns of the table to those of one file: by name, whatever their order, and converted where types differ.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::Result;
+use datafusion::physical_expr_adapter::{
+    DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
+};
+use datafusion::physical_plan::PhysicalExpr;
+use datafusion::physical_plan::expressions::Column;
+
+use super::converted::{Conversion, Converted};
+
+/// The names under which the table shows the columns `names` of one file.
+pub(super) fn exposed(names: &[String]) -> Vec<String> {
+    names.to_vec()
+}
+
+/// Makes the adapters of a table.
+#[derive(Debug)]
+pub(super) struct ByName;
+
+/// Rewrites expressions for one file. DataFusion's adapter sees the file as if it had the names of the table, so that it
+/// puts NULL in the place of what is missing and casts; here its names come back, and our conversions in.
+#[derive(Debug)]
+struct FileAdapter {
+    adapter: Arc<dyn PhysicalExprAdapter>,
+    /// The columns of the file under the names of the table.
+    shown: SchemaRef,
+    /// For each of them, its name in the file, and what has to be converted here.
+    columns: Vec<(String, Option<(FieldRef, Conversion)>)>,
+}
+
+impl PhysicalExprAdapterFactory for ByName {
+    fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
+        let names = file.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        let (mut shown, mut columns) = (Vec::with_capacity(names.len()), Vec::with_capacity(names.len()));
+        for (name, field) in exposed(&names).into_iter().zip(file.fields()) {
+            let of_table = table.field_with_name(&name).ok();
+            let conversion = of_table.and_then(|wanted| Conversion::of(field.data_type(), wanted.data_type()));
+            shown.push(match of_table {
+                Some(wanted) if conversion.is_some() || wanted.data_type() == field.data_type() => {
+                    Arc::new(wanted.clone())
+                }
+                _ => Arc::new(Field::new(&name, field.data_type().clone(), true)),
+            });
+            let wanted = of_table.map(|wanted| Arc::new(wanted.clone()));
+            columns.push((field.name().clone(), wanted.zip(conversion)));
+        }
+        let shown = Arc::new(Schema::new(shown));
+        let adapter = DefaultPhysicalExprAdapterFactory.create(table, Arc::clone(&shown))?;
+        Ok(Arc::new(FileAdapter { adapter, shown, columns }))
+    }
+}
+
+impl PhysicalExprAdapter for FileAdapter {
+    fn rewrite(&self, expression: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+        let adapted = self.adapter.rewrite(expression)?;
+        adapted
+            .transform_up(|expression| {
+                let Some(column) = expression.downcast_ref::<Column>() else { return Ok(Transformed::no(expression)) };
+                let index = column.index();
+                let is_here = self.shown.fields().get(index).is_some_and(|field| field.name() == column.name());
+                let Some((name, conversion)) = self.columns.get(index).filter(|_| is_here) else {
+                    return Ok(Transformed::no(expression));
+                };
+                let read: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, index));
+                Ok(Transformed::yes(match conversion {
+                    Some((field, conversion)) => Arc::new(Converted::new(read, Arc::clone(field), *conversion)),
+                    None => read,
+                }))
+            })
+            .data()
+    }
+}

@@ -1,0 +1,189 @@
+//! Conversions that Arrow's casts do not make, or make with a loss: numbers that must stay what they are, and UUIDs as text.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray};
+use datafusion::arrow::compute::kernels::cmp::not_distinct;
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_plan::PhysicalExpr;
+
+use crate::error::{Error, ErrorKind};
+
+/// Bytes of a UUID.
+const UUID_BYTES: i32 = 16;
+
+/// What is done to the values of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Conversion {
+    /// A number becomes the same number of another type, or an error.
+    Exact,
+    /// Sixteen bytes become the text of a UUID.
+    Uuid,
+}
+
+/// A column of a file, converted to the type of the table.
+#[derive(Debug)]
+pub(super) struct Converted {
+    column: Arc<dyn PhysicalExpr>,
+    field: FieldRef,
+    conversion: Conversion,
+}
+
+impl Conversion {
+    /// What has to be done here to get from one type to the other; none where a cast is as good.
+    pub(super) fn of(from: &DataType, to: &DataType) -> Option<Self> {
+        use DataType::{Decimal128, Decimal256, Float64, Int8, Int16, Int32, UInt8, UInt16, UInt32, Utf8View};
+        match (from, to) {
+            (from, to) if from == to => None,
+            (DataType::FixedSizeBinary(UUID_BYTES), Utf8View) => Some(Self::Uuid),
+            (Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32, Float64) => None,
+            (from, to) if from.is_integer() && to.is_integer() => None,
+            (from, Decimal128(..) | Decimal256(..)) if from.is_integer() => None,
+            (Decimal128(_, scale) | Decimal256(_, scale), Decimal128(_, wider) | Decimal256(_, wider))
+                if wider >= scale =>
+            {
+                None
+            }
+            (from, to) if from.is_floating() && to.is_floating() => None,
+            (from, to) if from.is_numeric() && to.is_numeric() => Some(Self::Exact),
+            _ => None,
+        }
+    }
+}
+
+impl Converted {
+    /// `column` as a `field` of the table.
+    pub(super) fn new(column: Arc<dyn PhysicalExpr>, field: FieldRef, conversion: Conversion) -> Self {
+        Self { column, field, conversion }
+    }
+
+    /// The same numbers in the type of the table.
+    fn exact(&self, numbers: &ArrayRef) -> Result<ArrayRef> {
+        let options = CastOptions { safe: true, ..CastOptions::default() };
+        let converted = cast_with_options(numbers, self.field.data_type(), &options)?;
+        let back = cast_with_options(&converted, numbers.data_type(), &options)?;
+        let same: BooleanArray = not_distinct(&back, numbers)?;
+        if same.has_false() {
+            let (name, from, to) = (self.field.name(), numbers.data_type(), self.field.data_type());
+            let message = format!("`{name}` holds a number of type {from} that {to} cannot hold exactly");
+            let error = Error::new(ErrorKind::Source, message)
+                .hint("files of one table give the column different types: read them as two tables, and cast one");
+            return Err(DataFusionError::External(Box::new(error)));
+        }
+        Ok(converted)
+    }
+}
+
+/// Bytes in the form 8-4-4-4-12.
+fn uuid(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        for digit in [byte >> 4, byte & 0x0f] {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+    text
+}
+
+impl PhysicalExpr for Converted {
+    fn data_type(&self, _schema: &Schema) -> Result<DataType> {
+        Ok(self.field.data_type().clone())
+    }
+
+    fn nullable(&self, schema: &Schema) -> Result<bool> {
+        self.column.nullable(schema)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let values = self.column.evaluate(batch)?.into_array(batch.num_rows())?;
+        Ok(ColumnarValue::Array(match (self.conversion, values.as_fixed_size_binary_opt()) {
+            (Conversion::Uuid, Some(bytes)) => {
+                Arc::new(bytes.iter().map(|bytes| bytes.map(uuid)).collect::<StringViewArray>())
+            }
+            _ => self.exact(&values)?,
+        }))
+    }
+
+    fn return_field(&self, _schema: &Schema) -> Result<FieldRef> {
+        Ok(Arc::clone(&self.field))
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.column]
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
+        let column = children.into_iter().next().unwrap_or_else(|| Arc::clone(&self.column));
+        Ok(Arc::new(Self::new(column, Arc::clone(&self.field), self.conversion)))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CAST(")?;
+        self.column.fmt_sql(f)?;
+        write!(f, " AS {})", self.field.data_type())
+    }
+}
+
+impl fmt::Display for Converted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CAST({} AS {})", self.column, self.field.data_type())
+    }
+}
+
+impl PartialEq for Converted {
+    fn eq(&self, other: &Self) -> bool {
+        self.column.eq(&other.column) && self.field == other.field && self.conversion == other.conversion
+    }
+}
+
+impl Eq for Converted {}
+
+impl Hash for Converted {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.column.hash(state);
+        self.field.hash(state);
+        self.conversion.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{Decimal128Array, Float64Array, Int64Array};
+    use datafusion::arrow::datatypes::Field;
+    use datafusion::physical_plan::expressions::Column;
+
+    fn converted(numbers: ArrayRef, to: DataType) -> Result<ArrayRef> {
+        let field = Arc::new(Field::new("n", to, true));
+        assert_eq!(Conversion::of(numbers.data_type(), field.data_type()), Some(Conversion::Exact));
+        Converted::new(Arc::new(Column::new("n", 0)), field, Conversion::Exact).exact(&numbers)
+    }
+
+    #[test]
+    fn a_number_stays_what_it_is_or_is_an_error() {
+        let whole = |number| Arc::new(Int64Array::from(vec![Some(number), None])) as ArrayRef;
+        let held = converted(whole(1 << 53), DataType::Float64).unwrap();
+        assert_eq!(held.as_ref(), &Float64Array::from(vec![Some(9_007_199_254_740_992.0), None]) as &dyn Array);
+        assert!(converted(whole((1 << 53) + 1), DataType::Float64).is_err());
+        let cents = Decimal128Array::from(vec![1386, 10]).with_precision_and_scale(10, 2).unwrap();
+        assert!(converted(Arc::new(cents), DataType::Float64).is_ok());
+        for (number, fits) in [(3.0, true), (3.5, false), (f64::NAN, false), (1e300, false)] {
+            let number = Arc::new(Float64Array::from(vec![number]));
+            assert_eq!(converted(number, DataType::Int64).is_ok(), fits);
+        }
+    }
+
+    #[test]
+    fn a_uuid_reads_as_it_is_written() {
+        let bytes = (0..16).map(|index| index * 17).collect::<Vec<u8>>();
+        assert_eq!(uuid(&bytes), "00112233-4455-6677-8899-aabbccddeeff");
+    }
+}

@@ -1,0 +1,201 @@
+//! The scan of Parquet files, so that what goes wrong in one is an error that names it: also where a decoder panics.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener, FileScanConfig, FileSource, ParquetSource};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::object_store::ObjectStore;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalSortExpr};
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::{DisplayFormatType, PhysicalExpr, SortOrderPushdownResult};
+use futures::future::FutureExt;
+use futures::stream::{self, StreamExt};
+use parquet::errors::ParquetError;
+
+use super::reader::Progress;
+use crate::error::Error;
+use crate::sources::unreadable;
+
+/// A [`ParquetSource`] whose errors name file and row group.
+#[derive(Clone)]
+pub(super) struct GuardedSource(Arc<dyn FileSource>);
+
+/// Opens one file after another.
+struct GuardedOpener(Box<dyn Fn(PartitionedFile) -> Result<FileOpenFuture> + Send + Sync>);
+
+impl GuardedSource {
+    /// Around `source`.
+    pub(super) fn new(source: ParquetSource) -> Self {
+        Self(Arc::new(source))
+    }
+
+    fn around(source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
+        Arc::new(Self(source))
+    }
+}
+
+impl FileSource for GuardedSource {
+    fn create_file_opener(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Arc<dyn FileOpener>> {
+        let morselizer = self.0.create_morselizer(store, config, partition)?;
+        Ok(Arc::new(GuardedOpener(Box::new(move |file| {
+            let progress = file.extension::<Arc<Progress>>().cloned();
+            let progress = progress.unwrap_or_else(|| Arc::new(Progress::new(file.object_meta.location.as_ref())));
+            let planner = std::panic::catch_unwind(AssertUnwindSafe(|| morselizer.plan_file(file)));
+            let planner = settled(planner, &progress)?;
+            let opened = Arc::clone(&progress);
+            let opening = async move {
+                let (mut planners, mut streams) = (vec![planner], Vec::new());
+                while let Some(planner) = planners.pop() {
+                    let Some(mut plan) = planner.plan()? else { continue };
+                    planners.extend(plan.take_ready_planners());
+                    if let Some(pending) = plan.take_pending_planner() {
+                        planners.push(pending.into_future().await?);
+                    }
+                    streams.extend(plan.take_morsels().into_iter().map(|morsel| morsel.into_stream()));
+                }
+                let batches = AssertUnwindSafe(stream::iter(streams).flatten()).catch_unwind();
+                let batches = batches.map(move |batch| settled(batch, &opened));
+                Ok(batches.boxed())
+            };
+            let opening = AssertUnwindSafe(opening).catch_unwind();
+            Ok(opening.map(move |opened| settled(opened, &progress)).boxed())
+        }))))
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        self.0.table_schema()
+    }
+
+    fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
+        Self::around(self.0.with_batch_size(batch_size))
+    }
+
+    fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        self.0.filter()
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        self.0.projection()
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        self.0.metrics()
+    }
+
+    fn file_type(&self) -> &str {
+        self.0.file_type()
+    }
+
+    fn fmt_extra(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_extra(kind, f)
+    }
+
+    fn supports_repartitioning(&self) -> bool {
+        self.0.supports_repartitioning()
+    }
+
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        let FilterPushdownPropagation { filters, updated_node } = self.0.try_pushdown_filters(filters, config)?;
+        let filters: Vec<PushedDown> = filters;
+        Ok(FilterPushdownPropagation { filters, updated_node: updated_node.map(Self::around) })
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+        properties: &EquivalenceProperties,
+    ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
+        Ok(self.0.try_pushdown_sort(order, properties)?.map(Self::around))
+    }
+
+    fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
+        self.0.reorder_files(files)
+    }
+
+    fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
+        Ok(self.0.try_pushdown_projection(projection)?.map(Self::around))
+    }
+
+    fn apply_expressions(
+        &self,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.0.apply_expressions(visit)
+    }
+}
+
+impl FileOpener for GuardedOpener {
+    fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
+        (self.0)(file)
+    }
+}
+
+/// What a part of the scan came to: its panic and its error as errors of the file.
+fn settled<T>(outcome: std::result::Result<Result<T>, Box<dyn Any + Send>>, progress: &Progress) -> Result<T> {
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(named(error, progress)),
+        // Without what the panic said.
+        Err(_) => {
+            Err(DataFusionError::External(Box::new(progress.damaged("it makes the reader of Parquet files crash"))))
+        }
+    }
+}
+
+/// `error` with the name of the file, where it is about the file: what an expression of the query refuses stays what it is.
+fn named(error: DataFusionError, progress: &Progress) -> DataFusionError {
+    let ours = |error: Error| DataFusionError::External(Box::new(error));
+    match error {
+        DataFusionError::Context(_, inner) => named(*inner, progress),
+        DataFusionError::ParquetError(inner) => ours(of_parquet(*inner, progress)),
+        DataFusionError::ObjectStore(inner) => ours(unreadable(progress.shown(), inner)),
+        DataFusionError::ArrowError(inner, backtrace) => match *inner {
+            ArrowError::ParquetError(reason) => ours(progress.damaged(reason)),
+            ArrowError::ExternalError(source) => match source.downcast::<Error>() {
+                Ok(known) => ours(*known),
+                Err(source) => ours(progress.damaged(source)),
+            },
+            other => DataFusionError::ArrowError(Box::new(other), backtrace),
+        },
+        DataFusionError::External(inner) => match inner.downcast::<Error>() {
+            Ok(known) if known.contexts().is_empty() && !known.message().contains(progress.shown()) => {
+                ours(known.context("file", progress.shown()))
+            }
+            Ok(known) => ours(*known),
+            Err(inner) => match inner.downcast::<ParquetError>() {
+                Ok(inner) => ours(of_parquet(*inner, progress)),
+                Err(inner) => DataFusionError::External(inner),
+            },
+        },
+        other => other,
+    }
+}
+
+fn of_parquet(error: ParquetError, progress: &Progress) -> Error {
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<Error>() {
+            Ok(known) => *known,
+            Err(inner) => unreadable(progress.shown(), inner),
+        },
+        other => progress.damaged(other),
+    }
+}
