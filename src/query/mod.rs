@@ -43,6 +43,7 @@ mod examination;
 mod file;
 mod fold;
 mod grain;
+mod identifiers;
 mod limits;
 mod lineage;
 mod marks;
@@ -247,8 +248,8 @@ async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parameters
     for definition in &file.definitions {
         define(&context, definition).await.map_err(|problem| problem.into_error(file))?;
     }
-    let query = draft::as_statement(query.clone());
-    let plan = plan_statement(&context, query).await.map_err(|problem| problem.into_error(file))?;
+    let mut query = draft::as_statement(query.clone());
+    let plan = plan_statement(&context, &mut query).await.map_err(|problem| problem.into_error(file))?;
     let plan = insert_names(plan, file)?;
     let first = |errors: Vec<Error>| {
         errors.into_iter().next().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the parameters cannot be bound"))
@@ -296,7 +297,7 @@ async fn define(context: &SessionContext, definition: &Statement) -> Result<(), 
     if let Statement::CreateExternalTable(table) = definition {
         return define_table(context, table).await;
     }
-    let plan = plan_statement(context, definition.clone()).await?;
+    let plan = plan_statement(context, &mut definition.clone()).await?;
     context.execute_logical_plan(plan).await?;
     Ok(())
 }
@@ -313,9 +314,10 @@ async fn define_table(context: &SessionContext, table: &CreateExternalTable) -> 
     Ok(())
 }
 
-async fn plan_statement(context: &SessionContext, statement: Statement) -> Result<LogicalPlan, Problem> {
-    let (tables, _) = resolve_table_references(&statement, true)?;
-    let quoted = quoted_as_text(&statement);
+/// Plans `statement`, in which names of columns are brought to the spelling under which the planner knows them.
+async fn plan_statement(context: &SessionContext, statement: &mut Statement) -> Result<LogicalPlan, Problem> {
+    let (tables, _) = resolve_table_references(statement, true)?;
+    let quoted = quoted_as_text(statement);
     let mut opened = HashSet::new();
     for table in tables {
         let TableReference::Bare { table: name } = &table else { continue };
@@ -331,8 +333,18 @@ async fn plan_statement(context: &SessionContext, statement: Statement) -> Resul
         }
     }
     let is_query =
-        matches!(&statement, Statement::Statement(inner) if matches!(inner.as_ref(), ast::Statement::Query(_)));
-    let plan = context.state().statement_to_plan(statement).await?;
+        matches!(statement, Statement::Statement(inner) if matches!(inner.as_ref(), ast::Statement::Query(_)));
+    let state = context.state();
+    let mut planned = state.statement_to_plan(statement.clone()).await;
+    for _ in 0..identifiers::MAX_NAMES {
+        match &planned {
+            Err(error) if identifiers::respell(statement, error) => {
+                planned = state.statement_to_plan(statement.clone()).await;
+            }
+            _ => break,
+        }
+    }
+    let plan = planned?;
     if is_query {
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan)?;

@@ -31,6 +31,7 @@ mod file;
 mod header;
 mod json;
 mod listing;
+mod names;
 mod parquet;
 mod partitions;
 mod remote;
@@ -146,6 +147,11 @@ impl Sources {
                 "an export without a row is not zero events: check the export, or take the source out of the query",
             ));
         };
+        let columns = table.schema();
+        let in_files: Vec<String> = columns.fields().iter().map(|field| field.name().clone()).collect();
+        report.notes.extend(names::notes(&in_files));
+        let is_declared = declared.is_some_and(|declared| declared.columns.is_some());
+        let table = if is_declared { table } else { names::shown(table) };
         report.columns = report::columns(&table.schema());
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.retain(|(known, _)| known.location != report.location);
