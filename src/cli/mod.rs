@@ -113,6 +113,7 @@ struct World {
     variables: Vec<(String, String)>,
     resources: Resources,
     quiet: bool,
+    verbose: bool,
     config: Option<PathBuf>,
 }
 
@@ -128,6 +129,7 @@ impl World {
                 spill_folder: spill::folder(),
             },
             quiet: global.quiet,
+            verbose: global.verbose > 0,
             config: global.config.clone(),
         }
     }

@@ -64,6 +64,11 @@ impl SourceFile {
         Self { partitions: partitions.into(), ..self }
     }
 
+    /// It, under the name `shown` in messages.
+    pub(super) fn called(self, shown: &str) -> Self {
+        Self { shown: shown.into(), ..self }
+    }
+
     /// How messages name it.
     pub(crate) fn shown(&self) -> &str {
         &self.shown

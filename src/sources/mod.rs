@@ -18,6 +18,8 @@ use tokio::task::spawn_blocking;
 
 pub use self::declared::Declared;
 use self::file::{SourceFile, unreadable};
+use self::listing::Listed;
+use self::manifest::Manifest;
 use self::partitions::Partitions;
 pub use self::report::{Note, SourceReport};
 use self::sniff::{Format, Recognised};
@@ -30,13 +32,17 @@ mod declared;
 mod file;
 mod header;
 mod json;
+mod lake;
 mod listing;
+mod manifest;
 mod names;
 mod parquet;
 mod partitions;
 mod remote;
 mod report;
+mod shards;
 mod sniff;
+mod stdin;
 mod streamed;
 mod text;
 mod typed;
@@ -53,6 +59,10 @@ pub const DAMAGED: &str = "the file may be damaged or cut off: check the export,
 pub struct Options {
     /// Where relative locations start: the folder of the query file.
     pub folder: PathBuf,
+    /// Where standard input is kept: a private folder that goes with the process.
+    pub spool: PathBuf,
+    /// Whether files of a table format are read as if nothing in them were deleted.
+    pub plain_lake_files: bool,
 }
 
 /// The sources of one session: what was opened, and what could not be read of it.
@@ -105,7 +115,7 @@ impl Sources {
         locations: &[String],
         declared: Option<&Declared>,
     ) -> Result<Arc<dyn TableProvider>> {
-        let files = self.list(locations).await?;
+        let Listed { files, notes, .. } = self.list(locations).await?;
         let shown = locations.join("`, `");
         let mut recognised: Option<(Recognised, SourceFile)> = None;
         let mut readable = Vec::new();
@@ -141,6 +151,7 @@ impl Sources {
         }
         let mut report = SourceReport::new(locations, &recognised, &readable);
         report.empty_files = empty;
+        report.notes = notes;
         let table = self.table(state, &readable, &shown, recognised, declared).await?;
         let Some(table) = table else {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
@@ -185,13 +196,57 @@ impl Sources {
         Ok(Some(Arc::new(StreamedFiles::new(recognised, columns, files, partitions, unread))))
     }
 
-    /// The files behind `locations`.
+    /// The files behind `locations`, and those that a manifest among them lists.
     ///
     /// # Errors
     /// [`ErrorKind::Source`] if there is none.
-    async fn list(&self, locations: &[String]) -> Result<Vec<SourceFile>> {
-        let (folder, locations) = (self.options.folder.clone(), locations.to_vec());
-        blocking(move || listing::local(&folder, &locations)).await
+    async fn list(&self, locations: &[String]) -> Result<Listed> {
+        let mut all = Listed::default();
+        for location in locations {
+            let mut listed = self.find(location.clone()).await?;
+            let manifest = match listed.files.first().filter(|_| listed.is_named) {
+                Some(file) => {
+                    let file = file.clone();
+                    blocking(move || Ok(Manifest::of(&file)?.map(|manifest| (manifest, file)))).await?
+                }
+                None => None,
+            };
+            match manifest {
+                Some((manifest, list)) => listed = self.listed_by(&manifest, &list).await?,
+                None => listed.notes.extend(shards::notes(&listed.files)),
+            }
+            all.files.append(&mut listed.files);
+            all.notes.append(&mut listed.notes);
+        }
+        Ok(all)
+    }
+
+    /// The files behind `location`.
+    async fn find(&self, location: String) -> Result<Listed> {
+        let options = self.options.clone();
+        blocking(move || listing::local(&options, &location)).await
+    }
+
+    /// The files that `manifest` names, which stands in `list`.
+    async fn listed_by(&self, manifest: &Manifest, list: &SourceFile) -> Result<Listed> {
+        let mut listed = Listed::default();
+        let message = format!("the manifest `{}` lists {} files", list.shown(), manifest.entries.len());
+        listed.notes.push(Note { code: None, message, help: None });
+        for entry in &manifest.entries {
+            match self.find(entry.location(list)).await {
+                Ok(Listed { files, .. }) => {
+                    files.iter().try_for_each(|file| entry.judge(file, list))?;
+                    listed.files.extend(files);
+                }
+                Err(error) if entry.mandatory => return Err(error.context("manifest", list.shown())),
+                Err(error) => listed.notes.push(Note {
+                    code: None,
+                    message: format!("{error}; the manifest does not call it mandatory"),
+                    help: None,
+                }),
+            }
+        }
+        Ok(listed)
     }
 }
 

@@ -59,7 +59,8 @@ fn distinct(names: &[String]) -> Vec<String> {
 /// What there is to know of columns that a file calls `names`.
 pub(super) fn notes(names: &[String]) -> Vec<Note> {
     let mut notes = Vec::new();
-    let repeated: Vec<String> = names.iter().zip(distinct(names)).filter(|(name, new)| *name != new).map(pair).collect();
+    let repeated: Vec<String> =
+        names.iter().zip(distinct(names)).filter(|(name, new)| *name != new).map(pair).collect();
     if !repeated.is_empty() {
         notes.push(Note {
             code: Some("PB2304"),

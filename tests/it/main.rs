@@ -20,6 +20,7 @@ mod faults;
 mod faulty_rows;
 mod functions;
 mod history;
+mod layouts;
 mod leaks;
 mod ledger;
 mod owners;
