@@ -20,18 +20,25 @@ use super::{places, refusal};
 pub(super) const MAX_NAMES: usize = 1_000;
 
 /// Writes a name that the planner did not find, as `error` says, as the one column writes it that can be meant; false
-/// where there is none, or more than one.
-pub(super) fn respell(statement: &mut Statement, error: &DataFusionError) -> bool {
+/// where there is none, or more than one. Of a query within a query the planner names the columns of the inner one only:
+/// those of the outer are among the `columns` of all tables that the statement reads.
+pub(super) fn respell(statement: &mut Statement, error: &DataFusionError, columns: &[String]) -> bool {
     let DataFusionError::SchemaError(schema, _) = error.find_root() else { return false };
     let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref() else { return false };
     let Statement::Statement(statement) = statement else { return false };
     let is_of_table = |table: Option<&TableReference>| field.relation.is_none() || field.relation.as_ref() == table;
-    let mut candidates = valid_fields
+    let mut candidates: Vec<&str> = valid_fields
         .iter()
-        .filter(|column| is_of_table(column.relation.as_ref()) && column.name.eq_ignore_ascii_case(&field.name))
-        .map(|column| column.name.as_str());
-    let Some(meant) = candidates.next().filter(|meant| *meant != field.name) else { return false };
-    if candidates.any(|other| other != meant) {
+        .filter(|column| is_of_table(column.relation.as_ref()))
+        .map(|column| column.name.as_str())
+        .collect();
+    let is_meant = |name: &&str| name.eq_ignore_ascii_case(&field.name);
+    if !candidates.iter().any(is_meant) {
+        candidates = columns.iter().map(String::as_str).collect();
+    }
+    candidates.retain(is_meant);
+    let Some(meant) = candidates.first().filter(|meant| **meant != field.name) else { return false };
+    if candidates.iter().any(|other| other != meant) {
         return false;
     }
     let of_column = || field.spans().first().map(|span| Place { line: span.start.line, column: span.start.column });

@@ -320,29 +320,14 @@ async fn define_table(context: &SessionContext, table: &CreateExternalTable) -> 
 
 /// Plans `statement`, in which names of columns are brought to the spelling under which the planner knows them.
 async fn plan_statement(context: &SessionContext, statement: &mut Statement) -> Result<LogicalPlan, Problem> {
-    let (tables, _) = resolve_table_references(statement, true)?;
-    let quoted = quoted_as_text(statement);
-    let mut opened = HashSet::new();
-    for table in tables {
-        let TableReference::Bare { table: name } = &table else { continue };
-        let is_known = context.table_exist(table.clone())?;
-        if !is_known
-            && (quoted.contains(name.as_ref()) || sources::is_location(name))
-            && opened.insert(name.to_string())
-        {
-            let state = context.state();
-            let source = Sources::of(&state)?.open(&state, &[name.to_string()], None).await;
-            let source = source.map_err(|error| Problem::Source { table: name.to_string(), error: Box::new(error) })?;
-            context.register_table(table.clone(), source)?;
-        }
-    }
+    let columns = open_tables(context, statement).await?;
     let is_query =
         matches!(statement, Statement::Statement(inner) if matches!(inner.as_ref(), ast::Statement::Query(_)));
     let state = context.state();
     let mut planned = state.statement_to_plan(statement.clone()).await;
     for _ in 0..identifiers::MAX_NAMES {
         match &planned {
-            Err(error) if identifiers::respell(statement, error) => {
+            Err(error) if identifiers::respell(statement, error, &columns) => {
                 planned = state.statement_to_plan(statement.clone()).await;
             }
             _ => break,
@@ -354,6 +339,30 @@ async fn plan_statement(context: &SessionContext, statement: &mut Statement) -> 
         read_only.verify_plan(&plan)?;
     }
     Ok(plan)
+}
+
+/// Opens the sources that `statement` reads; gives the names of the columns of all its tables.
+async fn open_tables(context: &SessionContext, statement: &Statement) -> Result<Vec<String>, Problem> {
+    let (tables, _) = resolve_table_references(statement, true)?;
+    let quoted = quoted_as_text(statement);
+    let mut opened = HashSet::new();
+    let mut columns = Vec::new();
+    for table in tables {
+        if let TableReference::Bare { table: name } = &table
+            && !context.table_exist(table.clone())?
+            && (quoted.contains(name.as_ref()) || sources::is_location(name))
+            && opened.insert(name.to_string())
+        {
+            let state = context.state();
+            let source = Sources::of(&state)?.open(&state, &[name.to_string()], None).await;
+            let source = source.map_err(|error| Problem::Source { table: name.to_string(), error: Box::new(error) })?;
+            context.register_table(table.clone(), source)?;
+        }
+        // What a WITH defines is no table of the session, and one that is missing is for the planner to tell.
+        let Ok(table) = context.table_provider(table).await else { continue };
+        columns.extend(table.schema().fields().iter().map(|field| field.name().clone()));
+    }
+    Ok(columns)
 }
 
 /// The tables that a query names in single quotes, as only locations are.

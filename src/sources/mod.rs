@@ -161,8 +161,10 @@ impl Sources {
         let columns = table.schema();
         let in_files: Vec<String> = columns.fields().iter().map(|field| field.name().clone()).collect();
         report.notes.extend(names::notes(&in_files));
-        let is_declared = declared.is_some_and(|declared| declared.columns.is_some());
-        let table = if is_declared { table } else { names::shown(table) };
+        let table = match declared.and_then(|declared| declared.columns.as_ref()) {
+            Some(columns) => names::declared(table, columns),
+            None => names::shown(table),
+        };
         report.columns = report::columns(&table.schema());
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.retain(|(known, _)| known.location != report.location);
@@ -190,7 +192,12 @@ impl Sources {
             _ => json::infer(&sampled, &format),
         });
         let Some(inferred) = inferred.await? else { return Ok(None) };
-        let columns = columns.unwrap_or_else(|| Arc::new(inferred));
+        let columns = match (columns, recognised.format) {
+            (None, _) => Arc::new(inferred),
+            // The columns of delimited text are those of its places, and the others are found by name.
+            (Some(declared), Format::Csv(_)) => declared,
+            (Some(declared), _) => names::spelled(&declared, &inferred),
+        };
         let partitions = Partitions::of(files, &columns, &of_folders)?;
         let unread = Arc::clone(&self.unread);
         Ok(Some(Arc::new(StreamedFiles::new(recognised, columns, files, partitions, unread))))

@@ -96,10 +96,34 @@ pub(super) fn shown(table: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
     let schema = table.schema();
     let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let exposed = exposed(&names);
-    if exposed == names {
+    called(table, exposed)
+}
+
+/// `declared` columns under the names by which `files` call them.
+pub(super) fn spelled(declared: &SchemaRef, files: &Schema) -> SchemaRef {
+    let spelled = |field: &Arc<Field>| {
+        let is_it = |other: &&Arc<Field>| other.name().eq_ignore_ascii_case(field.name());
+        let exact = files.fields().find(field.name()).is_some();
+        let other = files.fields().iter().find(is_it).filter(|_| !exact);
+        other.map_or_else(|| Arc::clone(field), |other| Arc::new(field.as_ref().clone().with_name(other.name())))
+    };
+    Arc::new(Schema::new(declared.fields().iter().map(spelled).collect::<Vec<_>>()))
+}
+
+/// `table` with its columns under the names that are `declared`, those of folders under their own.
+pub(super) fn declared(table: Arc<dyn TableProvider>, declared: &Schema) -> Arc<dyn TableProvider> {
+    let name = |(index, field): (usize, &Arc<Field>)| declared.fields().get(index).unwrap_or(field).name().clone();
+    let names = table.schema().fields().iter().enumerate().map(name).collect();
+    called(table, names)
+}
+
+/// `table` with its columns under other `names`.
+fn called(table: Arc<dyn TableProvider>, names: Vec<String>) -> Arc<dyn TableProvider> {
+    let schema = table.schema();
+    if schema.fields().iter().zip(&names).all(|(field, name)| field.name() == name) {
         return table;
     }
-    let fields = schema.fields().iter().zip(exposed).map(|(field, name)| field.as_ref().clone().with_name(name));
+    let fields = schema.fields().iter().zip(names).map(|(field, name)| field.as_ref().clone().with_name(name));
     let fields: Vec<Field> = fields.collect();
     Arc::new(Renamed { schema: Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())), table })
 }

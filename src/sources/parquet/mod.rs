@@ -21,7 +21,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 
 use super::file::{Place, SourceFile};
 use super::partitions::Partitions;
-use super::unreadable;
+use super::{names, unreadable};
 use crate::error::Result;
 
 mod footers;
@@ -56,7 +56,7 @@ pub(super) async fn table(
     let store = url.and_then(|url| Ok((state.runtime_env().object_store(&url)?, url)));
     let (objects, store) = store.map_err(|error| unreadable(shown, error))?;
     let Some(schema) = footers::schema(state, &objects, files, shown).await? else { return Ok(None) };
-    let columns = columns.unwrap_or(schema);
+    let columns = columns.map_or(Arc::clone(&schema), |declared| names::spelled(&declared, &schema));
     let partitions = Partitions::of(files, &columns, declared)?;
     let columns = TableSchema::builder(columns).with_table_partition_cols(partitions.fields().to_vec()).build();
     let options = state.table_options().parquet.clone();
