@@ -67,7 +67,7 @@ impl Respelling<'_> {
         let is_alike = self.is_qualified.is_none_or(|is_qualified| is_qualified == (names.len() > 1));
         let last = names.last_mut().filter(|last| is_here && is_alike && self.is_written(last))?;
         let before = last.clone();
-        last.value = self.meant.to_owned();
+        self.meant.clone_into(&mut last.value);
         last.quote_style = Some('"');
         self.is_done = true;
         Some(before)
@@ -118,7 +118,9 @@ impl VisitorMut for Respelling<'_> {
             | JoinOperator::FullOuter(constraint) = &mut join.join_operator
                 && let JoinConstraint::Using(names) = constraint
             {
-                names.iter_mut().for_each(|name| self.in_using(name));
+                for name in names {
+                    self.in_using(name);
+                }
             }
         }
         ControlFlow::Continue(())

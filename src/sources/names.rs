@@ -48,8 +48,8 @@ fn distinct(names: &[String]) -> Vec<String> {
         if seen.insert(name.clone()) {
             return name.clone();
         }
-        let free = (2_usize..).map(|number| format!("{name}_{number}")).find(|free| !taken.contains(free));
-        let free = free.expect("no file has as many columns as there are numbers");
+        let free = (2..=names.len() + 1).map(|number| format!("{name}_{number}")).find(|free| !taken.contains(free));
+        let free = free.expect("fewer names than that are taken");
         taken.insert(free.clone());
         free
     };

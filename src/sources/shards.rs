@@ -1,6 +1,6 @@
 //! Exports of several files: whether the files are those of one export, and all of them.
 //!
-//! BigQuery numbers its files `000000000000`, Snowflake `data_0_0_0`, Redshift `0000_part_00`; Spark names those of one
+//! `BigQuery` numbers its files `000000000000`, Snowflake `data_0_0_0`, Redshift `0000_part_00`; Spark names those of one
 //! write by a UUID. An export of fewer files than the one before leaves the surplus behind, and a copy that failed leaves
 //! a gap. Both can only be guessed at, and so are warned of.
 

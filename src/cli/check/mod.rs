@@ -200,18 +200,19 @@ fn summary(checked: &Checked, folder: &Path) -> String {
 
 /// `  orders.csv: CSV, 1 file of 1.2 kB`, with what was assumed; the columns with their types if that is asked for.
 fn read_as(source: &SourceReport, verbose: bool) -> String {
+    // Writing to a String cannot fail.
     let files = render::counted(source.files, "file");
     let mut text = format!("  {}: {}, {files} of {}", source.location, source.recognised, render::size(source.bytes));
     if source.empty_files > 0 {
-        text += &format!(", and {} without a byte", render::counted(source.empty_files, "file"));
+        let _ = write!(text, ", and {} without a byte", render::counted(source.empty_files, "file"));
     }
     text.push('\n');
     for note in source.notes.iter().filter(|note| note.code.is_none()) {
-        text += &format!("    {}\n", note.message);
+        let _ = writeln!(text, "    {}", note.message);
     }
     let width = source.columns.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, data_type) in source.columns.iter().filter(|_| verbose) {
-        text += &format!("    {name:width$}  {data_type}\n");
+        let _ = writeln!(text, "    {name:width$}  {data_type}");
     }
     text
 }
