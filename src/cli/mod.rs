@@ -115,6 +115,7 @@ struct World {
     variables: Vec<(String, String)>,
     resources: Resources,
     quiet: bool,
+    verbose: bool,
     config: Option<PathBuf>,
 }
 
@@ -130,6 +131,7 @@ impl World {
                 spill_folder: spill::folder(),
             },
             quiet: global.quiet,
+            verbose: global.verbose > 0,
             config: global.config.clone(),
         }
     }

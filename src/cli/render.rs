@@ -347,7 +347,7 @@ fn rate(events: u64, elapsed: Duration) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a size for people to read")]
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),

@@ -121,8 +121,9 @@ impl<'a> Draft<'a> {
     pub(super) async fn plan_literals(&mut self, query: &Query) -> Option<(Query, LogicalPlan)> {
         let mut query = query.clone();
         self.failed.extend(parts::literals_only(&mut query));
-        let plan = plan_statement(&self.context, as_statement(query.clone())).await.ok()?;
-        Some((query, plan))
+        let mut statement = as_statement(query);
+        let plan = plan_statement(&self.context, &mut statement).await.ok()?;
+        Some((query_of(&statement)?.clone(), plan))
     }
 
     /// The plan of `query` with marks, behind the views with marks; without any if they do not fit in.
@@ -147,7 +148,7 @@ impl<'a> Draft<'a> {
             let mut wrapped = statement.clone();
             let (tokens, failed) = (&self.file.tokens, &self.failed);
             Wrapping { tokens, failed, with_columns, marks }.wrap(query_of_mut(&mut wrapped)?);
-            if let Ok(plan) = plan_statement(&self.context, wrapped).await {
+            if let Ok(plan) = plan_statement(&self.context, &mut wrapped).await {
                 return Some(plan);
             }
             marks.truncate(before);
@@ -158,7 +159,7 @@ impl<'a> Draft<'a> {
     /// Plans a statement again and again, each time without what failed before.
     async fn settle(&mut self, mut statement: Statement) -> Option<(Statement, LogicalPlan)> {
         for _ in 0..MAX_ROUNDS {
-            match plan_statement(&self.context, statement.clone()).await {
+            match plan_statement(&self.context, &mut statement).await {
                 Ok(plan) => return Some((statement, plan)),
                 Err(problem) => {
                     if !self.set_aside(&mut statement, problem).await {
@@ -245,7 +246,7 @@ impl<'a> Draft<'a> {
         for (index, part) in parts.iter().enumerate().filter(|(_, part)| may_fail(part)) {
             let mut without = statement.clone();
             parts::take_out(query_of_mut(&mut without)?, &self.file.tokens, index);
-            match plan_statement(&self.context, without).await {
+            match plan_statement(&self.context, &mut without).await {
                 Ok(_) => return Some((index, part.clone())),
                 Err(Problem::Planner(other)) if changed.is_none() && other.strip_backtrace() != told => {
                     changed = Some((index, part.clone()));

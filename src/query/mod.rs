@@ -43,6 +43,7 @@ mod examination;
 mod file;
 mod fold;
 mod grain;
+mod identifiers;
 mod limits;
 mod lineage;
 mod marks;
@@ -219,7 +220,12 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     options.execution.parquet.coerce_int96_tz = Some("UTC".into());
     options.execution.parquet.binary_as_string = true;
     options.extensions.insert(settings.clone());
-    let sources = Sources::new(sources::Options { folder: folder.to_owned(), ..sources::Options::default() });
+    let sources = Sources::new(sources::Options {
+        folder: folder.to_owned(),
+        spool: resources.spill_folder.clone(),
+        plain_lake_files: settings.text("plain_lake_files") == Some("true"),
+        skip_bad_files: false,
+    });
     let config = config.with_extension(Arc::new(sources));
     let spill =
         DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![resources.spill_folder.clone()]));
@@ -252,8 +258,8 @@ async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parameters
     for definition in &file.definitions {
         define(&context, definition).await.map_err(|problem| problem.into_error(file))?;
     }
-    let query = draft::as_statement(query.clone());
-    let plan = plan_statement(&context, query).await.map_err(|problem| problem.into_error(file))?;
+    let mut query = draft::as_statement(query.clone());
+    let plan = plan_statement(&context, &mut query).await.map_err(|problem| problem.into_error(file))?;
     let plan = insert_names(plan, file)?;
     let first = |errors: Vec<Error>| {
         errors.into_iter().next().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the parameters cannot be bound"))
@@ -301,7 +307,7 @@ async fn define(context: &SessionContext, definition: &Statement) -> Result<(), 
     if let Statement::CreateExternalTable(table) = definition {
         return define_table(context, table).await;
     }
-    let plan = plan_statement(context, definition.clone()).await?;
+    let plan = plan_statement(context, &mut definition.clone()).await?;
     context.execute_logical_plan(plan).await?;
     Ok(())
 }
@@ -318,14 +324,38 @@ async fn define_table(context: &SessionContext, table: &CreateExternalTable) -> 
     Ok(())
 }
 
-async fn plan_statement(context: &SessionContext, statement: Statement) -> Result<LogicalPlan, Problem> {
-    let (tables, _) = resolve_table_references(&statement, true)?;
-    let quoted = quoted_as_text(&statement);
+/// Plans `statement`, in which names of columns are brought to the spelling under which the planner knows them.
+async fn plan_statement(context: &SessionContext, statement: &mut Statement) -> Result<LogicalPlan, Problem> {
+    let columns = open_tables(context, statement).await?;
+    let is_query =
+        matches!(statement, Statement::Statement(inner) if matches!(inner.as_ref(), ast::Statement::Query(_)));
+    let state = context.state();
+    let mut planned = state.statement_to_plan(statement.clone()).await;
+    for _ in 0..identifiers::MAX_NAMES {
+        match &planned {
+            Err(error) if identifiers::respell(statement, error, &columns) => {
+                planned = state.statement_to_plan(statement.clone()).await;
+            }
+            _ => break,
+        }
+    }
+    let plan = planned?;
+    if is_query {
+        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        read_only.verify_plan(&plan)?;
+    }
+    Ok(plan)
+}
+
+/// Opens the sources that `statement` reads; gives the names of the columns of all its tables.
+async fn open_tables(context: &SessionContext, statement: &Statement) -> Result<Vec<String>, Problem> {
+    let (tables, _) = resolve_table_references(statement, true)?;
+    let quoted = quoted_as_text(statement);
     let mut opened = HashSet::new();
+    let mut columns = Vec::new();
     for table in tables {
-        let TableReference::Bare { table: name } = &table else { continue };
-        let is_known = context.table_exist(table.clone())?;
-        if !is_known
+        if let TableReference::Bare { table: name } = &table
+            && !context.table_exist(table.clone())?
             && (quoted.contains(name.as_ref()) || sources::is_location(name))
             && opened.insert(name.to_string())
         {
@@ -334,15 +364,11 @@ async fn plan_statement(context: &SessionContext, statement: Statement) -> Resul
             let source = source.map_err(|error| Problem::Source { table: name.to_string(), error: Box::new(error) })?;
             context.register_table(table.clone(), source)?;
         }
+        // What a WITH defines is no table of the session, and one that is missing is for the planner to tell.
+        let Ok(table) = context.table_provider(table).await else { continue };
+        columns.extend(table.schema().fields().iter().map(|field| field.name().clone()));
     }
-    let is_query =
-        matches!(&statement, Statement::Statement(inner) if matches!(inner.as_ref(), ast::Statement::Query(_)));
-    let plan = context.state().statement_to_plan(statement).await?;
-    if is_query {
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        read_only.verify_plan(&plan)?;
-    }
-    Ok(plan)
+    Ok(columns)
 }
 
 /// The tables that a query names in single quotes, as only locations are.

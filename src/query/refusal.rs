@@ -237,9 +237,15 @@ fn no_column(field: &Column, valid: &[Column]) -> Explained {
     let of_table =
         |column: &&Column| field.relation.as_ref().is_none_or(|table| column.relation.as_ref() == Some(table));
     let candidates: Vec<&Column> = valid.iter().filter(of_table).collect();
-    let same = candidates.iter().find(|column| column.name.eq_ignore_ascii_case(&field.name));
-    let hint = if let Some(same) = same {
-        Some(format!("write {}: names without double quotes are read in lower case", written(same)))
+    let mut same: Vec<String> = candidates
+        .iter()
+        .filter(|column| column.name.eq_ignore_ascii_case(&field.name))
+        .map(|column| format!("\"{}\"", column.name))
+        .collect();
+    same.sort();
+    same.dedup();
+    let hint = if !same.is_empty() {
+        Some(format!("write one of {} in double quotes, as they differ only in case", same.join(", ")))
     } else if let Some(near) = nearest(&field.name, candidates.iter().map(|column| column.name.as_str())) {
         let near = candidates.iter().find(|column| column.name == near).map(|column| written(column));
         near.map(|near| format!("did you mean `{near}`?"))

@@ -50,6 +50,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting { name: "min_rows", flag: "min-rows", form: Form::Count(0, u64::MAX), default: Some("0"), meaning: "fewer rows than this, and nothing is sent" },
     Setting { name: "ledger", flag: "ledger", form: Form::Text, default: Some(".postback"), meaning: "folder of the ledger and of what runs leave behind, from the working folder" },
     Setting { name: "memory_limit", flag: "memory-limit", form: Form::Bytes, default: None, meaning: "memory of the query engine before it spills to disk; half of the machine by default" },
+    Setting { name: "plain_lake_files", flag: "plain-lake-files", form: Form::Boolean, default: Some("false"), meaning: "`true` reads the files of a Delta, Iceberg or Hudi table as they are, deleted and superseded rows included" },
 ];
 
 #[cfg(test)]

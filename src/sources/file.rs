@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) struct SourceFile {
     shown: Arc<str>,
     place: Place,
-    /// Path within its store, size, time of the last change and, for objects, ETag and version.
+    /// Path within its store, size, time of the last change and, for objects, `ETag` and version.
     pub(super) meta: ObjectMeta,
     /// What the folders on its way say: `country=DE` is `("country", Some("DE"))`; none is a null.
     pub(super) partitions: Arc<[(String, Option<String>)]>,
@@ -71,6 +71,11 @@ impl SourceFile {
     /// It, below folders that say `partitions`.
     pub(super) fn in_folders(self, partitions: Vec<(String, Option<String>)>) -> Self {
         Self { partitions: partitions.into(), ..self }
+    }
+
+    /// It, under the name `shown` in messages.
+    pub(super) fn called(self, shown: &str) -> Self {
+        Self { shown: shown.into(), ..self }
     }
 
     /// How messages name it.

@@ -1,36 +1,50 @@
 //! The files behind a location, found here and nowhere else.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::file::{SourceFile, unreadable};
-use super::partitions;
+use super::report::Note;
+use super::{Options, lake, partitions, stdin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::nearest;
 
 /// Files behind one location; more are refused before memory goes.
 const MAX_FILES: usize = 100_000;
 
-/// The files behind `locations` on this machine, which start from `folder` where they are relative.
+/// The files behind one location.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    pub(super) files: Vec<SourceFile>,
+    /// What there is to know of them.
+    pub(super) notes: Vec<Note>,
+    /// Whether the location is the name of one file.
+    pub(super) is_named: bool,
+}
+
+/// The files behind `location` on this machine.
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if there is none, or if they belong to a table format that plain reading would get wrong.
-pub(super) fn local(folder: &Path, locations: &[String]) -> Result<Vec<SourceFile>> {
-    let mut files = Vec::new();
-    for location in locations {
-        let (root, paths) = list(folder, location)?;
-        refuse_lake_tables(&paths)?;
-        for path in paths {
-            let partitions = partitions::of_path(&root, &path);
-            files.push(SourceFile::local(path)?.in_folders(partitions));
-        }
+pub(super) fn local(options: &Options, location: &str) -> Result<Listed> {
+    if stdin::is_meant(location) {
+        let file = stdin::spooled(&options.spool, location)?;
+        return Ok(Listed { files: vec![file], is_named: true, ..Listed::default() });
     }
-    Ok(files)
+    let (paths, is_named) = list(&options.folder, location)?;
+    let notes = lake::judge(&paths, options.plain_lake_files)?.into_iter().collect();
+    // Folders of the location name partitions, and those above the query file do not.
+    let root = if options.folder == Path::new(".") { Path::new("") } else { &options.folder };
+    let file = |path: PathBuf| {
+        let below = if path.starts_with(root) { root } else { Path::new("") };
+        let partitions = partitions::of_path(below, &path);
+        Ok(SourceFile::local(path)?.in_folders(partitions))
+    };
+    Ok(Listed { files: paths.into_iter().map(file).collect::<Result<_>>()?, notes, is_named })
 }
 
-/// The folder below which folders name partitions, and the paths behind `location`.
-fn list(folder: &Path, location: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
+/// The paths behind `location`, and whether it names one file.
+fn list(folder: &Path, location: &str) -> Result<(Vec<PathBuf>, bool)> {
     let path = match location.split_once("://") {
         Some(("file", path)) => PathBuf::from(path),
         Some((scheme, _)) => {
@@ -45,16 +59,10 @@ fn list(folder: &Path, location: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
         None => folder.join(location),
     };
     if path.is_dir() {
-        let mut files = Vec::new();
-        list_folder(&path, location, &mut files)?;
-        files.sort();
-        if files.is_empty() {
-            return Err(Error::new(ErrorKind::Source, format!("`{location}` is an empty folder")));
-        }
-        return Ok((path, files));
+        return Ok((folder_files(&path, location)?, false));
     }
     if path.exists() {
-        return Ok((PathBuf::new(), vec![path]));
+        return Ok((vec![path], true));
     }
     let missing = || Error::new(ErrorKind::Source, format!("no such file: `{location}`")).hint(where_to_look(&path));
     if !location.contains(['*', '?', '[']) {
@@ -66,14 +74,40 @@ fn list(folder: &Path, location: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
         .take(MAX_FILES + 1)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| unreadable(location, error))?;
-    let files: Vec<PathBuf> = found.into_iter().filter(|file| file.is_file() && !is_hidden(file)).collect();
+    let fixed = fixed(&path);
+    let is_shown =
+        |path: &PathBuf| !path.strip_prefix(&fixed).unwrap_or(path).iter().any(|name| is_hidden(name.as_ref()));
+    let (mut files, folders): (Vec<PathBuf>, Vec<PathBuf>) =
+        found.into_iter().filter(is_shown).partition(|path| !path.is_dir());
+    if files.is_empty() {
+        // `sales/country=*` means what is in the folders.
+        for folder in folders {
+            files.extend(folder_files(&folder, location)?);
+        }
+    }
     match files.len() {
         0 => Err(Error::new(ErrorKind::Source, format!("no file matches `{location}`")).hint(where_to_look(&path))),
         count if count > MAX_FILES => {
             Err(Error::new(ErrorKind::Source, format!("`{location}` matches over {MAX_FILES} files")))
         }
-        _ => Ok((PathBuf::new(), files)),
+        _ => Ok((files, false)),
     }
+}
+
+/// The folders of a pattern in front of the first that is none.
+fn fixed(pattern: &Path) -> PathBuf {
+    pattern.iter().take_while(|name| !name.to_string_lossy().contains(['*', '?', '['])).collect()
+}
+
+/// The files in `path` and in its folders of partitions, sorted.
+fn folder_files(path: &Path, location: &str) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    list_folder(path, location, &mut files)?;
+    files.sort();
+    if files.is_empty() {
+        return Err(Error::new(ErrorKind::Source, format!("`{location}` is an empty folder")));
+    }
+    Ok(files)
 }
 
 /// The nearest file beside `path`, or the folder that was searched, or the first folder on the way that is missing.
@@ -115,8 +149,11 @@ fn list_folder(path: &Path, location: &str, files: &mut Vec<PathBuf>) -> Result<
             let name = entry.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             if partitions::of_folder(&name).is_none() {
                 let message = format!("`{location}` holds the folder `{}`", entry.display());
-                return Err(Error::new(ErrorKind::Source, message)
-                    .hint("name the files with a glob such as 'folder/**/*.parquet'"));
+                return Err(Error::new(ErrorKind::Source, message).hint(format!(
+                    "folders are entered where they name a partition, as `country=DE` does: name the files with a glob \
+                         such as '{}/**/*'",
+                    location.trim_end_matches('/')
+                )));
             }
             list_folder(&entry, location, files)?;
             continue;
@@ -129,35 +166,10 @@ fn list_folder(path: &Path, location: &str, files: &mut Vec<PathBuf>) -> Result<
     Ok(())
 }
 
-/// Refuses files of a table format, whose folders also hold deleted and superseded rows.
-fn refuse_lake_tables(files: &[PathBuf]) -> Result<()> {
-    let mut judged = HashSet::new();
-    for folder in files.iter().flat_map(|file| file.ancestors().skip(1)) {
-        if !judged.insert(folder) {
-            continue;
-        }
-        let is_iceberg = || {
-            let entries = fs::read_dir(folder.join("metadata")).into_iter().flatten().flatten();
-            entries.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().ends_with(".metadata.json"))
-        };
-        let what = if folder.join("_delta_log").is_dir() {
-            "a Delta Lake table"
-        } else if folder.join(".hoodie").is_dir() {
-            "a Hudi table"
-        } else if is_iceberg() {
-            "an Iceberg table"
-        } else {
-            continue;
-        };
-        let message = format!("`{}` is {what}, not plain files", folder.display());
-        return Err(Error::new(ErrorKind::Source, message)
-            .hint("its files also hold deleted and superseded rows: export the table first"));
-    }
-    Ok(())
-}
-
 /// Markers and checksums that warehouses leave beside their data: `_SUCCESS`, `.part-0.crc`.
 fn is_hidden(path: &Path) -> bool {
-    let is_marker = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(['_', '.']));
-    is_marker || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("crc"))
+    let is_marker =
+        |name: &str| name.starts_with('.') || name.starts_with('_') && partitions::of_folder(name).is_none();
+    path.file_name().is_some_and(|name| is_marker(&name.to_string_lossy()))
+        || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("crc"))
 }

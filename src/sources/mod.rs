@@ -19,6 +19,8 @@ use tokio::task::spawn_blocking;
 pub use self::declared::Declared;
 use self::declared::Given;
 use self::file::{SourceFile, unreadable};
+use self::listing::Listed;
+use self::manifest::Manifest;
 use self::partitions::Partitions;
 use self::recognise::{Format, Recognised};
 use self::report::Inferred;
@@ -35,7 +37,9 @@ mod described;
 mod file;
 mod header;
 mod json;
+mod lake;
 mod listing;
+mod manifest;
 mod meaning;
 mod names;
 mod parquet;
@@ -44,6 +48,8 @@ mod plain;
 mod recognise;
 mod remote;
 mod report;
+mod shards;
+mod stdin;
 mod streamed;
 mod typed;
 mod unread;
@@ -61,6 +67,10 @@ pub struct Options {
     pub folder: PathBuf,
     /// Whether a file that cannot be read is left out and noted, in place of being an error.
     pub skip_bad_files: bool,
+    /// Where standard input is kept: a private folder that goes with the process.
+    pub spool: PathBuf,
+    /// Whether files of a table format are read as if nothing in them were deleted.
+    pub plain_lake_files: bool,
 }
 
 /// The sources of one session: what was opened, and what could not be read of it.
@@ -113,7 +123,7 @@ impl Sources {
         locations: &[String],
         declared: Option<&Declared>,
     ) -> Result<Arc<dyn TableProvider>> {
-        let files = self.list(locations).await?;
+        let Listed { files, notes, .. } = self.list(locations).await?;
         let shown = locations.join("`, `");
         let given = declared.map_or_else(Given::default, |declared| declared.given.clone());
         let mut recognised: Option<(Recognised, SourceFile)> = None;
@@ -164,11 +174,19 @@ impl Sources {
             report.notes.push(Note::encoding_assumed(&readable));
         }
         report.empty_files = empty;
+        report.notes.extend(notes);
         let table = self.table(state, &readable, &shown, recognised.format, declared, &mut report.notes).await?;
         let Some(table) = table else {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
                 "an export without a row is not zero events: check the export, or take the source out of the query",
             ));
+        };
+        let columns = table.schema();
+        let in_files: Vec<String> = columns.fields().iter().map(|field| field.name().clone()).collect();
+        report.notes.extend(names::notes(&in_files));
+        let table = match declared.and_then(|declared| declared.columns.as_ref()) {
+            Some(columns) => names::declared(table, columns),
+            None => names::shown(table),
         };
         report.columns = report::columns(&table.schema());
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,19 +222,68 @@ impl Sources {
         let Some(inferred) = inferred.await? else { return Ok(None) };
         let Inferred { schema, notes: assumed } = inferred;
         notes.extend(assumed);
-        let columns = columns.unwrap_or_else(|| Arc::new(schema));
+        let columns = match (columns, &format) {
+            (None, _) => Arc::new(schema),
+            // The columns of delimited text are those of its places, and the others are found by name.
+            (Some(declared), Format::Csv(_)) => declared,
+            (Some(declared), _) => names::spelled(&declared, &schema),
+        };
         let partitions = Partitions::of(files, &columns, &of_folders)?;
         let unread = Arc::clone(&self.unread);
         Ok(Some(Arc::new(StreamedFiles::new(format, columns, files, partitions, unread))))
     }
 
-    /// The files behind `locations`.
+    /// The files behind `locations`, and those that a manifest among them lists.
     ///
     /// # Errors
     /// [`ErrorKind::Source`] if there is none.
-    async fn list(&self, locations: &[String]) -> Result<Vec<SourceFile>> {
-        let (folder, locations) = (self.options.folder.clone(), locations.to_vec());
-        blocking(move || listing::local(&folder, &locations)).await
+    async fn list(&self, locations: &[String]) -> Result<Listed> {
+        let mut all = Listed::default();
+        for location in locations {
+            let mut listed = self.find(location.clone()).await?;
+            let manifest = match listed.files.first().filter(|_| listed.is_named) {
+                Some(file) => {
+                    let file = file.clone();
+                    blocking(move || Ok(Manifest::of(&file)?.map(|manifest| (manifest, file)))).await?
+                }
+                None => None,
+            };
+            match manifest {
+                Some((manifest, list)) => listed = self.listed_by(&manifest, &list).await?,
+                None => listed.notes.extend(shards::notes(&listed.files)),
+            }
+            all.files.append(&mut listed.files);
+            all.notes.append(&mut listed.notes);
+        }
+        Ok(all)
+    }
+
+    /// The files behind `location`.
+    async fn find(&self, location: String) -> Result<Listed> {
+        let options = self.options.clone();
+        blocking(move || listing::local(&options, &location)).await
+    }
+
+    /// The files that `manifest` names, which stands in `list`.
+    async fn listed_by(&self, manifest: &Manifest, list: &SourceFile) -> Result<Listed> {
+        let mut listed = Listed::default();
+        let message = format!("the manifest `{}` lists {} files", list.shown(), manifest.entries.len());
+        listed.notes.push(Note { code: None, message, help: None });
+        for entry in &manifest.entries {
+            match self.find(entry.location(list)).await {
+                Ok(Listed { files, .. }) => {
+                    files.iter().try_for_each(|file| entry.judge(file, list))?;
+                    listed.files.extend(files);
+                }
+                Err(error) if entry.mandatory => return Err(error.context("manifest", list.shown())),
+                Err(error) => listed.notes.push(Note {
+                    code: None,
+                    message: format!("{error}; the manifest does not call it mandatory"),
+                    help: None,
+                }),
+            }
+        }
+        Ok(listed)
     }
 }
 

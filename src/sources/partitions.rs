@@ -38,19 +38,25 @@ impl Partitions {
         let names = |file: &SourceFile| file.partitions.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         let expected = names(first);
         if let Some(other) = files.iter().find(|file| names(file) != expected) {
+            let words = |file| match names(file).as_slice() {
+                [] => "none".to_owned(),
+                names => names.join(", "),
+            };
             return Err(Error::new(ErrorKind::Source, "the files lie in folders of different partition columns")
-                .context("file", first.shown())
-                .context("file", other.shown())
-                .hint("read them as two tables"));
+                .context("file", format!("{} ({})", first.shown(), words(first)))
+                .context("file", format!("{} ({})", other.shown(), words(other)))
+                .hint("a file may have slipped into the wrong folder; a glob names those that belong together"));
         }
-        if let Some(missing) = declared.iter().find(|field| !expected.contains(field.name())) {
+        let is_in_path = |field: &FieldRef| expected.iter().any(|name| name.eq_ignore_ascii_case(field.name()));
+        if let Some(missing) = declared.iter().find(|field| !is_in_path(field)) {
             let message = format!("no folder on the way to `{}` is named `{}=…`", first.shown(), missing.name());
             return Err(Error::new(ErrorKind::Source, message));
         }
         let mut partitions = Self::default();
         for (index, name) in expected.iter().enumerate() {
             let is_column = columns.fields().iter().any(|field| field.name().eq_ignore_ascii_case(name));
-            let declared = declared.iter().find(|field| field.name() == name);
+            let declared = declared.iter().find(|field| field.name().eq_ignore_ascii_case(name));
+            let shown = declared.map_or(name, |field| field.name());
             if is_column && declared.is_none() {
                 continue;
             }
@@ -61,7 +67,7 @@ impl Partitions {
             let values = values.ok_or_else(|| {
                 Error::new(ErrorKind::Source, format!("a folder named `{name}=…` holds a value that is no {data_type}"))
             })?;
-            partitions.fields.push(Arc::new(Field::new(name, data_type, true)));
+            partitions.fields.push(Arc::new(Field::new(shown, data_type, true)));
             partitions.values.push(values);
         }
         Ok(partitions)

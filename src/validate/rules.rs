@@ -97,10 +97,22 @@ pub static RULES: &[Rule] = &[
     rule("PB2021", "limit-without-order", WARN, OURS,
         "LIMIT without ORDER BY may pick other rows each time, so that a run cannot be repeated",
         "add ORDER BY over columns that are unique"),
-    // The sources.
+    // What is assumed about sources.
     rule("PB2301", "encoding-assumed", WARN, OURS,
         "text that is no UTF-8 is taken for Windows-1252, and names that were written otherwise would be misspelt, so that their digests match nobody",
         "export UTF-8, or say which encoding it is: CREATE EXTERNAL TABLE … OPTIONS ('format.encoding' 'latin1')"),
+    rule("PB2303", "source-columns-alike", WARN, OURS,
+        "names that differ only in case are easily taken for each other, and each is found only as it is written, in double quotes",
+        "write the one you mean in double quotes, or give the columns different names in the export"),
+    rule("PB2304", "source-columns-repeated", WARN, OURS,
+        "of columns with one name, the query may pick the one that was not meant",
+        "name the columns of the export apart; here the second `total` is `total_2`"),
+    rule("PB2305", "exports-mixed", WARN, OURS,
+        "an export of fewer files than the one before leaves old files behind, and their rows would be sent again",
+        "name the files of one export, by its manifest or by a glob that matches no others"),
+    rule("PB2306", "shards-missing", WARN, OURS,
+        "exports number their files without a gap, so a file may be missing, and its rows with it",
+        "copy or export the files again, or name those that you mean with a glob"),
     // Rows, after the Events API notes.
     rule("PB3007", "event-source-unknown", REJECT, Citation::certain("P9 (R7)"),
         "events go to one of four kinds of destination",

@@ -318,6 +318,8 @@ fn the_tables_are_as_large_as_promised() {
         .iter()
         .map(|rule| rule.code)
         .filter(|code| code.starts_with("PB1") || code.starts_with("PB2"))
+        // Of what sources are, the tests of their layouts and formats tell, which write them.
+        .filter(|code| !code.starts_with("PB23"))
         .filter(|code| !codes.contains(code))
         .collect();
     assert!(never.is_empty(), "no case for {never:?}");

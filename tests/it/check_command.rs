@@ -84,10 +84,25 @@ fn github_shows_each_problem_beside_its_line() {
 fn json_is_one_versioned_document() {
     let said = here(&["check", "warned.sql", "sound.sql", "--format", "json"]);
     assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+    let columns = [
+        ("order_id", "Utf8"),
+        ("customer_id", "Utf8"),
+        ("email", "Utf8"),
+        ("phone", "Utf8"),
+        ("zip", "Utf8"),
+        ("ordered_at", "Timestamp(µs, \"UTC\")"),
+        ("items", "Int64"),
+        ("total", "Decimal128(28, 6)"),
+        ("note", "Utf8"),
+    ];
+    let sources = json!([{
+        "location": "../orders/orders.csv", "recognised": "CSV", "files": 1, "empty_files": 0, "bytes": 520,
+        "columns": columns, "notes": [],
+    }]);
     let expected = json!({
         "version": 1,
         "files": [
-            { "path": "warned.sql", "diagnoses": [{
+            { "path": "warned.sql", "sources": sources, "diagnoses": [{
                 "code": "PB2006",
                 "slug": "column-not-for-source",
                 "severity": "warning",
@@ -99,7 +114,7 @@ fn json_is_one_versioned_document() {
                 "column": 3,
                 "end_column": 16,
             }] },
-            { "path": "sound.sql", "diagnoses": [] },
+            { "path": "sound.sql", "sources": sources, "diagnoses": [] },
         ],
         "errors": 0,
         "warnings": 1,
@@ -147,7 +162,10 @@ fn sarif_names_rules_and_regions() {
 fn a_sound_query_says_what_was_looked_at() {
     let said = here(&["check", "sound.sql"]);
     assert_eq!((said.code, said.stderr.as_str()), (0, ""));
-    assert_eq!(said.stdout, "sound.sql: 6 columns from ../orders/orders.csv\n1 file: no problems found\n");
+    assert_eq!(
+        said.stdout,
+        "sound.sql: 6 columns from ../orders/orders.csv\n  ../orders/orders.csv: CSV, 1 file of 520 B\n1 file: no problems found\n"
+    );
     let quiet = here(&["check", "sound.sql", "warned.sql", "--quiet"]);
     assert_eq!((quiet.code, quiet.stdout.as_str(), quiet.stderr.as_str()), (0, "", ""));
 }

@@ -409,6 +409,7 @@ fn nothing_to_find() {
         "SELECT 'Purchase' AS event, order_id, paid_at AS timestamp, email, total AS value, 'USD' AS currency FROM 'orders.csv'"
     ), @r"
     query.sql: 6 columns from orders.csv
+      orders.csv: CSV, 1 file of 150 B
     1 file: no problems found
     ");
 }

@@ -22,6 +22,7 @@ mod faulty_rows;
 mod formats;
 mod functions;
 mod history;
+mod layouts;
 mod leaks;
 mod ledger;
 mod lost;

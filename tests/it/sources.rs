@@ -278,7 +278,7 @@ fn identities_keep_their_digits() {
     );
     assert_eq!(
         rows(here, "SELECT * FROM 'ids.csv' ORDER BY total")[0],
-        r#"{"customer_id":"123456789012345678","phone":"+491701234567","zip":"2113","postalCode":"501","order_no":"12","acct":"1","total":1.500000}"#
+        r#"{"customer_id":"123456789012345678","phone":"+491701234567","zip":"2113","postalcode":"501","order_no":"12","acct":"1","total":1.500000}"#
     );
     file(
         here,

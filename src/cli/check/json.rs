@@ -15,6 +15,7 @@ pub(super) fn document(report: &Report) -> Value {
         json!({
             "path": file.path,
             "diagnoses": file.diagnoses.iter().map(diagnosis).collect::<Vec<_>>(),
+            "sources": file.sources,
         })
     });
     json!({

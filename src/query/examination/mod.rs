@@ -19,7 +19,9 @@ use super::{
 };
 use crate::error::{Error, ErrorKind};
 use crate::settings::{SETTINGS, Settings, nearest};
+use crate::sources::Sources;
 use crate::validate::plan::{self, Finding, Given, Subject};
+use crate::validate::rule;
 
 /// What there is to say about a query file before a row of it is read.
 pub struct Examination {
@@ -109,9 +111,11 @@ pub async fn examine(
         diagnoses.append(&mut draft.diagnoses);
         return Examination::of(file, diagnoses, None);
     };
+    let sources = Sources::of(&context.state());
     let given = Given { unusable, ..given(&settings) };
     let examining = Examining { file, settings: &settings, parameters, given };
     let checked = examining.examine(query, context, &mut diagnoses).await;
+    diagnoses.extend(sources.iter().flat_map(|sources| of_sources(file, sources)));
     Examination::of(file, diagnoses, checked)
 }
 
@@ -277,6 +281,27 @@ fn diagnosis(file: &QueryFile, finding: Finding, span: Option<Span>) -> Diagnosi
     let Finding { rule, message, help, severity, .. } = finding;
     let location = span.and_then(|span| file.locate(span));
     Diagnosis { rule, message, help, location, severity, kind: ErrorKind::Contract }
+}
+
+/// What looks wrong about the sources, where the file names them.
+fn of_sources(file: &QueryFile, sources: &Sources) -> Vec<Diagnosis> {
+    let mut found = Vec::new();
+    for report in sources.reports() {
+        let named = report.location.split(", ").find_map(|location| file.tokens.named(location, None));
+        let location = named.and_then(|span| file.locate(span));
+        for note in report.notes {
+            let Some(rule) = note.code.and_then(rule) else { continue };
+            found.push(Diagnosis {
+                rule,
+                message: note.message,
+                help: note.help.unwrap_or_else(|| rule.fix.to_owned()),
+                location: location.clone(),
+                severity: rule.severity,
+                kind: ErrorKind::Source,
+            });
+        }
+    }
+    found
 }
 
 /// The query and those of the views.

@@ -12,11 +12,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::expressions::Column;
 
 use super::converted::{Conversion, Converted};
-
-/// The names under which the table shows the columns `names` of one file.
-pub(super) fn exposed(names: &[String]) -> Vec<String> {
-    names.to_vec()
-}
+use crate::sources::names::exposed;
 
 /// Makes the adapters of a table.
 #[derive(Debug)]
@@ -38,7 +34,10 @@ impl PhysicalExprAdapterFactory for ByName {
         let names = file.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
         let (mut shown, mut columns) = (Vec::with_capacity(names.len()), Vec::with_capacity(names.len()));
         for (name, field) in exposed(&names).into_iter().zip(file.fields()) {
-            let of_table = table.field_with_name(&name).ok();
+            let is_it = |other: &&FieldRef| other.name().eq_ignore_ascii_case(&name);
+            let exact = table.field_with_name(&name).ok();
+            let of_table = exact.or_else(|| table.fields().iter().find(is_it).map(AsRef::as_ref));
+            let name = of_table.map_or(name, |field| field.name().clone());
             let conversion = of_table.and_then(|wanted| Conversion::of(field.data_type(), wanted.data_type()));
             shown.push(match of_table {
                 Some(wanted) if conversion.is_some() || wanted.data_type() == field.data_type() => {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use datafusion::arrow::compute::can_cast_types;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::adapter::exposed;
 use super::types::{shown_as, widened};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sources::file::SourceFile;
+use crate::sources::names::exposed;
 use crate::sources::report::Note;
 
 /// What the reader gives of one file.
@@ -93,7 +93,7 @@ pub(super) fn declared(
         let mut column = Column::new(field.name().clone(), 0, field.data_type());
         let mut judged: Option<&Arc<FileColumns>> = None;
         for (number, of_file) in columns.iter().enumerate() {
-            let Some((_, _, found)) = of_file.shown().find(|(name, ..)| name == field.name()) else { continue };
+            let Some((_, _, found)) = of_file.shown().find(|(name, ..)| name.eq_ignore_ascii_case(field.name())) else { continue };
             column.is_in(number);
             // Bytes that are no UUID may be a text as well as a digest: nothing but the query can know.
             let is_readable =

@@ -1,0 +1,68 @@
+//! Folders of table formats: their files also hold deleted and superseded rows, which nothing in the files tells.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::report::Note;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A table format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Delta,
+    Iceberg,
+    Hudi,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Delta => "a Delta Lake table",
+            Self::Iceberg => "an Iceberg table",
+            Self::Hudi => "a Hudi table",
+        })
+    }
+}
+
+/// What `folder` is the root of.
+pub(super) fn kind(folder: &Path) -> Option<Kind> {
+    let is_iceberg = || {
+        let entries = fs::read_dir(folder.join("metadata")).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().ends_with(".metadata.json"))
+    };
+    if folder.join("_delta_log").is_dir() {
+        Some(Kind::Delta)
+    } else if folder.join(".hoodie").is_dir() {
+        Some(Kind::Hudi)
+    } else if is_iceberg() {
+        Some(Kind::Iceberg)
+    } else {
+        None
+    }
+}
+
+/// Refuses `files` of a table format, unless they shall be read as `plain` files all the same: that is noted.
+///
+/// # Errors
+/// [`ErrorKind::Source`] naming the folder and the format.
+pub(super) fn judge(files: &[PathBuf], plain: bool) -> Result<Option<Note>> {
+    let mut judged = HashSet::new();
+    for folder in files.iter().flat_map(|file| file.ancestors().skip(1)) {
+        if !judged.insert(folder) {
+            continue;
+        }
+        let Some(kind) = kind(folder) else { continue };
+        let shown = folder.display();
+        if plain {
+            let message = format!("`{shown}` is {kind}, read as plain files as postback.plain_lake_files says");
+            return Ok(Some(Note { code: None, message, help: None }));
+        }
+        return Err(Error::new(ErrorKind::Source, format!("`{shown}` is {kind}, not plain files")).hint(
+            "its files also hold deleted and superseded rows: export the table first; if no row was ever changed or \
+             deleted, `SET postback.plain_lake_files = 'true'` reads the files as they are",
+        ));
+    }
+    Ok(None)
+}
