@@ -219,7 +219,7 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     options.execution.parquet.coerce_int96_tz = Some("UTC".into());
     options.execution.parquet.binary_as_string = true;
     options.extensions.insert(settings.clone());
-    let sources = Sources::new(sources::Options { folder: folder.to_owned() });
+    let sources = Sources::new(sources::Options { folder: folder.to_owned(), stores: sources::Stores::of(settings) });
     let config = config.with_extension(Arc::new(sources));
     let spill =
         DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![resources.spill_folder.clone()]));

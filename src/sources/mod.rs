@@ -22,6 +22,7 @@ use self::partitions::Partitions;
 pub use self::report::{Note, SourceReport};
 use self::sniff::{Format, Recognised};
 use self::streamed::StreamedFiles;
+pub use self::stores::Stores;
 pub use self::unread::{Damage, Unread, UnreadRow};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -36,6 +37,7 @@ mod partitions;
 mod remote;
 mod report;
 mod sniff;
+mod stores;
 mod streamed;
 mod text;
 mod typed;
@@ -52,6 +54,8 @@ pub const DAMAGED: &str = "the file may be damaged or cut off: check the export,
 pub struct Options {
     /// Where relative locations start: the folder of the query file.
     pub folder: PathBuf,
+    /// How buckets are reached.
+    pub stores: Stores,
 }
 
 /// The sources of one session: what was opened, and what could not be read of it.
@@ -104,7 +108,7 @@ impl Sources {
         locations: &[String],
         declared: Option<&Declared>,
     ) -> Result<Arc<dyn TableProvider>> {
-        let files = self.list(locations).await?;
+        let files = self.list(state, locations).await?;
         let shown = locations.join("`, `");
         let mut recognised: Option<(Recognised, SourceFile)> = None;
         let mut readable = Vec::new();
@@ -179,13 +183,31 @@ impl Sources {
         Ok(Some(Arc::new(StreamedFiles::new(recognised, columns, files, partitions, unread))))
     }
 
-    /// The files behind `locations`.
+    /// The files behind `locations`, which are on this machine or in one bucket.
     ///
     /// # Errors
     /// [`ErrorKind::Source`] if there is none.
-    async fn list(&self, locations: &[String]) -> Result<Vec<SourceFile>> {
-        let (folder, locations) = (self.options.folder.clone(), locations.to_vec());
-        blocking(move || listing::local(&folder, &locations)).await
+    async fn list(&self, state: &SessionState, locations: &[String]) -> Result<Vec<SourceFile>> {
+        let mut files: Vec<SourceFile> = Vec::new();
+        for location in locations {
+            let found = if let Some(remote) = stores::Location::parse(location)? {
+                self.options.stores.list(state.runtime_env(), &remote).await?
+            } else {
+                let (folder, location) = (self.options.folder.clone(), location.clone());
+                blocking(move || listing::local(&folder, &[location])).await?
+            };
+            let (first, other) = (files.first(), found.first());
+            if let (Some(first), Some(other)) = (first, other)
+                && first.store() != other.store()
+            {
+                return Err(Error::new(ErrorKind::Source, "the locations of a table lie in several places")
+                    .context("file", first.shown())
+                    .context("file", other.shown())
+                    .hint("read them as two tables"));
+            }
+            files.extend(found);
+        }
+        Ok(files)
     }
 }
 

@@ -75,6 +75,9 @@ async fn read_all(store: &Arc<dyn ObjectStore>, files: &[SourceFile]) -> Result<
 impl Footer {
     async fn read(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<Self> {
         let corrupt = |error: ParquetError| {
+            if let Some(ours) = Error::beneath(&error) {
+                return ours.restated();
+            }
             Error::new(ErrorKind::Source, format!("`{}` is no readable Parquet file", file.shown()))
                 .hint("its footer is damaged: a transfer may have stopped half-way")
                 .source(error)
