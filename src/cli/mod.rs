@@ -121,7 +121,9 @@ impl World {
         let variables = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
         Self {
             now: unix_now(),
-            variables: variables.filter(|(name, _)| name.starts_with("POSTBACK_") || Variables::has_name(name)).collect(),
+            variables: variables
+                .filter(|(name, _)| name.starts_with("POSTBACK_") || Variables::has_name(name))
+                .collect(),
             resources: Resources {
                 memory_limit: half_of_memory(),
                 partitions: std::thread::available_parallelism().map_or(1, usize::from),

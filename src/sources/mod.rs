@@ -21,8 +21,8 @@ use self::file::{SourceFile, unreadable};
 use self::partitions::Partitions;
 pub use self::report::{Note, SourceReport};
 use self::sniff::{Format, Recognised};
-use self::streamed::StreamedFiles;
 pub use self::stores::Stores;
+use self::streamed::StreamedFiles;
 pub use self::unread::{Damage, Unread, UnreadRow};
 use crate::error::{Error, ErrorKind, Result};
 

@@ -27,6 +27,8 @@ const TRY: Duration = Duration::from_secs(20);
 const RETRIES: usize = 4;
 /// After this, nothing is tried again.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(40);
+/// A proxy that no host takes: requests to this machine stay on it, whatever proxy the environment names.
+const NO_PROXY: (&str, &str) = ("http://127.0.0.1:9", "*");
 /// The profile of AWS that nobody has to name.
 const DEFAULT_PROFILE: &str = "default";
 
@@ -115,6 +117,9 @@ pub(super) fn amazon(location: &Location, stores: &Stores, region: Option<&str>)
         }
         let is_plain = url.scheme() == "http" || variables.is_true("AWS_ALLOW_HTTP");
         builder = builder.with_endpoint(endpoint).with_allow_http(is_plain);
+        if is_loopback(&url) {
+            builder = builder.with_proxy_url(NO_PROXY.0).with_proxy_excludes(NO_PROXY.1);
+        }
     }
     let region = region.or_else(|| self::region(stores, profile.as_ref()));
     if let Some(region) = region {
@@ -128,11 +133,11 @@ pub(super) fn amazon(location: &Location, stores: &Stores, region: Option<&str>)
 /// # Errors
 /// [`ErrorKind::Source`] for credentials that cannot be read.
 pub(super) fn google(location: &Location, variables: &Variables) -> Result<Client> {
-    let plain = variables.get("GOOGLE_BASE_URL").is_some_and(|url| url.starts_with("http://"));
+    let base = variables.get("GOOGLE_BASE_URL").unwrap_or("https:");
     let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&location.bucket)
         .with_retry(retries())
-        .with_client_options(options().with_allow_http(plain))
+        .with_client_options(options_for(base))
         .with_http_connector(Connector::default());
     for (name, value) in variables.of_vendor("GOOGLE_") {
         match name.to_ascii_lowercase().parse::<GoogleConfigKey>() {
@@ -148,10 +153,7 @@ pub(super) fn google(location: &Location, variables: &Variables) -> Result<Clien
 /// # Errors
 /// [`ErrorKind::Source`] for credentials that cannot be read; [`ErrorKind::Usage`] for those of another account.
 pub(super) fn azure(location: &Location, account: Option<&str>, variables: &Variables) -> Result<Client> {
-    let mut builder = MicrosoftAzureBuilder::new()
-        .with_retry(retries())
-        .with_client_options(options())
-        .with_http_connector(Connector::default());
+    let mut builder = MicrosoftAzureBuilder::new().with_retry(retries()).with_http_connector(Connector::default());
     let mut given = Vec::new();
     for (name, value) in variables.get("AZURE_STORAGE_CONNECTION_STRING").into_iter().flat_map(connection) {
         given.push((name, value.to_owned()));
@@ -176,19 +178,17 @@ pub(super) fn azure(location: &Location, account: Option<&str>, variables: &Vari
         let message = format!("the credentials in the environment are of the account `{theirs}`, not of `{account}`");
         return Err(Error::new(ErrorKind::Usage, message).hint("set those of the account that the location names"));
     }
-    let is_plain = of(AzureConfigKey::Endpoint).is_some_and(|url| url.starts_with("http://"));
+    let options = options_for(of(AzureConfigKey::Endpoint).unwrap_or("https:"));
     if account.or(theirs).is_none() && of(AzureConfigKey::UseEmulator).is_none() {
         return Err(Error::new(ErrorKind::Usage, format!("`{}` names no storage account", location.text))
             .hint("set AZURE_STORAGE_ACCOUNT_NAME, or write abfss://container@account.dfs.core.windows.net/folder/"));
     }
+    builder = builder.with_client_options(options);
     for (key, value) in given {
         builder = builder.with_config(key, value);
     }
     if let Some(account) = account {
         builder = builder.with_account(account);
-    }
-    if is_plain {
-        builder = builder.with_allow_http(true);
     }
     built(location, builder.with_container_name(&location.bucket).build())
 }
@@ -198,7 +198,7 @@ pub(super) fn azure(location: &Location, account: Option<&str>, variables: &Vari
 /// # Errors
 /// [`ErrorKind::Source`] if TLS cannot be set up.
 pub(super) fn web(location: &Location, origin: &str, query: Option<&str>, has_ranges: bool) -> Result<Client> {
-    let options = options().with_allow_http(origin.starts_with("http://"));
+    let options = options_for(origin);
     let builder = HttpBuilder::new()
         .with_url(origin)
         .with_retry(retries())
@@ -208,10 +208,7 @@ pub(super) fn web(location: &Location, origin: &str, query: Option<&str>, has_ra
 }
 
 /// The client for `location`; what a vendor's crate says of a setting may quote a secret and is not kept.
-fn built(
-    location: &Location,
-    client: datafusion::object_store::Result<impl ObjectStore>,
-) -> Result<Client> {
+fn built(location: &Location, client: datafusion::object_store::Result<impl ObjectStore>) -> Result<Client> {
     match client {
         Ok(client) => Ok(Arc::new(client)),
         Err(_) => {
@@ -284,6 +281,15 @@ fn options() -> ClientOptions {
         .with_connect_timeout(CONNECT)
         .with_timeout(TRY)
         .with_user_agent(HeaderValue::from_static(concat!("postback/", env!("CARGO_PKG_VERSION"))))
+}
+
+/// Those for an endpoint that the operator named: plain where its URL is, and without a proxy on this machine.
+fn options_for(endpoint: &str) -> ClientOptions {
+    let options = options().with_allow_http(endpoint.starts_with("http://"));
+    match Url::parse(endpoint) {
+        Ok(url) if is_loopback(&url) => options.with_proxy_url(NO_PROXY.0).with_proxy_excludes(NO_PROXY.1),
+        _ => options,
+    }
 }
 
 fn retries() -> RetryConfig {

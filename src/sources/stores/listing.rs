@@ -76,7 +76,9 @@ pub(super) async fn web_file(client: &Arc<dyn ObjectStore>, location: &Location)
     match client.get_opts(&key, first).await {
         Ok(found) => Ok((found.meta, true)),
         // Of a file without a byte there is no first one.
-        Err(error) if !matches!(error, StoreError::NotSupported { .. }) && !is_empty_file(&error) => Err(refused(error)),
+        Err(error) if !matches!(error, StoreError::NotSupported { .. }) && !is_empty_file(&error) => {
+            Err(refused(error))
+        }
         Err(_) => Ok((client.get_opts(&key, GetOptions::default()).await.map_err(refused)?.meta, false)),
     }
 }
@@ -110,9 +112,7 @@ async fn in_folder(store: &PinnedStore, location: &Location, folder: &str) -> Re
     for object in &found {
         let below = object.location.as_ref().strip_prefix(folder).unwrap_or_default();
         let folders = below.rsplit_once('/').map_or("", |(folders, _)| folders);
-        if let Some(other) =
-            folders.split('/').find(|name| !name.is_empty() && partitions::of_folder(name).is_none())
-        {
+        if let Some(other) = folders.split('/').find(|name| !name.is_empty() && partitions::of_folder(name).is_none()) {
             let message = format!("`{}` holds the folder `{other}`", location.text);
             return Err(Error::new(ErrorKind::Source, message)
                 .hint("name the files with a glob such as 's3://bucket/folder/**/*.parquet'"));

@@ -95,7 +95,9 @@ impl Location {
     /// A file of a web server.
     fn web(text: &str) -> Result<Self> {
         let wrong = |message: &str, hint: &str| Err(Error::new(ErrorKind::Source, message.to_owned()).hint(hint));
-        let Ok(url) = Url::parse(text) else { return wrong("a location is no readable URL", "write https://host/file") };
+        let Ok(url) = Url::parse(text) else {
+            return wrong("a location is no readable URL", "write https://host/file");
+        };
         if !url.username().is_empty() || url.password().is_some() {
             return wrong(
                 "a location carries a user or a password",

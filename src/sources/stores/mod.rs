@@ -115,12 +115,7 @@ impl Stores {
     }
 
     /// A store that nobody knows yet, under a URL of its own.
-    fn store(
-        &self,
-        location: &Location,
-        client: Arc<dyn ObjectStore>,
-        has_ranges: bool,
-    ) -> Result<Arc<PinnedStore>> {
+    fn store(&self, location: &Location, client: Arc<dyn ObjectStore>, has_ranges: bool) -> Result<Arc<PinnedStore>> {
         let url = format!("bucket-{}://source", self.known().len());
         Ok(Arc::new(PinnedStore::new(client, location.clone(), url.into(), has_ranges)))
     }

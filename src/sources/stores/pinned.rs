@@ -22,7 +22,7 @@ use datafusion::object_store::{
 };
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use super::location::Location;
+use super::location::{Location, Vendor};
 use super::refusal;
 use crate::error::{Error, ErrorKind};
 
@@ -37,22 +37,25 @@ const PART_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two pieces of an object that comes as a whole.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// What was listed, by the path that DataFusion knows.
+type Pins = Arc<RwLock<HashMap<Path, ObjectMeta>>>;
+
 /// One bucket.
 pub(super) struct PinnedStore {
     inner: Arc<dyn ObjectStore>,
-    location: Location,
+    location: Arc<Location>,
     /// The URL under which DataFusion knows it.
     url: Arc<str>,
     /// Whether it sends parts of objects.
     has_ranges: bool,
     /// By the path that DataFusion knows, which no two buckets share: its caches ask for no more than the path.
-    pins: RwLock<HashMap<Path, ObjectMeta>>,
+    pins: Pins,
 }
 
 impl PinnedStore {
     /// The bucket of `location` behind the client `inner`, which sends parts of objects if it `has_ranges`.
     pub(super) fn new(inner: Arc<dyn ObjectStore>, location: Location, url: Arc<str>, has_ranges: bool) -> Self {
-        Self { inner, location, url, has_ranges, pins: RwLock::default() }
+        Self { inner, location: Arc::new(location), url, has_ranges, pins: Arc::default() }
     }
 
     /// The URL under which DataFusion knows it.
@@ -76,7 +79,7 @@ impl PinnedStore {
         let known = ObjectMeta { location: path.clone(), ..found.clone() };
         let mut pins = self.pins.write().unwrap_or_else(PoisonError::into_inner);
         match pins.get(&path) {
-            Some(earlier) if is_other(earlier, &found) => {
+            Some(earlier) if is_other(&self.location, earlier, &found) => {
                 return Err(refusal::changed(&shown));
             }
             Some(_) => {}
@@ -95,28 +98,30 @@ impl PinnedStore {
     fn told(&self, pin: &ObjectMeta, error: StoreError) -> StoreError {
         ours(refusal::told(&self.location, &self.location.shown(pin.location.as_ref()), error))
     }
-
-    /// What names the state of the object in a request.
-    fn conditions(pin: &ObjectMeta) -> GetOptions {
-        GetOptions { if_match: strong(pin), version: pin.version.clone(), ..GetOptions::default() }
-    }
-
 }
 
-/// The methods of a part take the store itself, because they outlive the call that begins to read.
+/// What reads the parts of one object; it outlives the call that begins to read.
 #[derive(Clone)]
 struct Reader {
     store: Arc<dyn ObjectStore>,
     location: Arc<Location>,
+    pins: Pins,
+    path: Path,
+    pin: ObjectMeta,
 }
 
 impl Reader {
-    async fn part(self, pin: ObjectMeta, range: Range<u64>) -> Result<Bytes> {
+    async fn part(mut self, range: Range<u64>) -> Result<Bytes> {
+        // A list without ETags is made up for by the first answer.
+        if self.pin.e_tag.is_none() {
+            let pins = self.pins.read().unwrap_or_else(PoisonError::into_inner);
+            self.pin.e_tag = pins.get(&self.path).and_then(|pin| pin.e_tag.clone());
+        }
+        let pin = &self.pin;
         let shown = self.location.shown(pin.location.as_ref());
-        let told = |error| ours(refusal::told(&self.location, &shown, error));
         let wanted = range.end - range.start;
         let fetched = async {
-            let options = GetOptions { range: Some(GetRange::Bounded(range)), ..PinnedStore::conditions(&pin) };
+            let options = GetOptions { range: Some(GetRange::Bounded(range)), ..conditions(pin) };
             let found = self.store.get_opts(&pin.location, options).await?;
             let meta = found.meta.clone();
             Ok::<_, StoreError>((meta, found.bytes().await?))
@@ -125,12 +130,23 @@ impl Reader {
             let late = Error::new(ErrorKind::Source, format!("`{shown}` does not come in time"));
             return Err(ours(late.hint("the network is too slow or the store overloaded: run again later")));
         };
-        let (meta, bytes) = fetched.map_err(told)?;
-        if is_other(&pin, &meta) || bytes.len() as u64 != wanted {
+        let (meta, bytes) = fetched.map_err(|error| ours(refusal::told(&self.location, &shown, error)))?;
+        if is_other(&self.location, pin, &meta) || bytes.len() as u64 != wanted {
             return Err(ours(refusal::changed(&shown)));
+        }
+        if pin.e_tag.is_none() && meta.e_tag.is_some() {
+            let mut pins = self.pins.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = pins.get_mut(&self.path) {
+                known.e_tag.get_or_insert(meta.e_tag.unwrap_or_default());
+            }
         }
         Ok(bytes)
     }
+}
+
+/// What names the state of an object in a request.
+fn conditions(pin: &ObjectMeta) -> GetOptions {
+    GetOptions { if_match: strong(pin), version: pin.version.clone(), ..GetOptions::default() }
 }
 
 /// The ETag, if it promises that equal tags are equal bytes. Azure's lists have it without quotes.
@@ -139,9 +155,13 @@ fn strong(meta: &ObjectMeta) -> Option<String> {
     Some(format!("\"{}\"", tag.trim_matches('"')))
 }
 
-/// Whether `found` describes other bytes than `pin`.
-fn is_other(pin: &ObjectMeta, found: &ObjectMeta) -> bool {
-    strong(pin).zip(strong(found)).is_some_and(|(pinned, found)| pinned != found) || pin.size != found.size
+/// Whether `found` describes other bytes than `pin`. Where ETags do not tell, the time of the last change does; but not
+/// that of a web server, many of which give the time of the answer.
+fn is_other(location: &Location, pin: &ObjectMeta, found: &ObjectMeta) -> bool {
+    let is_web = matches!(location.vendor, Vendor::Web { .. });
+    let is_later = !is_web && pin.last_modified.timestamp() != found.last_modified.timestamp();
+    let is_other = strong(pin).zip(strong(found)).map_or(is_later, |(pinned, found)| pinned != found);
+    is_other || pin.size != found.size
 }
 
 /// An error of ours as one of a store.
@@ -186,19 +206,25 @@ impl ObjectStore for PinnedStore {
         let payload = if options.head || range.is_empty() {
             stream::empty().boxed()
         } else if self.has_ranges {
-            let reader = Reader { store: Arc::clone(&self.inner), location: Arc::new(self.location.clone()) };
+            let reader = Reader {
+                store: Arc::clone(&self.inner),
+                location: Arc::clone(&self.location),
+                pins: Arc::clone(&self.pins),
+                path: location.clone(),
+                pin,
+            };
             let mut parts = parts(range.clone(), first);
-            let fetch = move |part| reader.clone().part(pin.clone(), part);
+            let fetch = move |part| reader.clone().part(part);
             // Only what goes on behind its first part is fetched ahead.
             let head = stream::iter(parts.next()).then(fetch.clone());
             head.chain(stream::iter(parts).map(fetch).buffered(PARTS_AT_ONCE)).boxed()
         } else if range == (0..pin.size) {
-            let found = self.inner.get_opts(&pin.location, Self::conditions(&pin)).await;
+            let found = self.inner.get_opts(&pin.location, conditions(&pin)).await;
             let found = found.map_err(|error| self.told(&pin, error))?;
-            if is_other(&pin, &found.meta) {
+            if is_other(&self.location, &pin, &found.meta) {
                 return Err(ours(refusal::changed(&self.location.shown(pin.location.as_ref()))));
             }
-            self.whole(pin, found)
+            self.whole(&pin, found)
         } else {
             let source = "ranges".into();
             return Err(self.told(&pin, StoreError::NotSupported { source }));
@@ -240,8 +266,8 @@ fn unsupported(what: &str) -> StoreError {
 
 impl PinnedStore {
     /// An object that comes as a whole.
-    fn whole(&self, pin: ObjectMeta, found: GetResult) -> BoxStream<'static, Result<Bytes>> {
-        let location = self.location.clone();
+    fn whole(&self, pin: &ObjectMeta, found: GetResult) -> BoxStream<'static, Result<Bytes>> {
+        let location = Arc::clone(&self.location);
         let shown = location.shown(pin.location.as_ref());
         let broken = {
             let shown = shown.clone();

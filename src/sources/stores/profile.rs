@@ -8,7 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::settings::Variables;
 
 /// Entries by which a profile gets its credentials in a way that is not followed here.
-const FOREIGN: [&str; 5] = ["sso_session", "sso_start_url", "credential_process", "source_profile", "credential_source"];
+const FOREIGN: [&str; 5] =
+    ["sso_session", "sso_start_url", "credential_process", "source_profile", "credential_source"];
 
 /// What the files say of one profile; it prints no value.
 #[derive(Default)]
