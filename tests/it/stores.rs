@@ -402,7 +402,7 @@ fn blob(request: &Request) -> Answer {
         let empty = "<?xml version=\"1.0\"?><EnumerationResults><Blobs/><NextMarker/></EnumerationResults>";
         return Answer { status: "200 OK", headers: "", body: if is_other { empty.to_owned() } else { xml } };
     }
-    let headers = "ETag: \"0x1\"\r\nLast-Modified: Mon, 01 Dec 2025 10:00:00 GMT\r\nContent-Range: bytes 0-54/55\r\n";
-    assert_eq!(ROWS.len(), 55);
+    let headers = "ETag: \"0x1\"\r\nLast-Modified: Mon, 01 Dec 2025 10:00:00 GMT\r\nContent-Range: bytes 0-55/56\r\n";
+    assert_eq!(ROWS.len(), 56);
     Answer { status: "206 Partial Content", headers, body: ROWS.to_owned() }
 }
