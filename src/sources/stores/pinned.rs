@@ -25,6 +25,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use super::location::{Location, Vendor};
 use super::refusal;
 use crate::error::{Error, ErrorKind};
+use crate::sources::DAMAGED;
 
 /// The first part of an object: formats are recognised by it. Each next one is four times as large, up to the largest.
 const FIRST_PART: u64 = 64 << 10;
@@ -203,6 +204,11 @@ impl ObjectStore for PinnedStore {
             Some(GetRange::Offset(start)) => (start.min(pin.size)..pin.size, LARGEST_PART),
             Some(GetRange::Suffix(length)) => (pin.size.saturating_sub(length)..pin.size, LARGEST_PART),
         };
+        if range.start > range.end {
+            let shown = self.location.shown(pin.location.as_ref());
+            let damaged = Error::new(ErrorKind::Source, format!("`{shown}` speaks of bytes behind its end"));
+            return Err(ours(damaged.hint(DAMAGED)));
+        }
         let payload = if options.head || range.is_empty() {
             stream::empty().boxed()
         } else if self.has_ranges {
