@@ -1,7 +1,7 @@
 //! One error type: kind × message × context × hint × source. The kind decides the exit code, in one table.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::{fmt, io};
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -151,6 +151,23 @@ impl Error {
             location: self.location.clone(),
             source: self.source.as_ref().map(|source| source.to_string().into()),
         }
+    }
+
+    /// The first of ours at or beneath an error of a library.
+    #[must_use]
+    pub fn beneath<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        let mut source = Some(error);
+        while let Some(error) = source {
+            if let Some(ours) = error.downcast_ref::<Self>() {
+                return Some(ours);
+            }
+            // An io::Error's source skips the error that it wraps.
+            source = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+                Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
+                None => error.source(),
+            };
+        }
+        None
     }
 
     /// What went wrong, for callers that have to tell cases apart.

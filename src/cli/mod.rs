@@ -17,7 +17,7 @@ use tracing_subscriber::filter::LevelFilter;
 use self::flags::SettingFlags;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::Resources;
-use crate::settings::{Settings, TOKEN_VARIABLE};
+use crate::settings::{Settings, TOKEN_VARIABLE, Variables};
 
 mod check;
 mod completions;
@@ -111,7 +111,7 @@ enum Verb {
 struct World {
     /// Unix seconds.
     now: i64,
-    /// `POSTBACK_*` variables.
+    /// `POSTBACK_*` variables, and those that cloud vendors define.
     variables: Vec<(String, String)>,
     resources: Resources,
     quiet: bool,
@@ -124,7 +124,9 @@ impl World {
         let variables = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
         Self {
             now: unix_now(),
-            variables: variables.filter(|(name, _)| name.starts_with("POSTBACK_")).collect(),
+            variables: variables
+                .filter(|(name, _)| name.starts_with("POSTBACK_") || Variables::has_name(name))
+                .collect(),
             resources: Resources {
                 memory_limit: half_of_memory(),
                 partitions: std::thread::available_parallelism().map_or(1, usize::from),

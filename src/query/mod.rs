@@ -222,6 +222,7 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     options.extensions.insert(settings.clone());
     let sources = Sources::new(sources::Options {
         folder: folder.to_owned(),
+        stores: sources::Stores::of(settings),
         spool: resources.spill_folder.clone(),
         plain_lake_files: settings.text("plain_lake_files") == Some("true"),
         skip_bad_files: false,

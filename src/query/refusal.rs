@@ -300,7 +300,7 @@ pub fn run_error(error: DataFusionError) -> Error {
     match error {
         DataFusionError::External(inner) => match inner.downcast::<Error>() {
             Ok(ours) => *ours,
-            Err(other) => foreign(&other.to_string()),
+            Err(other) => told(&DataFusionError::External(other)),
         },
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => run_error(*inner),
         DataFusionError::Shared(shared) => match Arc::try_unwrap(shared) {
@@ -313,11 +313,11 @@ pub fn run_error(error: DataFusionError) -> Error {
 
 /// An error that others hold too: told again in our words.
 fn told(error: &DataFusionError) -> Error {
+    if let Some(ours) = Error::beneath(error) {
+        return ours.restated();
+    }
     match error {
-        DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
-            Some(ours) => ours.restated(),
-            None => foreign(&inner.to_string()),
-        },
+        DataFusionError::External(inner) => foreign(&inner.to_string()),
         DataFusionError::ResourcesExhausted(words) => exhausted(words),
         DataFusionError::Execution(words) => Error::new(ErrorKind::Sql, known(&lower_first(words))),
         DataFusionError::ArrowError(inner, _) => arrow_error(inner),

@@ -75,7 +75,9 @@ impl Kind {
             Self::Named | Self::AccessToken => {
                 "take it out and revoke it; TikTok's token goes into POSTBACK_ACCESS_TOKEN or the file of --token-file"
             }
-            Self::AwsKey => "take it out and deactivate the key: postback reads local files and needs none",
+            Self::AwsKey => {
+                "take it out and deactivate the key; keys of buckets belong in the environment or in a profile"
+            }
             Self::WebToken => "take it out, and revoke it where it was issued",
             Self::PrivateKey => "take it out, and replace the key wherever it is trusted",
             Self::Password => "take the address out and change the password: postback reads local files only",

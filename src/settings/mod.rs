@@ -13,6 +13,7 @@ use datafusion::error::DataFusionError;
 pub use self::form::{Form, Share};
 use self::form::{bytes, seconds, share};
 pub use self::table::{SETTINGS, Setting};
+pub use self::variables::Variables;
 use crate::contract::EventSource;
 use crate::contract::phone::Region;
 use crate::contract::time::{self, TimeZone};
@@ -20,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 mod form;
 mod table;
+mod variables;
 
 /// The environment variable that may hold the access token; every other `POSTBACK_*` variable names a setting.
 pub const TOKEN_VARIABLE: &str = "POSTBACK_ACCESS_TOKEN";
@@ -55,6 +57,7 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     values: BTreeMap<&'static str, (String, Origin)>,
+    variables: Variables,
 }
 
 impl Settings {
@@ -77,12 +80,13 @@ impl Settings {
         Ok(())
     }
 
-    /// Takes every `POSTBACK_*` variable except the token's.
+    /// Takes every `POSTBACK_*` variable except the token's, and those that cloud vendors define.
     ///
     /// # Errors
     /// As [`Settings::set`].
     pub fn set_environment(&mut self, variables: impl Iterator<Item = (String, String)>) -> Result<()> {
         for (variable, value) in variables {
+            self.variables.take(&variable, &value);
             let Some(name) = variable.strip_prefix("POSTBACK_") else { continue };
             // Kubernetes describes a service called `postback` in variables of these names.
             let is_of_service = name.starts_with("SERVICE_") || name.starts_with("PORT");
@@ -144,6 +148,12 @@ impl Settings {
     #[must_use]
     pub fn origin(&self, name: &str) -> Origin {
         self.values.get(name).map_or(Origin::Default, |(_, origin)| *origin)
+    }
+
+    /// What cloud vendors define in the environment.
+    #[must_use]
+    pub fn variables(&self) -> &Variables {
+        &self.variables
     }
 
     /// `event_source`.
@@ -261,6 +271,12 @@ fn find(name: &str) -> Result<&'static Setting> {
         if name.contains("token") {
             return error
                 .hint(format!("the token is read from {TOKEN_VARIABLE} or a 0600 file named by postback.token_file"));
+        }
+        if ["secret", "access_key", "credential", "account_key", "sas"].iter().any(|part| name.contains(part)) {
+            return error.hint(
+                "credentials of a bucket are read from the environment, such as AWS_SECRET_ACCESS_KEY, or from the \
+                 profile of postback.aws_profile",
+            );
         }
         if name == "test_event_code" {
             return error.hint(

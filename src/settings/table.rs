@@ -49,6 +49,9 @@ pub static SETTINGS: &[Setting] = &[
     Setting { name: "max_rejects", flag: "max-rejects", form: Form::Share, default: Some("5%"), meaning: "more rejected rows than this, and nothing is sent" },
     Setting { name: "min_rows", flag: "min-rows", form: Form::Count(0, u64::MAX), default: Some("0"), meaning: "fewer rows than this, and nothing is sent" },
     Setting { name: "ledger", flag: "ledger", form: Form::Text, default: Some(".postback"), meaning: "folder of the ledger and of what runs leave behind, from the working folder" },
+    Setting { name: "s3_endpoint", flag: "s3-endpoint", form: Form::Text, default: None, meaning: "URL of an S3-compatible store, such as MinIO or R2; in a query file, plain http on loopback only" },
+    Setting { name: "s3_region", flag: "s3-region", form: Form::Text, default: None, meaning: "region of the buckets; where nothing names one, the bucket's own answer does" },
+    Setting { name: "aws_profile", flag: "aws-profile", form: Form::Text, default: None, meaning: "profile of ~/.aws/credentials and ~/.aws/config that reads `s3://`, before keys in the environment" },
     Setting { name: "memory_limit", flag: "memory-limit", form: Form::Bytes, default: None, meaning: "memory of the query engine before it spills to disk; half of the machine by default" },
     Setting { name: "plain_lake_files", flag: "plain-lake-files", form: Form::Boolean, default: Some("false"), meaning: "`true` reads the files of a Delta, Iceberg or Hudi table as they are, deleted and superseded rows included" },
 ];

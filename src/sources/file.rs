@@ -83,6 +83,14 @@ impl SourceFile {
         &self.shown
     }
 
+    /// The URL under which DataFusion knows the bucket that holds it; none for a file on this machine.
+    pub(super) fn store(&self) -> Option<&str> {
+        match &self.place {
+            Place::Local(_) => None,
+            Place::Object { url, .. } => Some(url),
+        }
+    }
+
     /// Where it lies.
     pub(super) fn place(&self) -> &Place {
         &self.place
@@ -124,5 +132,10 @@ impl fmt::Debug for SourceFile {
 
 /// The error of a source called `shown` whose bytes do not come.
 pub(super) fn unreadable(shown: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(ErrorKind::Source, format!("cannot read `{shown}`")).hint(DAMAGED).source(error)
+    let error = error.into();
+    // What a bucket refuses is told where it is known, and no damage.
+    match Error::beneath(error.as_ref()) {
+        Some(ours) => ours.restated(),
+        None => Error::new(ErrorKind::Source, format!("cannot read `{shown}`")).hint(DAMAGED).source(error),
+    }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::settings::nearest;
 
 /// Files behind one location; more are refused before memory goes.
-const MAX_FILES: usize = 100_000;
+pub(super) const MAX_FILES: usize = 100_000;
 
 /// The files behind one location.
 #[derive(Debug, Default)]
@@ -47,16 +47,9 @@ pub(super) fn local(options: &Options, location: &str) -> Result<Listed> {
 fn list(folder: &Path, location: &str) -> Result<(Vec<PathBuf>, bool)> {
     let path = match location.split_once("://") {
         Some(("file", path)) => PathBuf::from(path),
-        Some((scheme, _)) => {
-            return Err(Error::new(
-                ErrorKind::Source,
-                format!("cannot read `{location}`: no reader for `{scheme}://`"),
-            )
-            .hint("copy the export to a local folder first"));
-        }
         // Messages name files as the query does.
-        None if folder == Path::new(".") => PathBuf::from(location),
-        None => folder.join(location),
+        _ if folder == Path::new(".") => PathBuf::from(location),
+        _ => folder.join(location),
     };
     if path.is_dir() {
         return Ok((folder_files(&path, location)?, false));

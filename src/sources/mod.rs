@@ -25,6 +25,7 @@ use self::partitions::Partitions;
 use self::recognise::{Format, Recognised};
 use self::report::Inferred;
 pub use self::report::{Note, SourceReport};
+pub use self::stores::Stores;
 use self::streamed::StreamedFiles;
 pub use self::unread::{Damage, Unread, UnreadRow};
 use crate::error::{Error, ErrorKind, Result};
@@ -50,6 +51,7 @@ mod remote;
 mod report;
 mod shards;
 mod stdin;
+mod stores;
 mod streamed;
 mod typed;
 mod unread;
@@ -71,6 +73,8 @@ pub struct Options {
     pub spool: PathBuf,
     /// Whether files of a table format are read as if nothing in them were deleted.
     pub plain_lake_files: bool,
+    /// How buckets are reached.
+    pub stores: Stores,
 }
 
 /// The sources of one session: what was opened, and what could not be read of it.
@@ -123,7 +127,7 @@ impl Sources {
         locations: &[String],
         declared: Option<&Declared>,
     ) -> Result<Arc<dyn TableProvider>> {
-        let Listed { files, notes, .. } = self.list(locations).await?;
+        let Listed { files, notes, .. } = self.list(state, locations).await?;
         let shown = locations.join("`, `");
         let given = declared.map_or_else(Given::default, |declared| declared.given.clone());
         let mut recognised: Option<(Recognised, SourceFile)> = None;
@@ -233,14 +237,14 @@ impl Sources {
         Ok(Some(Arc::new(StreamedFiles::new(format, columns, files, partitions, unread))))
     }
 
-    /// The files behind `locations`, and those that a manifest among them lists.
+    /// The files behind `locations`, which are on this machine or in one bucket, and those that a manifest among them lists.
     ///
     /// # Errors
     /// [`ErrorKind::Source`] if there is none.
-    async fn list(&self, locations: &[String]) -> Result<Listed> {
+    async fn list(&self, state: &SessionState, locations: &[String]) -> Result<Listed> {
         let mut all = Listed::default();
         for location in locations {
-            let mut listed = self.find(location.clone()).await?;
+            let mut listed = self.find(state, location).await?;
             let manifest = match listed.files.first().filter(|_| listed.is_named) {
                 Some(file) => {
                     let file = file.clone();
@@ -249,28 +253,40 @@ impl Sources {
                 None => None,
             };
             match manifest {
-                Some((manifest, list)) => listed = self.listed_by(&manifest, &list).await?,
+                Some((manifest, list)) => listed = self.listed_by(state, &manifest, &list).await?,
                 None => listed.notes.extend(shards::notes(&listed.files)),
             }
             all.files.append(&mut listed.files);
             all.notes.append(&mut listed.notes);
         }
+        let other = all.files.iter().find(|file| file.store() != all.files[0].store());
+        if let Some(other) = other {
+            return Err(Error::new(ErrorKind::Source, "the locations of a table lie in several places")
+                .context("file", all.files[0].shown())
+                .context("file", other.shown())
+                .hint("read them as two tables"));
+        }
         Ok(all)
     }
 
     /// The files behind `location`.
-    async fn find(&self, location: String) -> Result<Listed> {
-        let options = self.options.clone();
+    async fn find(&self, state: &SessionState, location: &str) -> Result<Listed> {
+        if let Some(remote) = stores::Location::parse(location)? {
+            let files = self.options.stores.list(state.runtime_env(), &remote).await?;
+            let is_named = !location.contains(['*', '?', '[']) && files.len() == 1;
+            return Ok(Listed { files, is_named, ..Listed::default() });
+        }
+        let (options, location) = (self.options.clone(), location.to_owned());
         blocking(move || listing::local(&options, &location)).await
     }
 
     /// The files that `manifest` names, which stands in `list`.
-    async fn listed_by(&self, manifest: &Manifest, list: &SourceFile) -> Result<Listed> {
+    async fn listed_by(&self, state: &SessionState, manifest: &Manifest, list: &SourceFile) -> Result<Listed> {
         let mut listed = Listed::default();
         let message = format!("the manifest `{}` lists {} files", list.shown(), manifest.entries.len());
         listed.notes.push(Note { code: None, message, help: None });
         for entry in &manifest.entries {
-            match self.find(entry.location(list)).await {
+            match self.find(state, &entry.location(list)).await {
                 Ok(Listed { files, .. }) => {
                     files.iter().try_for_each(|file| entry.judge(file, list))?;
                     listed.files.extend(files);

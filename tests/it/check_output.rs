@@ -296,7 +296,7 @@ SELECT 'AKIAIOSFODNN7EXAMPLE' AS _key, 'purchase' AS event, order_id, paid_at AS
       |        ^^^^^^^^^^^^^^^^^^^^^^
       |
       = note: query files are committed, mailed and shown in reviews, and whoever reads a token can send as you
-      = help: take it out and deactivate the key: postback reads local files and needs none
+      = help: take it out and deactivate the key; keys of buckets belong in the environment or in a profile
 
     error[PB2008]: `purchase` is no event name
      --> query.sql:5:40

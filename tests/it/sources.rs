@@ -125,7 +125,7 @@ fn files_of_any_name_are_found() {
     assert_eq!(rows(here, &format!("SELECT customer_id FROM '{}'", here.join("a b.csv").display())).len(), 3);
     refused(here, "SELECT * FROM 'missing'", &["no such file: `missing`"]);
     refused(here, "SELECT * FROM 'missing*.csv'", &["no file matches"]);
-    refused(here, "SELECT * FROM 's3://bucket/a.csv'", &["no reader for `s3://`"]);
+    refused(here, "SELECT * FROM 'ftp://bucket/a.csv'", &["no reader for `ftp://`"]);
 }
 
 #[test]

@@ -76,7 +76,10 @@ pub(super) async fn read(store: &Arc<dyn ObjectStore>, file: &SourceFile, verifi
 async fn fetch(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<ParquetMetaData> {
     let size = file.meta.size;
     let range = |range: Range<u64>| async {
-        store.get_range(&file.meta.location, range).await.map_err(|error| unreadable(file.shown(), error))
+        store.get_range(&file.meta.location, range).await.map_err(|error| match Error::beneath(&error) {
+            Some(ours) => ours.restated(),
+            None => unreadable(file.shown(), error),
+        })
     };
     if size < TAIL {
         return Err(damaged(file, "it is too short"));

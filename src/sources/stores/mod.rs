@@ -1,0 +1,127 @@
+//! Buckets and web servers: `s3://`, `gs://`, `az://`, `abfss://` and `https://` behind `FROM`.
+//!
+//! What a query file may decide, and what not
+//! - It decides which bucket is read, as it decides which folder is. It never holds a credential: those come from where
+//!   the vendor's own tools take them, [`clients`] says which, and none is sent to a web server.
+//! - Keys go to the endpoint that the operator named: by flag, environment or profile. A `SET` or a `postback.toml` may
+//!   name one too, with `https` or on loopback, because S3's signature does not tell the secret; the endpoints of the
+//!   other vendors, to which tokens travel, are taken from the environment alone.
+//! - Plain `http` works on loopback, and for an S3 endpoint that the operator named.
+//!
+//! What holds
+//! - Only objects that were listed are read, in the state in which they were listed: [`pinned`].
+//! - Every wait has an end: 5 s to connect, 20 s for one try, 60 s for one part of an object with all its tries.
+//! - No message holds a URL of a request, a header, or anything of an answer but the vendor's code: [`refusal`].
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::object_store::ObjectStore;
+use url::Url;
+
+pub(super) use self::location::Location;
+use self::location::Vendor;
+use self::pinned::PinnedStore;
+use super::file::SourceFile;
+use crate::error::{Error, ErrorKind, Result};
+use crate::settings::{Origin, Settings, Variables};
+
+mod clients;
+mod listing;
+mod location;
+mod pinned;
+mod profile;
+mod refusal;
+mod transport;
+
+/// How buckets are reached.
+#[derive(Clone, Debug, Default)]
+pub struct Stores {
+    variables: Variables,
+    s3_endpoint: Option<(String, Origin)>,
+    s3_region: Option<(String, Origin)>,
+    aws_profile: Option<String>,
+    known: Arc<Mutex<HashMap<String, Arc<PinnedStore>>>>,
+}
+
+impl Stores {
+    /// As `settings` and the environment they were read from say.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        let given = |name: &str| settings.text(name).map(|value| (value.to_owned(), settings.origin(name)));
+        Self {
+            variables: settings.variables().clone(),
+            s3_endpoint: given("s3_endpoint"),
+            s3_region: given("s3_region"),
+            aws_profile: settings.text("aws_profile").map(str::to_owned),
+            known: Arc::default(),
+        }
+    }
+
+    /// The files behind `location`, whose store `runtime` knows from now on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`] if there is none or the store refuses, [`ErrorKind::Usage`] for settings that do not reach
+    /// one.
+    pub(super) async fn list(&self, runtime: &RuntimeEnv, location: &Location) -> Result<Vec<SourceFile>> {
+        let (store, files) = match &location.vendor {
+            Vendor::Web { origin, query } => self.web_file(location, origin, query.as_deref()).await?,
+            _ => self.objects(location).await?,
+        };
+        let url = Url::parse(store.url())
+            .map_err(|error| Error::new(ErrorKind::Internal, "a store has no usable URL").source(error))?;
+        runtime.register_object_store(&url, Arc::clone(&store) as _);
+        self.known().insert(location.identity(), store);
+        Ok(files)
+    }
+
+    async fn objects(&self, location: &Location) -> Result<(Arc<PinnedStore>, Vec<SourceFile>)> {
+        let known = self.known().get(&location.identity()).cloned();
+        let store = known.map_or_else(|| self.store(location, self.client(location, None)?, true), Ok)?;
+        let refused = match listing::files(&store, location).await {
+            Ok(files) => return Ok((store, files)),
+            Err(refused) => refused,
+        };
+        // A bucket says where it is; nobody has to know.
+        let region = refused.contexts().iter().find(|(name, _)| *name == refusal::REGION);
+        let Some((_, region)) = region.filter(|_| self.s3_region.is_none()) else { return Err(refused) };
+        let store = self.store(location, self.client(location, Some(region))?, true)?;
+        let files = listing::files(&store, location).await?;
+        Ok((store, files))
+    }
+
+    async fn web_file(
+        &self,
+        location: &Location,
+        origin: &str,
+        query: Option<&str>,
+    ) -> Result<(Arc<PinnedStore>, Vec<SourceFile>)> {
+        let client = clients::web(location, origin, query, true)?;
+        let (found, has_ranges) = listing::web_file(&client, location).await?;
+        let client = if has_ranges { client } else { clients::web(location, origin, query, false)? };
+        let store = self.known().get(&location.identity()).cloned();
+        let store = store.map_or_else(|| self.store(location, client, has_ranges), Ok)?;
+        let file = listing::file(&store, location, found)?;
+        Ok((store, vec![file]))
+    }
+
+    fn client(&self, location: &Location, region: Option<&str>) -> Result<Arc<dyn ObjectStore>> {
+        match &location.vendor {
+            Vendor::Google => clients::google(location, &self.variables),
+            Vendor::Azure { account } => clients::azure(location, account.as_deref(), &self.variables),
+            Vendor::Amazon | Vendor::Web { .. } => clients::amazon(location, self, region),
+        }
+    }
+
+    /// A store that nobody knows yet, under a URL of its own.
+    fn store(&self, location: &Location, client: Arc<dyn ObjectStore>, has_ranges: bool) -> Result<Arc<PinnedStore>> {
+        let url = format!("bucket-{}://source", self.known().len());
+        Ok(Arc::new(PinnedStore::new(client, location.clone(), url.into(), has_ranges)))
+    }
+
+    /// The stores by what they are known by, also where a reader died while it held them: they are never half there.
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Arc<PinnedStore>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
