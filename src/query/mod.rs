@@ -219,10 +219,11 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     options.execution.parquet.coerce_int96_tz = Some("UTC".into());
     options.execution.parquet.binary_as_string = true;
     options.extensions.insert(settings.clone());
-    let sources = Sources::new(sources::Options { folder: folder.to_owned() });
+    let sources = Sources::new(source_options(settings, folder));
     let config = config.with_extension(Arc::new(sources));
-    let spill =
-        DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![resources.spill_folder.clone()]));
+    let spill = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![resources.spill_folder.clone()]))
+        .with_max_temp_directory_size(settings.bytes("spill_limit").unwrap_or(u64::MAX));
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_limit(resources.memory_limit, 1.0)
         .with_disk_manager_builder(spill)
@@ -232,6 +233,12 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     functions::register(&mut context, &Defaults { zone: settings.timezone(), region: settings.default_region() })
         .map_err(|error| Error::new(ErrorKind::Internal, "the functions cannot be registered").source(error))?;
     Ok(context)
+}
+
+/// What `settings` say of sources, which start from `folder`.
+#[must_use]
+pub fn source_options(settings: &Settings, folder: &Path) -> sources::Options {
+    sources::Options { folder: folder.to_owned(), skip_bad_files: settings.text("skip_bad_files") == Some("true") }
 }
 
 /// Plans the query of `file` in `context`.

@@ -323,6 +323,10 @@ fn told(error: &DataFusionError) -> Error {
 
 /// Memory that ran out: which part of the query wanted it, and the limit. The engine lists all that holds memory.
 fn exhausted(words: &str) -> Error {
+    if words.contains("max_temp_directory_size") {
+        return Error::new(ErrorKind::Usage, "the query needs more room on disk than postback.spill_limit allows")
+            .hint("raise postback.spill_limit or postback.memory_limit, or filter rows and drop columns earlier");
+    }
     const PARTS: [(&str, &str); 4] =
         [("Join", "a join"), ("Aggregate", "a GROUP BY"), ("Window", "a window function"), ("Sort", "an ORDER BY")];
     let wanting = words.split_once("allocation failed for ").or_else(|| words.split_once(" for "));

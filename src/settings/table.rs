@@ -49,6 +49,9 @@ pub static SETTINGS: &[Setting] = &[
     Setting { name: "min_rows", flag: "min-rows", form: Form::Count(0, u64::MAX), default: Some("0"), meaning: "fewer rows than this, and nothing is sent" },
     Setting { name: "ledger", flag: "ledger", form: Form::Text, default: Some(".postback"), meaning: "folder of the ledger and of what runs leave behind, from the working folder" },
     Setting { name: "memory_limit", flag: "memory-limit", form: Form::Bytes, default: None, meaning: "memory of the query engine before it spills to disk; half of the machine by default" },
+    Setting { name: "spill_limit", flag: "spill-limit", form: Form::Bytes, default: Some("100GB"), meaning: "disk that the query engine may spill to, in a private folder that goes with the run" },
+    Setting { name: "skip_bad_files", flag: "skip-bad-files", form: Form::Switch, default: Some("false"), meaning: "leaves files out that cannot be opened, says so, and measures their share of the bytes by max_rejects" },
+    Setting { name: "freshness", flag: "freshness", form: Form::Duration, default: None, meaning: "nothing is sent where the newest file of all sources is older than this, such as 26h" },
 ];
 
 #[cfg(test)]

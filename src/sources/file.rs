@@ -9,7 +9,8 @@ use std::sync::Arc;
 use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 
-use super::DAMAGED;
+use super::pin::Stamp;
+use super::{DAMAGED, pin};
 use crate::error::{Error, ErrorKind, Result};
 
 /// One file of a source, as it was when its folder was listed.
@@ -21,6 +22,8 @@ pub(crate) struct SourceFile {
     pub(super) meta: ObjectMeta,
     /// What the folders on its way say: `country=DE` is `("country", Some("DE"))`; none is a null.
     pub(super) partitions: Arc<[(String, Option<String>)]>,
+    /// What tells whether it has changed since; objects have an `ETag`.
+    pub(super) stamp: Option<Stamp>,
 }
 
 /// Where a file lies.
@@ -51,12 +54,12 @@ impl SourceFile {
             .map_err(|error| Error::new(ErrorKind::Source, format!("`{shown}` is no file path")).source(error))?;
         let last_modified = found.modified().map_err(unreadable)?.into();
         let meta = ObjectMeta { location, last_modified, size: found.len(), e_tag: None, version: None };
-        Ok(Self { shown, place: Place::Local(path), meta, partitions: Arc::new([]) })
+        Ok(Self { shown, place: Place::Local(path), meta, partitions: Arc::new([]), stamp: Stamp::of(&found) })
     }
 
     /// A file in an object store.
     pub(super) fn object(shown: &str, store: Arc<dyn ObjectStore>, url: Arc<str>, meta: ObjectMeta) -> Self {
-        Self { shown: shown.into(), place: Place::Object { store, url }, meta, partitions: Arc::new([]) }
+        Self { shown: shown.into(), place: Place::Object { store, url }, meta, partitions: Arc::new([]), stamp: None }
     }
 
     /// It, below folders that say `partitions`.
@@ -90,7 +93,7 @@ impl SourceFile {
         match &self.place {
             Place::Local(path) => {
                 let file = File::open(path).map_err(|error| self.unreadable(error))?;
-                Ok(Box::new(file))
+                Ok(Box::new(pin::Reader::new(file, self.stamp)))
             }
             Place::Object { store, .. } => Ok(Box::new(super::remote::Stream::open(store, &self.meta))),
         }
@@ -110,5 +113,10 @@ impl fmt::Debug for SourceFile {
 
 /// The error of a source called `shown` whose bytes do not come.
 pub(super) fn unreadable(shown: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    let error = error.into();
+    if pin::is_change(error.as_ref()) {
+        let message = format!("`{shown}` changed while it was read");
+        return Error::new(ErrorKind::SourceChanged, message).hint(pin::RUN_AGAIN);
+    }
     Error::new(ErrorKind::Source, format!("cannot read `{shown}`")).hint(DAMAGED).source(error)
 }

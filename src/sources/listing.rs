@@ -66,7 +66,9 @@ fn list(folder: &Path, location: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
         .take(MAX_FILES + 1)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| unreadable(location, error))?;
-    let files: Vec<PathBuf> = found.into_iter().filter(|file| file.is_file() && !is_hidden(file)).collect();
+    // A pattern that names a marker means markers.
+    let is_wanted = |file: &Path| file.is_file() && (!is_hidden(file) || is_hidden(&path));
+    let files: Vec<PathBuf> = found.into_iter().filter(|file| is_wanted(file)).collect();
     match files.len() {
         0 => Err(Error::new(ErrorKind::Source, format!("no file matches `{location}`")).hint(where_to_look(&path))),
         count if count > MAX_FILES => {

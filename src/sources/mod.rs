@@ -6,14 +6,17 @@
 //!
 //! Parquet is scanned by DataFusion; everything else is read as a stream, with types that the first rows show or that the
 //! query declares. No reader may change what a value says, take a damaged file for a short one, or quote a value in an
-//! error. A row that cannot be read is left out, and noted in [`Unread`].
+//! error. A row that cannot be read is left out, and noted in [`Unread`]. A source is what it was when it was listed: bytes
+//! of another version are never read, and [`Sources::verify`] names the files that changed.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use datafusion::catalog::TableProvider;
 use datafusion::execution::context::SessionState;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use datafusion::object_store::ObjectMeta;
+use futures::stream::{self, StreamExt};
 use tokio::task::spawn_blocking;
 
 pub use self::declared::Declared;
@@ -22,7 +25,7 @@ use self::partitions::Partitions;
 pub use self::report::{Note, SourceReport};
 use self::sniff::{Format, Recognised};
 use self::streamed::StreamedFiles;
-pub use self::unread::{Damage, Unread, UnreadRow};
+pub use self::unread::{Damage, Unread, UnreadFile, UnreadRow};
 use crate::error::{Error, ErrorKind, Result};
 
 mod csv;
@@ -33,6 +36,7 @@ mod json;
 mod listing;
 mod parquet;
 mod partitions;
+mod pin;
 mod remote;
 mod report;
 mod sniff;
@@ -44,6 +48,10 @@ mod whole;
 
 /// Files that are looked at at the same time.
 const AT_ONCE: usize = 16;
+/// Files that a note names.
+const NAMED: usize = 3;
+/// How a note about new files begins.
+const APPEARED: &str = "files appeared during the run";
 /// What to do about a file that begins well and cannot be read.
 pub const DAMAGED: &str = "the file may be damaged or cut off: check the export, or copy it again";
 
@@ -52,6 +60,8 @@ pub const DAMAGED: &str = "the file may be damaged or cut off: check the export,
 pub struct Options {
     /// Where relative locations start: the folder of the query file.
     pub folder: PathBuf,
+    /// Whether files that cannot be opened are left out, and noted, where there are others.
+    pub skip_bad_files: bool,
 }
 
 /// The sources of one session: what was opened, and what could not be read of it.
@@ -61,7 +71,18 @@ pub struct Options {
 pub struct Sources {
     options: Options,
     unread: Arc<Unread>,
-    opened: Mutex<Vec<(SourceReport, Vec<SourceFile>)>>,
+    opened: Mutex<Vec<Opened>>,
+}
+
+/// A source that was opened.
+#[derive(Clone, Debug)]
+struct Opened {
+    report: SourceReport,
+    locations: Vec<String>,
+    /// All that were listed, also those without content.
+    files: Vec<SourceFile>,
+    /// Files that were not there when it was opened.
+    appeared: Vec<String>,
 }
 
 impl Sources {
@@ -89,8 +110,81 @@ impl Sources {
     /// What was opened, in the order in which it was, each location once.
     #[must_use]
     pub fn reports(&self) -> Vec<SourceReport> {
-        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.iter().map(|(report, _)| report.clone()).collect()
+        self.opened().iter().map(|opened| opened.report.clone()).collect()
+    }
+
+    /// Files behind the locations that appeared after these were opened, as [`Sources::verify`] found them.
+    #[must_use]
+    pub fn appeared(&self) -> Vec<String> {
+        self.opened().iter().flat_map(|opened| opened.appeared.clone()).collect()
+    }
+
+    /// The file that changed last, and when; none where nothing was opened.
+    #[must_use]
+    pub fn newest(&self) -> Option<(String, SystemTime)> {
+        let opened = self.opened();
+        let files = opened.iter().flat_map(|opened| &opened.files);
+        let newest = files.max_by_key(|file| file.meta.last_modified)?;
+        Some((newest.shown().to_owned(), newest.meta.last_modified.into()))
+    }
+
+    /// Names, sizes and versions of all files, as one digest: two that are equal mean the same content.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut digest = blake3::Hasher::new();
+        let mut add = |text: &[u8]| {
+            digest.update(&(text.len() as u64).to_le_bytes()).update(text);
+        };
+        for file in self.opened().iter().flat_map(|opened| &opened.files) {
+            let ObjectMeta { size, last_modified, e_tag, version, .. } = &file.meta;
+            add(file.shown().as_bytes());
+            add(&size.to_le_bytes());
+            add(last_modified.to_rfc3339().as_bytes());
+            add(e_tag.as_deref().unwrap_or_default().as_bytes());
+            add(version.as_deref().unwrap_or_default().as_bytes());
+        }
+        *digest.finalize().as_bytes()
+    }
+
+    /// Makes sure that every file is still what it was when it was opened. Files that were not there then are noted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SourceChanged`] naming the files that changed or are gone.
+    pub async fn verify(&self) -> Result<()> {
+        let opened = self.opened().clone();
+        let mut changed = Vec::new();
+        for (index, Opened { locations, files, .. }) in opened.iter().enumerate() {
+            let now = match self.list(locations).await {
+                Ok(now) => now,
+                Err(error) => {
+                    changed.push(format!("`{}`: {error}", locations.join("`, `")));
+                    continue;
+                }
+            };
+            let changes = pin::compare(files, &now);
+            changed.extend(changes.changed);
+            if let Some(opened) = self.opened().get_mut(index) {
+                opened.note_appeared(changes.appeared);
+            }
+        }
+        if changed.is_empty() { Ok(()) } else { Err(pin::source_changed(&changed)) }
+    }
+
+    /// Whether there is a file at `location`, which may be a pattern; if not, what was found instead.
+    ///
+    /// # Errors
+    /// What no waiting mends.
+    pub async fn find(&self, location: &str) -> Result<Result<(), Error>> {
+        match self.list(&[location.to_owned()]).await {
+            Ok(_) => Ok(Ok(())),
+            Err(error) if error.kind() == ErrorKind::Source => Ok(Err(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What was opened, also where a thread died while it held it: each entry is whole.
+    fn opened(&self) -> MutexGuard<'_, Vec<Opened>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the files behind `locations` as one table of the session.
@@ -109,7 +203,15 @@ impl Sources {
         let mut recognised: Option<(Recognised, SourceFile)> = None;
         let mut readable = Vec::new();
         let mut empty = 0;
-        for (file, this) in recognise(files).await? {
+        let mut bad: Vec<(SourceFile, Error)> = Vec::new();
+        for (file, this) in recognise(files.clone()).await {
+            let this = match this {
+                Err(error) if self.options.skip_bad_files && error.kind() == ErrorKind::Source => {
+                    bad.push((file, error));
+                    continue;
+                }
+                this => this?,
+            };
             let Some(this) = this else {
                 empty += 1;
                 continue;
@@ -127,6 +229,9 @@ impl Sources {
             readable.push(file);
         }
         let Some((mut recognised, _)) = recognised else {
+            if let Some((_, error)) = bad.into_iter().next() {
+                return Err(error);
+            }
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` is empty"))
                 .context("files", empty)
                 .hint("an export without a byte is not zero rows: check that it was written"));
@@ -138,19 +243,55 @@ impl Sources {
             }
             recognised.format = declared.format(recognised.format);
         }
+        let table = match self.table(state, &readable, &shown, recognised.clone(), declared).await {
+            Err(error) if self.options.skip_bad_files && error.kind() == ErrorKind::Source => {
+                let found = self.tell_apart(state, &readable, &recognised, declared, &mut bad).await;
+                // One bad file alone is no file among others, and files that are each sound do not go together.
+                if found.is_empty() || found.len() == readable.len() {
+                    return Err(error);
+                }
+                readable = found;
+                self.table(state, &readable, &shown, recognised.clone(), declared).await?
+            }
+            table => table?,
+        };
         let mut report = SourceReport::new(locations, &recognised, &readable);
         report.empty_files = empty;
-        let table = self.table(state, &readable, &shown, recognised, declared).await?;
         let Some(table) = table else {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
                 "an export without a row is not zero events: check the export, or take the source out of the query",
             ));
         };
         report.columns = report::columns(&table.schema());
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.retain(|(known, _)| known.location != report.location);
-        opened.push((report, readable));
+        for (file, error) in bad {
+            self.unread.file(file.shown(), file.meta.size, error.message().to_owned());
+            let message = format!("`{}` is left out: {error}", file.shown());
+            report.notes.push(Note { code: None, message, help: error.hint_text().map(str::to_owned) });
+        }
+        let mut opened = self.opened();
+        opened.retain(|known| known.report.location != report.location);
+        opened.push(Opened { report, locations: locations.to_vec(), files, appeared: Vec::new() });
         Ok(table)
+    }
+
+    /// Those of `files` that can be opened alone; the others go to `bad`, each with its error.
+    async fn tell_apart(
+        &self,
+        state: &SessionState,
+        files: &[SourceFile],
+        recognised: &Recognised,
+        declared: Option<&Declared>,
+        bad: &mut Vec<(SourceFile, Error)>,
+    ) -> Vec<SourceFile> {
+        let mut sound = Vec::new();
+        for file in files {
+            let alone = std::slice::from_ref(file);
+            match self.table(state, alone, file.shown(), recognised.clone(), declared).await {
+                Ok(_) => sound.push(file.clone()),
+                Err(error) => bad.push((file.clone(), error)),
+            }
+        }
+        sound
     }
 
     /// The table of `files`, all `recognised` as the same; `None` if none of them has a row.
@@ -189,10 +330,28 @@ impl Sources {
     }
 }
 
-/// What each file turned out to be; none for one without content.
-async fn recognise(files: Vec<SourceFile>) -> Result<Vec<(SourceFile, Option<Recognised>)>> {
-    let recognise = |file: SourceFile| blocking(move || sniff::recognise(&file).map(|found| (file, found)));
-    stream::iter(files).map(recognise).buffered(AT_ONCE).try_collect().await
+impl Opened {
+    /// Takes `files` for those that were not there when it was opened.
+    fn note_appeared(&mut self, files: Vec<String>) {
+        self.report.notes.retain(|note| !note.message.starts_with(APPEARED));
+        if !files.is_empty() {
+            let named = files.iter().take(NAMED).map(|file| format!("`{file}`")).collect::<Vec<_>>().join(", ");
+            let more = if files.len() > NAMED { ", …" } else { "" };
+            let message = format!("{APPEARED} and were not read: {named}{more}");
+            self.report.notes.push(Note { code: None, message, help: Some("run again to read them".to_owned()) });
+        }
+        self.appeared = files;
+    }
+}
+
+/// What each file turned out to be, or why nobody can tell; none for one without content.
+async fn recognise(files: Vec<SourceFile>) -> Vec<(SourceFile, Result<Option<Recognised>>)> {
+    let recognise = |file: SourceFile| async move {
+        let looked_at = file.clone();
+        let found = blocking(move || sniff::recognise(&looked_at)).await;
+        (file, found)
+    };
+    stream::iter(files).map(recognise).buffered(AT_ONCE).collect().await
 }
 
 /// Runs what blocks where blocking is allowed.

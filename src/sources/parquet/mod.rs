@@ -16,11 +16,13 @@ use datafusion::execution::context::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::object_store::ObjectStore;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
 use super::file::{Place, SourceFile};
 use super::partitions::Partitions;
+use super::pin::PinnedStore;
 use super::unreadable;
 use crate::error::Result;
 
@@ -31,6 +33,8 @@ mod footers;
 struct ParquetFiles {
     files: Vec<SourceFile>,
     store: ObjectStoreUrl,
+    /// The store, which gives no bytes of files that have changed.
+    pinned: Arc<dyn ObjectStore>,
     columns: TableSchema,
     partitions: Partitions,
     options: TableParquetOptions,
@@ -55,12 +59,13 @@ pub(super) async fn table(
     };
     let store = url.and_then(|url| Ok((state.runtime_env().object_store(&url)?, url)));
     let (objects, store) = store.map_err(|error| unreadable(shown, error))?;
-    let Some(schema) = footers::schema(state, &objects, files, shown).await? else { return Ok(None) };
+    let pinned: Arc<dyn ObjectStore> = Arc::new(PinnedStore::new(objects, files));
+    let Some(schema) = footers::schema(state, &pinned, files, shown).await? else { return Ok(None) };
     let columns = columns.unwrap_or(schema);
     let partitions = Partitions::of(files, &columns, declared)?;
     let columns = TableSchema::builder(columns).with_table_partition_cols(partitions.fields().to_vec()).build();
     let options = state.table_options().parquet.clone();
-    Ok(Some(Arc::new(ParquetFiles { files: files.to_vec(), store, columns, partitions, options })))
+    Ok(Some(Arc::new(ParquetFiles { files: files.to_vec(), store, pinned, columns, partitions, options })))
 }
 
 #[async_trait]
@@ -104,7 +109,7 @@ impl TableProvider for ParquetFiles {
         }
         let groups = FileGroup::new(files).split_files(session.config().target_partitions());
         let cache = session.runtime_env().cache_manager.get_file_metadata_cache();
-        let store = session.runtime_env().object_store(&self.store)?;
+        let store = Arc::clone(&self.pinned);
         let mut source = ParquetSource::new(self.columns.clone())
             .with_table_parquet_options(self.options.clone())
             .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(store, cache)));
