@@ -23,6 +23,8 @@ use crate::sources::DAMAGED;
 
 /// Names that a hint lists before it stops.
 const MAX_NAMES: usize = 20;
+/// What the engine calls the limit of what it may spill.
+const SPILL_LIMIT: &str = "datafusion.runtime.max_temp_directory_size";
 
 /// SQL that does not parse. sqlparser says where it stumbled only in words: `… at Line: 3, Column: 9`.
 pub(super) fn syntax_error(path: &Path, text: &str, error: DataFusionError) -> Error {
@@ -307,6 +309,11 @@ pub fn run_error(error: DataFusionError) -> Error {
 
 /// An error that others hold too: told again in our words.
 fn told(error: &DataFusionError) -> Error {
+    // Arrow's writer may have wrapped it.
+    if error.to_string().contains(SPILL_LIMIT) {
+        return Error::new(ErrorKind::Usage, "the query needs more room on disk than postback.spill_limit allows")
+            .hint("raise postback.spill_limit or postback.memory_limit, or filter rows and drop columns earlier");
+    }
     match error {
         DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
             Some(ours) => ours.restated(),
@@ -323,10 +330,6 @@ fn told(error: &DataFusionError) -> Error {
 
 /// Memory that ran out: which part of the query wanted it, and the limit. The engine lists all that holds memory.
 fn exhausted(words: &str) -> Error {
-    if words.contains("max_temp_directory_size") {
-        return Error::new(ErrorKind::Usage, "the query needs more room on disk than postback.spill_limit allows")
-            .hint("raise postback.spill_limit or postback.memory_limit, or filter rows and drop columns earlier");
-    }
     const PARTS: [(&str, &str); 4] =
         [("Join", "a join"), ("Aggregate", "a GROUP BY"), ("Window", "a window function"), ("Sort", "an ORDER BY")];
     let wanting = words.split_once("allocation failed for ").or_else(|| words.split_once(" for "));

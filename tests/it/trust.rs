@@ -226,9 +226,8 @@ fn files_that_cannot_be_opened_are_left_out_where_that_is_allowed() {
 /// A place whose query sorts more than its memory holds, and the folder in which it spills.
 fn spilling() -> (Place, PathBuf) {
     let place = Place::new("orders.csv");
-    let rows = (1..=30_000).fold("order_id,email,value\n".to_owned(), |rows, row| {
-        rows + &format!("{row},a{row}@shop.example,{row}\n")
-    });
+    let rows = (1..=30_000)
+        .fold("order_id,email,value\n".to_owned(), |rows, row| rows + &format!("{row},a{row}@shop.example,{row}\n"));
     fs::write(place.path("orders.csv"), rows).unwrap();
     let select = "SET datafusion.execution.sort_spill_reservation_bytes = 1000000;
         SELECT order_id || '' AS order_id, email, value, '2025-12-07T10:00:00Z' AS timestamp, _pad
