@@ -11,6 +11,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// Rejects over the threshold, or an account that does not balance.
     Rejects,
+    /// A source that is not what it was when the run began.
+    SourceChanged,
     /// A command line, setting, environment variable or parameter that cannot be used.
     Usage,
     /// SQL that does not parse or plan, or a statement that is not allowed.
@@ -37,7 +39,16 @@ pub enum ErrorKind {
 
 /// (kind, exit code, what the code means): the table behind every exit of the binary.
 pub const EXIT_CODES: &[(ErrorKind, u8, &str)] = &[
-    (ErrorKind::Rejects, 1, "data: rejects over the threshold or unbalanced account"),
+    (
+        ErrorKind::Rejects,
+        1,
+        "data: rejects over the threshold, a source that changed during the run, or unbalanced account",
+    ),
+    (
+        ErrorKind::SourceChanged,
+        1,
+        "data: rejects over the threshold, a source that changed during the run, or unbalanced account",
+    ),
     (ErrorKind::Usage, 2, "usage, config, SQL or contract"),
     (ErrorKind::Sql, 2, "usage, config, SQL or contract"),
     (ErrorKind::Contract, 2, "usage, config, SQL or contract"),
@@ -57,6 +68,7 @@ impl ErrorKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rejects => "rejects",
+            Self::SourceChanged => "source_changed",
             Self::Usage => "usage",
             Self::Sql => "sql",
             Self::Contract => "contract",

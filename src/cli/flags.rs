@@ -3,7 +3,7 @@
 use clap::{Arg, ArgMatches, Command};
 
 use crate::error::Result;
-use crate::settings::{Origin, SETTINGS, Settings};
+use crate::settings::{Form, Origin, SETTINGS, Settings};
 
 /// The settings given as flags.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +38,12 @@ impl clap::Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
         command.args(SETTINGS.iter().map(|setting| {
             let default = setting.default.map_or_else(String::new, |default| format!(" [default: {default}]"));
-            Arg::new(setting.name)
+            let argument = Arg::new(setting.name);
+            let argument = match setting.form {
+                Form::Switch => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
+                _ => argument,
+            };
+            argument
                 .long(setting.flag)
                 .value_name(setting.form.value_name())
                 .help(format!("{}{default}", setting.meaning))

@@ -10,7 +10,7 @@ use super::flags::SettingFlags;
 use super::{World, output, render, run};
 use crate::contract::{Privacy, fields};
 use crate::error::Result;
-use crate::run::{Job, Sample, sample};
+use crate::run::{Job, Sample, UnreadSources, sample};
 use crate::validate::Severity;
 
 #[derive(clap::Args, Debug)]
@@ -47,6 +47,9 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     let (checked, settings) = run::check(&arguments.file, &arguments.settings, &arguments.parameters, world).await?;
     let job = Job::resolve(&settings, world.now, world.resources.partitions);
     let mut samples = sample(&checked, &job, arguments.rows).await?;
+    if !world.quiet {
+        render::unread_beside(&UnreadSources::of(&*checked.sources()?));
+    }
     if samples.is_empty() && !world.quiet {
         render::note("the query has no rows");
     }

@@ -127,7 +127,11 @@ fn rate(per_second: f64) -> String {
 
 fn line(reading: &Reading, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();
-    match reading.phase {
+    let unread = match reading.unread {
+        0 => String::new(),
+        rows => format!(", {} could not be read", render::counted(rows, "source row")),
+    };
+    let done = match reading.phase {
         Phase::Preflight => format!("preflight: {} rows judged after {seconds} s", render::grouped(reading.rows)),
         Phase::Delivery if reading.total > 0 => format!(
             "delivery: {} of {} events after {seconds} s",
@@ -135,7 +139,8 @@ fn line(reading: &Reading, elapsed: Duration) -> String {
             render::grouped(reading.total)
         ),
         Phase::Delivery => format!("delivery: {} events after {seconds} s", render::grouped(reading.settled)),
-    }
+    };
+    done + &unread
 }
 
 #[cfg(test)]
@@ -156,9 +161,11 @@ mod tests {
 
     #[test]
     fn lines_say_the_stage_and_what_is_done() {
-        let reading = Reading { phase: Phase::Delivery, rows: 0, settled: 1_200, total: 45_000 };
+        let reading = Reading { phase: Phase::Delivery, rows: 0, settled: 1_200, total: 45_000, unread: 0 };
         assert_eq!(line(&reading, Duration::from_secs(20)), "delivery: 1,200 of 45,000 events after 20 s");
         let reading = Reading { phase: Phase::Preflight, rows: 1_000_000, ..reading };
         assert_eq!(line(&reading, Duration::from_secs(10)), "preflight: 1,000,000 rows judged after 10 s");
+        let reading = Reading { unread: 2, ..reading };
+        assert!(line(&reading, Duration::ZERO).ends_with(" after 0 s, 2 source rows could not be read"));
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
@@ -12,7 +13,7 @@ use crate::contract::responses;
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::query::{self, Checked, Diagnosis};
 use crate::report::RunResults;
-use crate::run::{Account, Tally};
+use crate::run::{Account, Tally, UnreadSources};
 use crate::sandbox::Snapshot;
 use crate::validate::Severity;
 
@@ -184,11 +185,33 @@ pub(super) fn account(heading: &Heading<'_>, account: &Account, results: &RunRes
     output::write(|stdout| stdout.write_all(text.as_bytes()))
 }
 
+/// Prints the document of a run that did not take place, where a document was asked for.
+pub(super) fn skipped(results: &RunResults, format: Format) -> Result<()> {
+    let text = match format {
+        Format::Json => serde_json::to_string_pretty(results),
+        Format::Ndjson => serde_json::to_string(results),
+        Format::Csv | Format::Markdown | Format::Table => return Ok(()),
+    };
+    let text =
+        text.map_err(|error| Error::new(ErrorKind::Internal, "the document cannot be written as JSON").source(error))?;
+    output::write(|stdout| stdout.write_all((text + "\n").as_bytes()))
+}
+
+/// Says what could not be read of the sources, where the answer has no place for it.
+pub(super) fn unread_beside(unread: &UnreadSources) {
+    let mut text = String::new();
+    unread_rows(unread, &mut text);
+    if !text.is_empty() {
+        note(text.trim_matches('\n'));
+    }
+}
+
 /// Says what was wrong with rows and where to find more, where the account's form is a table of counts and has no place
 /// for it.
 pub(super) fn account_beside(heading: &Heading<'_>, account: &Account, format: Format) {
     if matches!(format, Format::Csv | Format::Markdown) {
         let mut text = String::new();
+        unread_rows(&account.unread, &mut text);
         faults(&account.tally, heading.checked.folds(), &mut text);
         reasons(account, &mut text);
         text += &details(heading);
@@ -244,10 +267,52 @@ fn account_text(heading: &Heading<'_>, account: &Account) -> String {
         );
         account.readiness.iter().for_each(|readiness| super::readiness::write(readiness, &mut text));
     }
+    unread_rows(&account.unread, &mut text);
     faults(&account.tally, heading.checked.folds(), &mut text);
     reasons(account, &mut text);
     text += &details(heading);
     text
+}
+
+/// Rows and files of the sources that could not be read: how many, where, and why.
+fn unread_rows(unread: &UnreadSources, text: &mut String) {
+    let UnreadSources { kinds, files, appeared } = unread;
+    let rows: u64 = kinds.iter().map(|kind| kind.rows).sum();
+    if rows > 0 {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "\n  {} could not be read", counted(rows, "source row"));
+    }
+    for kind in kinds {
+        let places = places(&kind.examples);
+        let more = if kind.rows > kind.examples.len() as u64 { ", …" } else { "" };
+        let (code, rows) = (kind.rule.code, counted(kind.rows, "row"));
+        let _ = writeln!(text, "\n  unread[{code}]: {}, {rows} ({places}{more})", kind.detail);
+        let _ = writeln!(text, "    {}", kind.rule.fix);
+    }
+    for file in files.iter().take(MAX_FAULTS) {
+        let _ = writeln!(text, "\n  left out: `{}`, {}: {}", file.file, size(file.bytes), file.reason);
+    }
+    if files.len() > MAX_FAULTS {
+        let _ = writeln!(text, "\n  and {} more files", files.len() - MAX_FAULTS);
+    }
+    if let Some(first) = appeared.first() {
+        let more = match appeared.len() as u64 {
+            1 => String::new(),
+            files => format!(" and {}", counted(files - 1, "more file")),
+        };
+        let _ = writeln!(text, "\n  appeared during the run, and not read: `{first}`{more}");
+    }
+}
+
+/// `orders.csv lines 17, 21; stores.csv line 3`.
+fn places(examples: &[(Arc<str>, u64)]) -> String {
+    let of_file = |examples: &[(Arc<str>, u64)]| {
+        let lines: Vec<String> = examples.iter().map(|(_, line)| line.to_string()).collect();
+        let word = if lines.len() == 1 { "line" } else { "lines" };
+        format!("{} {word} {}", examples[0].0, lines.join(", "))
+    };
+    let by_file = examples.chunk_by(|left, right| left.0 == right.0);
+    by_file.map(of_file).collect::<Vec<_>>().join("; ")
 }
 
 /// Why events were not sent because of what earlier runs, or a browser, may have sent.

@@ -1,30 +1,48 @@
 //! The folder that operators spill to. Its files hold rows in plain form, so it is private, goes with the process, and
 //! what a killed process left behind is removed by the next one.
+//!
+//! A folder is in use as long as its process holds the lock on the file `lock` in it. Numbers of processes say little: in
+//! two containers that share a folder for temporary files, each has its own.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::error::{Error, ErrorKind, Result};
 
 const PREFIX: &str = "postback-spill-";
+/// The file that the process of a folder holds.
+const LOCK: &str = "lock";
+/// The lock of this process, until its end.
+static HELD: OnceLock<File> = OnceLock::new();
 
 /// The folder of this process.
 pub(super) fn folder() -> PathBuf {
-    std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()))
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let name = || format!("{PREFIX}{}-{:x}", std::process::id(), super::unix_nanos());
+    FOLDER.get_or_init(|| std::env::temp_dir().join(name())).clone()
 }
 
 /// Makes `folder`, readable by nobody else, where this process has not made it yet.
 pub(super) fn create(folder: &Path) -> Result<()> {
-    if folder.is_dir() {
-        // What a process of the same number left behind was removed at the start.
+    if HELD.get().is_some() && folder.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().mode(0o700).create(folder).map_err(|error| {
+    let failed = |error: std::io::Error| {
         Error::new(ErrorKind::Usage, format!("cannot make the spill folder `{}`", folder.display()))
             .hint("TMPDIR names the folder for temporary files")
             .source(error)
-    })
+    };
+    DirBuilder::new().mode(0o700).create(folder).map_err(failed)?;
+    let path = folder.join(LOCK);
+    let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    if let Err(error) = lock.try_lock() {
+        // A file system without locks: the folder is told by its process alone.
+        tracing::debug!(%error, "the spill folder cannot be locked");
+    }
+    HELD.get_or_init(|| lock);
+    Ok(())
 }
 
 /// Removes `folder` and what is in it.
@@ -38,14 +56,42 @@ pub(super) fn remove(folder: &Path) {
 pub(super) fn remove_leftovers() {
     let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
     for entry in entries.flatten() {
-        let process = entry.file_name().to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse::<u32>().ok());
-        let is_gone = process.is_some_and(|process| {
-            // This process cannot have left anything behind before it began.
-            process == std::process::id() || !Path::new("/proc").join(process.to_string()).exists()
-        });
+        let name = entry.file_name();
+        let Some(process) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
         // Others' folders cannot be removed, and need not be.
-        if is_gone && Path::new("/proc/self").exists() {
+        if is_left(&entry.path(), process) {
             remove(&entry.path());
         }
+    }
+}
+
+/// Whether the process that made `folder` is gone.
+fn is_left(folder: &Path, process: &str) -> bool {
+    match OpenOptions::new().write(true).open(folder.join(LOCK)) {
+        Ok(lock) => lock.try_lock().is_ok(),
+        // Its process has not come to that yet, or is of a version without locks.
+        Err(_) => {
+            let process = process.split('-').next().and_then(|number| number.parse::<u32>().ok());
+            let is_gone = |process: u32| !Path::new("/proc").join(process.to_string()).exists();
+            process.is_some_and(is_gone) && Path::new("/proc/self").exists()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_left_when_nobody_holds_its_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = File::create(folder.path().join(LOCK)).unwrap();
+        lock.lock().unwrap();
+        assert!(!is_left(folder.path(), "4000000000-a"));
+        drop(lock);
+        assert!(is_left(folder.path(), "1-a"));
+        fs::remove_file(folder.path().join(LOCK)).unwrap();
+        assert!(!is_left(folder.path(), &format!("{}-a", std::process::id())));
+        assert!(is_left(folder.path(), "4000000000-a"));
     }
 }

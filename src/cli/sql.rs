@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::World;
 use super::flags::SettingFlags;
 use super::output::{self, Format};
+use super::{World, render};
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, Parameters, QueryFile};
+use crate::run::UnreadSources;
+use crate::sources::Sources;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -19,6 +21,9 @@ pub(super) struct Arguments {
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Fail where rows of a source could not be read
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -36,6 +41,19 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     let mut parameters = Parameters::default();
     arguments.parameters.iter().try_for_each(|assignment| parameters.add(assignment))?;
     let context = query::session(&settings, &world.resources(&settings)?, file.folder())?;
-    let (schema, batches) = query::collect(context, &file, &parameters).await?;
-    output::write_batches(&schema, &batches, arguments.format)
+    let (sources, runtime) = (Sources::of(&context.state())?, context.runtime_env());
+    let rows = query::collect(context, &file, &parameters).await;
+    // A source that changed explains whatever its reader stumbled over.
+    sources.verify(&runtime).await?;
+    let (schema, batches) = rows?;
+    output::write_batches(&schema, &batches, arguments.format)?;
+    let unread = UnreadSources::of(&sources);
+    let is_whole = unread.kinds.is_empty() && unread.files.is_empty();
+    if !world.quiet || arguments.strict {
+        render::unread_beside(&unread);
+    }
+    if arguments.strict && !is_whole {
+        return Err(Error::new(ErrorKind::Rejects, "not every row of the sources could be read"));
+    }
+    Ok(())
 }

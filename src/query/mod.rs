@@ -221,15 +221,13 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     options.execution.parquet.binary_as_string = true;
     options.extensions.insert(settings.clone());
     let sources = Sources::new(sources::Options {
-        folder: folder.to_owned(),
-        stores: sources::Stores::of(settings),
         spool: resources.spill_folder.clone(),
-        plain_lake_files: settings.text("plain_lake_files") == Some("true"),
-        skip_bad_files: false,
+        ..source_options(settings, folder)
     });
     let config = config.with_extension(Arc::new(sources));
-    let spill =
-        DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![resources.spill_folder.clone()]));
+    let spill = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![resources.spill_folder.clone()]))
+        .with_max_temp_directory_size(settings.bytes("spill_limit").unwrap_or(u64::MAX));
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_limit(resources.memory_limit, 1.0)
         .with_disk_manager_builder(spill)
@@ -244,6 +242,19 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
         })
         .map_err(|error| Error::new(ErrorKind::Internal, "the functions cannot be registered").source(error))?;
     Ok(context)
+}
+
+/// What `settings` say of sources, which start from `folder`.
+#[must_use]
+pub fn source_options(settings: &Settings, folder: &Path) -> sources::Options {
+    let is_set = |name| settings.text(name) == Some("true");
+    sources::Options {
+        folder: folder.to_owned(),
+        spool: std::env::temp_dir(),
+        skip_bad_files: is_set("skip_bad_files"),
+        plain_lake_files: is_set("plain_lake_files"),
+        stores: sources::Stores::of(settings),
+    }
 }
 
 /// Plans the query of `file` in `context`.

@@ -23,6 +23,8 @@ use crate::sources::DAMAGED;
 
 /// Names that a hint lists before it stops.
 const MAX_NAMES: usize = 20;
+/// What the engine calls the limit of what it may spill.
+const SPILL_LIMIT: &str = "datafusion.runtime.max_temp_directory_size";
 
 /// SQL that does not parse. sqlparser says where it stumbled only in words: `… at Line: 3, Column: 9`.
 pub(super) fn syntax_error(path: &Path, text: &str, error: DataFusionError) -> Error {
@@ -315,6 +317,11 @@ pub fn run_error(error: DataFusionError) -> Error {
 fn told(error: &DataFusionError) -> Error {
     if let Some(ours) = Error::beneath(error) {
         return ours.restated();
+    }
+    // Arrow's writer may have wrapped it.
+    if error.to_string().contains(SPILL_LIMIT) {
+        return Error::new(ErrorKind::Usage, "the query needs more room on disk than postback.spill_limit allows")
+            .hint("raise postback.spill_limit or postback.memory_limit, or filter rows and drop columns earlier");
     }
     match error {
         DataFusionError::External(inner) => foreign(&inner.to_string()),

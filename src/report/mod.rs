@@ -1,13 +1,13 @@
 //! What a run leaves behind, for whoever asks later what was sent, what was refused and why.
 //!
 //! Every run has a folder of its own, `<ledger>/runs/<run_id>`, and `<ledger>/runs/latest` leads to the one that ended
-//! last: a symbolic link, or, where the file system has none, a file that holds the run's id. A run's id is the time of
+//! last, unless it was skipped: a symbolic link, or, where the file system has none, a file that holds the run's id. A run's id is the time of
 //! its start in UTC and six random hex digits, so that ids sort by time.
 //!
 //! | file | is |
 //! |---|---|
 //! | `run_results.json` | the [`RunResults`], described by [`SCHEMA`]; `status` is `running` until the run has ended |
-//! | `rejects.parquet` | one row for each fault of an event, its columns below |
+//! | `rejects.parquet` | one row for each fault of an event, and for each row of a source that could not be read, its columns below |
 //! | `batches.parquet` | one row for each batch that was offered to the API |
 //!
 //! `rejects.parquet`
@@ -23,8 +23,9 @@
 //! | `severity` | text | `reject`: refused the event; `warn`: let it pass |
 //! | `message` | text | what is wrong |
 //! | `shape` | text | masked shape of the value, NULL where there is none |
-//! | `origin` | text | `postback` or `api` |
+//! | `origin` | text | `postback`, `api`, or `source`: a row of a source that could not be read, and is no event |
 //! | `api_code`, `request_id` | int64, text | of the API's answer |
+//! | `file`, `line` | text, int64 | where a row that could not be read begins; its `reject` and `row` are NULL |
 //!
 //! A position is that of one reading. Sources that are read in parallel, such as a large Parquet file or a join, yield
 //! their rows in another order each time, unless the query has an ORDER BY: `row` then differs between runs, and from
@@ -64,11 +65,13 @@ mod results;
 
 pub use batches::BatchRecord;
 pub use folder::RunFolder;
-pub use past::PastRun;
+pub use past::{EarlierRun, PastRun};
 pub use recorder::{Entry, Recorder};
 pub use recording::{Ending, Recording, Subject};
-pub use rejects::{Faults, FaultyEvent};
-pub use results::{Account, Counts, Delivery, Fault, Mode, Refusal, RunResults, Status};
+pub use rejects::{Faults, FaultyEvent, UnreadSourceRow};
+pub use results::{
+    Account, Counts, Delivery, Fault, Mode, Refusal, RunResults, SourceRow, Status, UnreadFile, UnreadRows,
+};
 
 /// The JSON Schema (draft 2020-12) of `run_results.json`.
 pub const SCHEMA: &str = include_str!("run_results.schema.json");

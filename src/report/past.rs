@@ -13,6 +13,8 @@ use crate::settings::Origin;
 
 /// Name of what leads to the run that ended last.
 const LATEST: &str = "latest";
+/// Runs that are looked at, the last first, to find one of the same query.
+const MAX_EARLIER: usize = 10_000;
 
 /// A run on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,43 @@ pub struct PastRun {
     pub is_test: bool,
     /// The settings that were given as flags, name and value.
     pub flags: Vec<(String, String)>,
+}
+
+/// The run of a query before this one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct EarlierRun {
+    /// Its id.
+    #[serde(rename = "run_id")]
+    pub id: String,
+    query: String,
+    destination: Option<String>,
+    status: String,
+    fingerprint: Option<String>,
+}
+
+impl EarlierRun {
+    /// The last run of `query` to `destination` under the folder `ledger`, other than the run `but`. What cannot be read
+    /// counts as none.
+    #[must_use]
+    pub fn find(ledger: &Path, query: &str, destination: &str, but: &str) -> Option<Self> {
+        let runs = ledger.join("runs");
+        let names = fs::read_dir(&runs).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        // Ids sort by time.
+        let mut names: Vec<String> = names.filter(|name| name.starts_with(|c: char| c.is_ascii_digit())).collect();
+        names.sort_unstable_by(|left, right| right.cmp(left));
+        names.iter().filter(|name| *name != but).take(MAX_EARLIER).find_map(|name| {
+            let text = fs::read(runs.join(name).join(RESULTS)).ok()?;
+            let earlier: Self = serde_json::from_slice(&text).ok()?;
+            (earlier.query == query && earlier.destination.as_deref() == Some(destination)).then_some(earlier)
+        })
+    }
+
+    /// Whether it did all that a run with `fingerprint` would do.
+    #[must_use]
+    pub fn did(&self, fingerprint: &str) -> bool {
+        // One that was skipped had one before it that succeeded.
+        matches!(self.status.as_str(), "succeeded" | "skipped") && self.fingerprint.as_deref() == Some(fingerprint)
+    }
 }
 
 /// What is read of a document.
@@ -92,6 +131,31 @@ impl PastRun {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_run_before_is_the_last_of_the_same_query_and_destination() {
+        let ledger = tempfile::tempdir().unwrap();
+        let run = |id: &str, query: &str, status: &str| {
+            let folder = ledger.path().join("runs").join(id);
+            fs::create_dir_all(&folder).unwrap();
+            let document = serde_json::json!({
+                "run_id": id, "query": query, "destination": "there", "status": status, "fingerprint": "f",
+            });
+            fs::write(folder.join(RESULTS), document.to_string()).unwrap();
+        };
+        run("1-a", "q.sql", "succeeded");
+        run("2-b", "other.sql", "failed");
+        fs::create_dir_all(ledger.path().join("runs/3-c")).unwrap();
+        let find = |destination, but| EarlierRun::find(ledger.path(), "q.sql", destination, but);
+        let earlier = find("there", "9").unwrap();
+        assert!(earlier.id == "1-a" && earlier.did("f") && !earlier.did("g"));
+        assert_eq!(find("elsewhere", "9"), None);
+        run("4-d", "q.sql", "skipped");
+        assert!(find("there", "9").unwrap().did("f"));
+        run("5-e", "q.sql", "failed");
+        assert!(!find("there", "9").unwrap().did("f"));
+        assert_eq!(find("there", "5-e").unwrap().id, "4-d");
+    }
 
     #[test]
     fn a_run_is_found_by_its_id_or_as_the_latest() {

@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::batches::{self, BatchRecord, Clock};
 use super::folder::RunFolder;
 use super::parquet::ParquetFile;
-use super::rejects::{FaultyEvent, Gathered};
+use super::rejects::{FaultyEvent, Gathered, UnreadSourceRow};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Entries that wait for the disk; one may hold the faults of a whole record batch.
@@ -16,6 +16,8 @@ const QUEUED: usize = 4;
 pub enum Entry {
     /// Events with faults.
     Faulty(Vec<FaultyEvent>),
+    /// Rows of sources that could not be read.
+    Unread(Vec<UnreadSourceRow>),
     /// A batch that is done.
     Batch(BatchRecord),
     /// Put everything so far on the disk, and say whether that worked.
@@ -92,6 +94,10 @@ impl Files {
                 // After a failure entries are taken and dropped, so that nobody waits for the disk.
                 (_, Some(_)) => Ok(()),
                 (Entry::Faulty(events), None) => self.keep(&events),
+                (Entry::Unread(rows), None) => {
+                    let Self { gathered, rejects, .. } = &mut self;
+                    gathered.add_unread(&rows, |rows| rejects.write(rows))
+                }
                 (Entry::Batch(batch), None) => {
                     batches::rows(&[batch], clock).and_then(|rows| self.batches.write(&rows))
                 }

@@ -14,6 +14,7 @@ use crate::contract::normalize::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Diagnosis, QueryFile};
 use crate::settings::Settings;
+use crate::sources::SourceReport;
 
 /// Name of the document in the run's folder.
 pub(super) const RESULTS: &str = "run_results.json";
@@ -94,6 +95,8 @@ impl Recording {
             error: None,
             started: written(now),
             finished: None,
+            sources: Vec::new(),
+            fingerprint: None,
             account: None,
             peak_memory_bytes: None,
             diagnoses: Vec::new(),
@@ -131,6 +134,21 @@ impl Recording {
         self.results.diagnoses = diagnoses.iter().map(results::diagnosis).collect();
     }
 
+    /// Notes what is known of the sources.
+    pub fn recognised(&mut self, sources: Vec<SourceReport>) {
+        self.results.sources = sources;
+    }
+
+    /// Notes the digest of all that decides what is sent.
+    pub fn fingerprinted(&mut self, fingerprint: String) {
+        self.results.fingerprint = Some(fingerprint);
+    }
+
+    /// Notes that the run does not take place, as nothing has changed.
+    pub fn skipped(&mut self) {
+        self.results.status = Status::Skipped;
+    }
+
     /// Notes where the events go, also for readers of a run that is killed.
     ///
     /// # Errors
@@ -153,6 +171,10 @@ impl Recording {
         results.finished = Some(written(clock.at(Instant::now())));
         results.end(error.or(kept.as_ref().err()));
         let ended = write(&folder, &results).and_then(|()| {
+            // What the last run left behind is found as before.
+            if results.status == Status::Skipped {
+                return Ok(());
+            }
             folder.set_latest().map_err(|error| {
                 let path = folder.path().with_file_name("latest");
                 Error::new(ErrorKind::Internal, format!("cannot make `{}`", path.display())).source(error)
@@ -178,6 +200,7 @@ impl Recording {
 impl RunResults {
     fn end(&mut self, error: Option<&Error>) {
         self.status = match error.map(Error::kind) {
+            None if self.status == Status::Skipped => Status::Skipped,
             None => Status::Succeeded,
             Some(ErrorKind::Interrupted | ErrorKind::Terminated) => Status::Interrupted,
             Some(_) => Status::Failed,

@@ -1,4 +1,5 @@
-//! `rejects.parquet`: every fault of every event, with what is known of the event's identity and never a value.
+//! `rejects.parquet`: every fault of every event, with what is known of the event's identity and never a value; and every
+//! row of a source that could not be read.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,12 +11,12 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::contract::{EventSource, fields, responses};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Identity, Refusal};
-use crate::validate::{Severity, Violation, shape};
+use crate::validate::{Rule, Severity, Violation, shape};
 
 /// Rows that are gathered before they are encoded.
 const MAX_GATHERED: usize = 8_192;
 /// Name and type of each column.
-const COLUMNS: [(&str, DataType); 17] = [
+const COLUMNS: [(&str, DataType); 19] = [
     ("reject", DataType::Int64),
     ("row", DataType::Int64),
     ("event_key", DataType::Utf8),
@@ -33,6 +34,8 @@ const COLUMNS: [(&str, DataType); 17] = [
     ("origin", DataType::Utf8),
     ("api_code", DataType::Int64),
     ("request_id", DataType::Utf8),
+    ("file", DataType::Utf8),
+    ("line", DataType::Int64),
 ];
 
 /// An event with at least one fault.
@@ -66,19 +69,32 @@ impl Faults {
     }
 }
 
+/// A row of a source that could not be read.
+#[derive(Clone, Debug)]
+pub struct UnreadSourceRow {
+    /// The file, as messages name it.
+    pub file: Arc<str>,
+    /// The line in which it begins, from 1.
+    pub line: u64,
+    /// What it breaks.
+    pub rule: &'static Rule,
+    /// What is wrong with it, where that is known.
+    pub detail: Option<String>,
+}
+
 /// The rows that are gathered, and the numbers given so far.
 #[derive(Debug)]
 pub(super) struct Gathered {
     rows: usize,
     rejects: i64,
-    numbers: [Int64Builder; 3],
-    texts: [StringBuilder; 14],
+    numbers: [Int64Builder; 4],
+    texts: [StringBuilder; 15],
 }
 
 /// The values of one row, by type and in the order of the columns.
 struct Line<'a> {
-    numbers: [Option<i64>; 3],
-    texts: [Option<&'a str>; 14],
+    numbers: [Option<i64>; 4],
+    texts: [Option<&'a str>; 15],
 }
 
 impl Gathered {
@@ -108,7 +124,7 @@ impl Gathered {
             match &event.faults {
                 Faults::Found(violations) => {
                     for violation in violations {
-                        self.append(&Line { numbers: [reject, row, None], texts: found(identity, violation) });
+                        self.append(&Line { numbers: [reject, row, None, None], texts: found(identity, violation) });
                         if self.rows >= MAX_GATHERED {
                             full(&self.take()?)?;
                         }
@@ -116,13 +132,28 @@ impl Gathered {
                 }
                 Faults::Refused(refusal) => {
                     self.append(&Line {
-                        numbers: [reject, row, Some(refusal.code)],
+                        numbers: [reject, row, Some(refusal.code), None],
                         texts: refused(identity, refusal),
                     });
                     if self.rows >= MAX_GATHERED {
                         full(&self.take()?)?;
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds `rows` of sources, which are no events.
+    pub(super) fn add_unread(
+        &mut self,
+        rows: &[UnreadSourceRow],
+        mut full: impl FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        for row in rows {
+            self.append(&Line { numbers: [None, None, None, i64::try_from(row.line).ok()], texts: unread(row) });
+            if self.rows >= MAX_GATHERED {
+                full(&self.take()?)?;
             }
         }
         Ok(())
@@ -151,7 +182,7 @@ impl Gathered {
 }
 
 /// The texts of a fault that a rule found, in the order of the columns.
-fn found<'a>(identity: [Option<&'a str>; 6], violation: &'a Violation) -> [Option<&'a str>; 14] {
+fn found<'a>(identity: [Option<&'a str>; 6], violation: &'a Violation) -> [Option<&'a str>; 15] {
     let [key, event_id, order_id, source, source_id, name] = identity;
     [
         key,
@@ -168,11 +199,12 @@ fn found<'a>(identity: [Option<&'a str>; 6], violation: &'a Violation) -> [Optio
         Some(&*violation.shape).filter(|shape| !shape.is_empty()),
         Some("postback"),
         None,
+        None,
     ]
 }
 
 /// The texts of a refusal by the API, in the order of the columns.
-fn refused<'a>(identity: [Option<&'a str>; 6], refusal: &'a Refusal) -> [Option<&'a str>; 14] {
+fn refused<'a>(identity: [Option<&'a str>; 6], refusal: &'a Refusal) -> [Option<&'a str>; 15] {
     let [key, event_id, order_id, source, source_id, name] = identity;
     let column = refusal.field.and_then(|path| fields::FIELDS.iter().find(|field| field.path == path));
     [
@@ -190,7 +222,27 @@ fn refused<'a>(identity: [Option<&'a str>; 6], refusal: &'a Refusal) -> [Option<
         None,
         Some("api"),
         refusal.request_id.as_deref(),
+        None,
     ]
+}
+
+/// The texts of a row that could not be read, in the order of the columns.
+fn unread(row: &UnreadSourceRow) -> [Option<&str>; 15] {
+    let (rule, severity) = (row.rule, Severity::Reject.effect());
+    let identity = [None; 6];
+    let fault = [
+        None,
+        Some(rule.code),
+        Some(rule.slug),
+        Some(severity),
+        row.detail.as_deref(),
+        None,
+        Some("source"),
+        None,
+        Some(&*row.file),
+    ];
+    let mut texts = identity.into_iter().chain(fault);
+    std::array::from_fn(|_| texts.next().flatten())
 }
 
 /// An identifier as it may be kept: its shape where it looks like an address or a phone number.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::query::Diagnosis;
+use crate::sources::SourceReport;
 use crate::validate::Rule;
 use crate::validate::survey::Readiness;
 
@@ -23,6 +24,8 @@ pub enum Status {
     Running,
     /// It ended as asked.
     Succeeded,
+    /// It did not take place, as nothing had changed since one that succeeded.
+    Skipped,
     /// Something kept it from that.
     Failed,
     /// A signal ended it.
@@ -66,6 +69,10 @@ pub struct RunResults {
     pub(super) error: Option<Failure>,
     pub(super) started: String,
     pub(super) finished: Option<String>,
+    /// What was recognised of the sources; empty where the query was refused.
+    pub(super) sources: Vec<SourceReport>,
+    /// Digest of all that decides what is sent; none where that is not known.
+    pub(super) fingerprint: Option<String>,
     #[serde(flatten)]
     pub(super) account: Option<Account>,
     pub(super) peak_memory_bytes: Option<u64>,
@@ -120,6 +127,12 @@ pub struct Account {
     pub overlapping: u64,
     /// Events that earlier runs of the query left in doubt or held, and that it does not yield any more.
     pub unresolved: u64,
+    /// Rows of the sources that could not be read, and so are none of `rows`.
+    pub unread_rows: u64,
+    /// Those rows by what is wrong with them.
+    pub unread: Vec<UnreadRows>,
+    /// Files that were left out as a whole.
+    pub unread_files: Vec<UnreadFile>,
     /// Faults by rule and column, those that rejected first.
     pub faults: Vec<Fault>,
     /// Refusals by the API, by code and field.
@@ -179,6 +192,43 @@ pub struct Fault {
     pub events: u64,
     /// Numbers of the first rows, from 1; none where rows were folded.
     pub rows: Vec<u64>,
+}
+
+/// Rows of sources that could not be read for one reason.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnreadRows {
+    /// The rule's code.
+    pub code: &'static str,
+    /// The rule's name.
+    pub slug: &'static str,
+    /// What is wrong with the first.
+    pub message: String,
+    /// What to do about it.
+    pub help: &'static str,
+    /// How many.
+    pub rows: u64,
+    /// Places of the first.
+    pub examples: Vec<SourceRow>,
+}
+
+/// A row of a source.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceRow {
+    /// Its file.
+    pub file: String,
+    /// The line in which it begins, from 1.
+    pub line: u64,
+}
+
+/// A file that was left out as a whole.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnreadFile {
+    /// The file.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Why.
+    pub message: String,
 }
 
 /// Events that the API refused for one reason.

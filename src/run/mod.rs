@@ -22,6 +22,7 @@ pub use self::sample::{Sample, sample};
 pub use self::sink::{EventsSink, EventsTable};
 pub use self::stage::{Stage, Staged};
 pub use self::tally::{Fault, Tally};
+pub use self::unread::{UnreadCounts, UnreadKind, UnreadSources};
 use crate::delivery::{self, Report, Settled, Transport, Window};
 use crate::encode::{Batcher, Envelope};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,7 +33,7 @@ use crate::query::{self, Checked};
 use crate::report::{BatchRecord, Entry, Faults, FaultyEvent, Recorder};
 use crate::settings::{Settings, Share};
 use crate::validate::survey::{Findings, Readiness};
-use crate::validate::{Policy, counted};
+use crate::validate::{Policy, counted, percent};
 
 mod executed;
 mod intake;
@@ -44,6 +45,7 @@ mod sample;
 mod sink;
 mod stage;
 mod tally;
+mod unread;
 
 /// Batches that wait between the sink and the driver: a thousand events or a megabyte each.
 const QUEUED_BATCHES: usize = 16;
@@ -135,13 +137,29 @@ impl Job {
                 format!("the query returned {} rows, fewer than postback.min_rows = {}", tally.rows, self.min_rows);
             return Err(Error::new(ErrorKind::Rejects, message));
         }
-        if self.max_rejects.is_exceeded(tally.rejected, tally.events) {
-            let message = format!(
-                "{} of {} events are rejected, more than postback.max_rejects = {} allows",
-                tally.rejected, tally.events, self.max_rejects
-            );
+        let UnreadCounts { rows: unread, files, bytes, of_bytes } = tally.unread;
+        let (lost, all) = (tally.rejected + unread, tally.events + unread);
+        if self.max_rejects.is_exceeded(lost, all) {
+            let what = if unread == 0 { "are rejected" } else { "are rejected or could not be read" };
+            let message =
+                format!("{lost} of {all} events {what}, more than postback.max_rejects = {} allows", self.max_rejects);
             return Err(Error::new(ErrorKind::Rejects, message)
                 .hint("the account says which rows and why: mend them, or raise --max-rejects"));
+        }
+        // How many events a file that cannot be read would have had, nobody knows: one at the least.
+        let are_too_many = match self.max_rejects {
+            Share::Count(_) => self.max_rejects.is_exceeded(lost + files, all),
+            Share::Percent(_) => files > 0 && self.max_rejects.is_exceeded(bytes, of_bytes),
+        };
+        if are_too_many {
+            let message = format!(
+                "{} left out, with {} of the bytes, more than postback.max_rejects = {} allows",
+                if files == 1 { "a source file is".to_owned() } else { format!("{files} source files are") },
+                percent(bytes, of_bytes),
+                self.max_rejects
+            );
+            return Err(Error::new(ErrorKind::Rejects, message)
+                .hint("the account says which files and why: export them again, or raise --max-rejects"));
         }
         Ok(())
     }
@@ -191,6 +209,8 @@ pub struct Account {
     pub readiness: Option<Readiness>,
     /// Events that earlier runs of the query left in doubt or held, and that it does not yield any more.
     pub unresolved: u64,
+    /// What could not be read of the sources, where it is noted.
+    pub unread: UnreadSources,
     /// What ended it early, besides the API.
     pub failure: Option<Error>,
     /// The executed plan with its metrics, as EXPLAIN ANALYZE shows it.
@@ -203,7 +223,8 @@ impl Account {
     /// What keeps the run from being a success, the gravest first.
     ///
     /// # Errors
-    /// [`ErrorKind::Rejects`] for an account that does not balance, a source that changed and thresholds,
+    /// [`ErrorKind::Rejects`] for an account that does not balance, a query that gave other rows and thresholds,
+    /// [`ErrorKind::SourceChanged`] for a source that changed,
     /// [`ErrorKind::Credentials`], [`ErrorKind::Incomplete`] and [`ErrorKind::Held`] for events that were not accepted,
     /// and what ended the reading.
     pub fn verdict(&self, job: &Job) -> Result<()> {
@@ -214,7 +235,7 @@ impl Account {
         }
         let has_sent = report.as_ref().is_some_and(|report| report.requests > 0);
         match failure {
-            Some(failure) if has_sent && failure.kind() != ErrorKind::Rejects => {
+            Some(failure) if has_sent && !matches!(failure.kind(), ErrorKind::Rejects | ErrorKind::SourceChanged) => {
                 let message = format!("reading ended early, after {} events were accepted", tally.accepted);
                 return Err(Error::new(ErrorKind::Incomplete, message).source(failure.restated()));
             }
@@ -255,11 +276,19 @@ impl Account {
 /// Reads and judges every row and sends nothing; `None` if `stop` became true before the last row.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading, [`ErrorKind::Usage`] where faults cannot be kept.
+/// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading, [`ErrorKind::SourceChanged`] where a source did meanwhile,
+/// [`ErrorKind::Usage`] where faults cannot be kept.
 pub async fn preflight(checked: &Checked, job: &Job, ports: &Ports) -> Result<Option<Preflight>> {
     let intake = Intake::counting(ports, job.resume, checked.folds());
     let (pass, plan) = insert(checked, job, ports, intake).await?;
     ports.recorder.checkpoint().await?;
+    let sources = checked.sources()?;
+    if *ports.stop.borrow() {
+        plan?;
+        return Ok(None);
+    }
+    // A source that changed explains whatever its reader stumbled over.
+    sources.verify(checked.context().state().runtime_env()).await?;
     let plan = plan?;
     if !pass.is_complete {
         return Ok(None);
@@ -267,6 +296,7 @@ pub async fn preflight(checked: &Checked, job: &Job, ports: &Ports) -> Result<Op
     let findings = pass.survey.unwrap_or_default().conclude(&job.policy);
     let Pass { mut tally, conflicts, fingerprint, .. } = pass;
     findings.faults.iter().for_each(|finding| tally.note(finding));
+    tally.unread = UnreadCounts::of(&sources);
     Ok(Some(Preflight { tally, findings, conflicts, fingerprint, plan }))
 }
 
@@ -310,9 +340,10 @@ pub async fn deliver<T: Transport>(
     let outcome = driver.await.map_err(crashed).flatten();
     let settled = counter.await.map_err(crashed)?;
     let (pass, plan) = inserted?;
-    let (plan, unread) = plan.map_or_else(|error| (String::new(), Some(error)), |plan| (plan, None));
+    let changed_source = checked.sources()?.verify(checked.context().state().runtime_env()).await.err();
+    let (plan, unreadable) = plan.map_or_else(|error| (String::new(), Some(error)), |plan| (plan, None));
     let (report, undelivered) = outcome.map_or_else(|error| (None, Some(error)), |report| (Some(report), None));
-    let mut failure = undelivered.or(unread);
+    let mut failure = undelivered.or(changed_source).or(unreadable);
     let surveyed = pass.survey.as_ref().filter(|_| pass.is_complete).map(|survey| survey.conclude(&job.policy));
     let findings = findings.or(surveyed);
     let mut tally = match expected {
@@ -328,7 +359,8 @@ pub async fn deliver<T: Transport>(
     };
     findings.iter().flat_map(|findings| &findings.faults).for_each(|finding| tally.note(finding));
     let readiness = findings.map(|findings| findings.readiness);
-    Ok(Account { tally, report, readiness, unresolved: 0, failure, plan, elapsed: start.elapsed() })
+    let (unread, elapsed) = (UnreadSources::default(), start.elapsed());
+    Ok(Account { tally, report, readiness, unresolved: 0, unread, failure, plan, elapsed })
 }
 
 fn changed(expected: &Tally, found: &Tally) -> Error {

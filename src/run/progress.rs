@@ -1,6 +1,9 @@
 //! What a run is doing now, for whoever shows it: a few counters that are read without stopping anything.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use crate::sources::Sources;
 
 /// The stage a run is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,7 @@ pub struct Progress {
     rows: AtomicU64,
     settled: AtomicU64,
     total: AtomicU64,
+    sources: Option<Arc<Sources>>,
 }
 
 /// The counters at one moment.
@@ -31,9 +35,17 @@ pub struct Reading {
     pub settled: u64,
     /// Events to send, 0 while unknown.
     pub total: u64,
+    /// Source rows that could not be read so far.
+    pub unread: u64,
 }
 
 impl Progress {
+    /// Of a run that reads `sources`.
+    #[must_use]
+    pub fn reading(sources: Arc<Sources>) -> Self {
+        Self { sources: Some(sources), ..Self::default() }
+    }
+
     /// The counters now.
     #[must_use]
     pub fn read(&self) -> Reading {
@@ -42,6 +54,7 @@ impl Progress {
             rows: self.rows.load(Ordering::Relaxed),
             settled: self.settled.load(Ordering::Relaxed),
             total: self.total.load(Ordering::Relaxed),
+            unread: self.sources.as_ref().map_or(0, |sources| sources.unread().rows()),
         }
     }
 

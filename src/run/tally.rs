@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::unread::UnreadCounts;
 use crate::event::{EncodedEvent, EventKey, Outcome, Refusal};
 use crate::validate::survey::Finding;
 use crate::validate::{Rule, Severity, Violation};
@@ -38,6 +39,8 @@ pub struct Tally {
     pub overlapping: u64,
     /// The events that an earlier run left in doubt or held, wherever they are now.
     pub revisited: BTreeSet<EventKey>,
+    /// What was left out of the sources, and so is in none of the places.
+    pub unread: UnreadCounts,
     /// Faults by rule, what it did to its rows, and column.
     pub faults: BTreeMap<(&'static str, Severity, String), Fault>,
     /// Refusals by the API, by code and the field it named.

@@ -13,6 +13,8 @@ pub enum Form {
     OneOf(&'static [&'static str]),
     /// `true` or `false`.
     Boolean,
+    /// The same, and a flag without a value means `true`.
+    Switch,
     /// A whole number from the first to the second bound.
     Count(u64, u64),
     /// A number with `s`, `m`, `h` or `d`, such as `28d`.
@@ -38,7 +40,7 @@ impl Form {
         match self {
             Self::Text => "text".into(),
             Self::OneOf(words) => words.join(" | "),
-            Self::Boolean => "true | false".into(),
+            Self::Boolean | Self::Switch => "true | false".into(),
             Self::Count(low, high) => format!("whole number {low}..{high}"),
             Self::Duration => "duration such as 90s, 15m, 26h or 28d".into(),
             Self::Bytes => "bytes such as 500kB, 64MiB or 2GB".into(),
@@ -56,7 +58,7 @@ impl Form {
         match self {
             Self::Text => "TEXT",
             Self::OneOf(_) => "WORD",
-            Self::Boolean => "BOOLEAN",
+            Self::Boolean | Self::Switch => "BOOLEAN",
             Self::Count(..) => "NUMBER",
             Self::Duration => "DURATION",
             Self::Bytes => "BYTES",
@@ -72,7 +74,7 @@ impl Form {
         match self {
             Self::Text => !value.trim().is_empty(),
             Self::OneOf(words) => words.contains(&value),
-            Self::Boolean => matches!(value, "true" | "false"),
+            Self::Boolean | Self::Switch => matches!(value, "true" | "false"),
             Self::Count(low, high) => value.parse().is_ok_and(|count: u64| (low..=high).contains(&count)),
             Self::Duration => seconds(value).is_some(),
             Self::Bytes => bytes(value).is_some(),
@@ -106,7 +108,9 @@ impl Share {
     }
 }
 
-pub(super) fn seconds(text: &str) -> Option<u64> {
+/// The seconds of a duration such as `26h`; none for what is no [`Form::Duration`].
+#[must_use]
+pub fn seconds(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let factor = match unit {
         "s" => 1,

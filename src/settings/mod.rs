@@ -10,8 +10,8 @@ use std::fmt;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::error::DataFusionError;
 
-pub use self::form::{Form, Share};
-use self::form::{bytes, seconds, share};
+pub use self::form::{Form, Share, seconds};
+use self::form::{bytes, share};
 pub use self::table::{SETTINGS, Setting};
 pub use self::variables::Variables;
 use crate::contract::EventSource;
@@ -197,6 +197,12 @@ impl Settings {
     #[must_use]
     pub fn seconds(&self, name: &str) -> u64 {
         self.text(name).and_then(seconds).expect("durations have defaults and are judged when given")
+    }
+
+    /// A duration in seconds, where one is given or defaulted.
+    #[must_use]
+    pub fn duration(&self, name: &str) -> Option<u64> {
+        self.text(name).and_then(seconds)
     }
 
     /// A number of bytes, where one is given or defaulted.

@@ -54,6 +54,9 @@ pub static SETTINGS: &[Setting] = &[
     Setting { name: "aws_profile", flag: "aws-profile", form: Form::Text, default: None, meaning: "profile of ~/.aws/credentials and ~/.aws/config that reads `s3://`, before keys in the environment" },
     Setting { name: "memory_limit", flag: "memory-limit", form: Form::Bytes, default: None, meaning: "memory of the query engine before it spills to disk; half of the machine by default" },
     Setting { name: "plain_lake_files", flag: "plain-lake-files", form: Form::Boolean, default: Some("false"), meaning: "`true` reads the files of a Delta, Iceberg or Hudi table as they are, deleted and superseded rows included" },
+    Setting { name: "spill_limit", flag: "spill-limit", form: Form::Bytes, default: Some("100GB"), meaning: "disk that the query engine may spill to, in a private folder that goes with the run" },
+    Setting { name: "skip_bad_files", flag: "skip-bad-files", form: Form::Switch, default: Some("false"), meaning: "leaves files out that cannot be opened, says so, and measures their share of the bytes by max_rejects" },
+    Setting { name: "freshness", flag: "freshness", form: Form::Duration, default: None, meaning: "nothing is sent where the newest file of all sources is older than this, such as 26h" },
 ];
 
 #[cfg(test)]

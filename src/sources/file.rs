@@ -9,8 +9,9 @@ use std::sync::Arc;
 use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 
-use super::DAMAGED;
+use super::pin::Stamp;
 use super::recognise::Wrapping;
+use super::{DAMAGED, pin};
 use crate::error::{Error, ErrorKind, Result};
 
 /// One file of a source, as it was when its folder was listed.
@@ -24,6 +25,8 @@ pub(crate) struct SourceFile {
     pub(super) partitions: Arc<[(String, Option<String>)]>,
     /// What its content is wrapped in, once it is recognised.
     pub(super) wrapping: Wrapping,
+    /// What tells whether it has changed since; objects have an `ETag`.
+    pub(super) stamp: Option<Stamp>,
 }
 
 /// Where a file lies.
@@ -54,7 +57,14 @@ impl SourceFile {
             .map_err(|error| Error::new(ErrorKind::Source, format!("`{shown}` is no file path")).source(error))?;
         let last_modified = found.modified().map_err(unreadable)?.into();
         let meta = ObjectMeta { location, last_modified, size: found.len(), e_tag: None, version: None };
-        Ok(Self { shown, place: Place::Local(path), meta, partitions: Arc::new([]), wrapping: Wrapping::default() })
+        Ok(Self {
+            shown,
+            place: Place::Local(path),
+            meta,
+            partitions: Arc::new([]),
+            wrapping: Wrapping::default(),
+            stamp: Stamp::of(&found),
+        })
     }
 
     /// A file in an object store.
@@ -65,6 +75,7 @@ impl SourceFile {
             meta,
             partitions: Arc::new([]),
             wrapping: Wrapping::default(),
+            stamp: None,
         }
     }
 
@@ -112,7 +123,7 @@ impl SourceFile {
         match &self.place {
             Place::Local(path) => {
                 let file = File::open(path).map_err(|error| self.unreadable(error))?;
-                Ok(Box::new(file))
+                Ok(Box::new(pin::Reader::new(file, self.stamp)))
             }
             Place::Object { store, .. } => Ok(Box::new(super::remote::Stream::open(store, &self.meta))),
         }
@@ -133,6 +144,10 @@ impl fmt::Debug for SourceFile {
 /// The error of a source called `shown` whose bytes do not come.
 pub(super) fn unreadable(shown: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     let error = error.into();
+    if pin::is_change(error.as_ref()) {
+        let message = format!("`{shown}` changed while it was read");
+        return Error::new(ErrorKind::SourceChanged, message).hint(pin::RUN_AGAIN);
+    }
     // What a bucket refuses is told where it is known, and no damage.
     match Error::beneath(error.as_ref()) {
         Some(ours) => ours.restated(),

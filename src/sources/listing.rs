@@ -68,8 +68,11 @@ fn list(folder: &Path, location: &str) -> Result<(Vec<PathBuf>, bool)> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| unreadable(location, error))?;
     let fixed = fixed(&path);
-    let is_shown =
-        |path: &PathBuf| !path.strip_prefix(&fixed).unwrap_or(path).iter().any(|name| is_hidden(name.as_ref()));
+    // A pattern that names a marker means markers.
+    let is_shown = |found: &PathBuf| {
+        is_hidden(&path)
+            || !found.strip_prefix(&fixed).unwrap_or(found).iter().any(|name| is_hidden(name.as_ref()))
+    };
     let (mut files, folders): (Vec<PathBuf>, Vec<PathBuf>) =
         found.into_iter().filter(is_shown).partition(|path| !path.is_dir());
     if files.is_empty() {

@@ -6,28 +6,23 @@
 //!
 //! Parquet is scanned by DataFusion; everything else is read as a stream, with types that the first rows show or that the
 //! query declares. No reader may change what a value says, take a damaged file for a short one, or quote a value in an
-//! error. A row that cannot be read is left out, and noted in [`Unread`].
+//! error. A row that cannot be read is left out, and noted in [`Unread`]. A source is what it was when it was listed: bytes
+//! of another version are never read, and [`Sources::verify`] names the files that changed.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
-use datafusion::catalog::TableProvider;
 use datafusion::execution::context::SessionState;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::object_store::ObjectMeta;
 use tokio::task::spawn_blocking;
 
 pub use self::declared::Declared;
-use self::declared::Given;
 use self::file::{SourceFile, unreadable};
-use self::listing::Listed;
-use self::manifest::Manifest;
-use self::partitions::Partitions;
-use self::recognise::{Format, Recognised};
-use self::report::Inferred;
 pub use self::report::{Note, SourceReport};
 pub use self::stores::Stores;
-use self::streamed::StreamedFiles;
-pub use self::unread::{Damage, Unread, UnreadRow};
+pub use self::unread::{Damage, Unread, UnreadFile, UnreadRow};
 use crate::error::{Error, ErrorKind, Result};
 
 mod arrow;
@@ -43,8 +38,10 @@ mod listing;
 mod manifest;
 mod meaning;
 mod names;
+mod opening;
 mod parquet;
 mod partitions;
+mod pin;
 mod plain;
 mod recognise;
 mod remote;
@@ -59,6 +56,10 @@ mod window;
 
 /// Files that are looked at at the same time.
 const AT_ONCE: usize = 16;
+/// Files that a note names.
+const NAMED: usize = 3;
+/// How a note about new files begins.
+const APPEARED: &str = "files appeared during the run";
 /// What to do about a file that begins well and cannot be read.
 pub const DAMAGED: &str = "the file may be damaged or cut off: check the export, or copy it again";
 
@@ -67,7 +68,7 @@ pub const DAMAGED: &str = "the file may be damaged or cut off: check the export,
 pub struct Options {
     /// Where relative locations start: the folder of the query file.
     pub folder: PathBuf,
-    /// Whether a file that cannot be read is left out and noted, in place of being an error.
+    /// Whether files that cannot be opened are left out, and noted, where there are others.
     pub skip_bad_files: bool,
     /// Where standard input is kept: a private folder that goes with the process.
     pub spool: PathBuf,
@@ -84,7 +85,18 @@ pub struct Options {
 pub struct Sources {
     options: Options,
     unread: Arc<Unread>,
-    opened: Mutex<Vec<(SourceReport, Vec<SourceFile>)>>,
+    opened: Mutex<Vec<Opened>>,
+}
+
+/// A source that was opened.
+#[derive(Clone, Debug)]
+struct Opened {
+    report: SourceReport,
+    locations: Vec<String>,
+    /// All that were listed, also those without content.
+    files: Vec<SourceFile>,
+    /// Files that were not there when it was opened.
+    appeared: Vec<String>,
 }
 
 impl Sources {
@@ -112,205 +124,96 @@ impl Sources {
     /// What was opened, in the order in which it was, each location once.
     #[must_use]
     pub fn reports(&self) -> Vec<SourceReport> {
-        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.iter().map(|(report, _)| report.clone()).collect()
+        self.opened().iter().map(|opened| opened.report.clone()).collect()
     }
 
-    /// Opens the files behind `locations` as one table of the session.
+    /// Files behind the locations that appeared after these were opened, as [`Sources::verify`] found them.
+    #[must_use]
+    pub fn appeared(&self) -> Vec<String> {
+        self.opened().iter().flat_map(|opened| opened.appeared.clone()).collect()
+    }
+
+    /// The file that changed last, and when; none where nothing was opened.
+    #[must_use]
+    pub fn newest(&self) -> Option<(String, SystemTime)> {
+        let opened = self.opened();
+        let files = opened.iter().flat_map(|opened| &opened.files);
+        let newest = files.max_by_key(|file| file.meta.last_modified)?;
+        Some((newest.shown().to_owned(), newest.meta.last_modified.into()))
+    }
+
+    /// Names, sizes and versions of all files, as one digest: two that are equal mean the same content.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut digest = blake3::Hasher::new();
+        let mut add = |text: &[u8]| {
+            digest.update(&(text.len() as u64).to_le_bytes()).update(text);
+        };
+        for file in self.opened().iter().flat_map(|opened| &opened.files) {
+            let ObjectMeta { size, last_modified, e_tag, version, .. } = &file.meta;
+            add(file.shown().as_bytes());
+            add(&size.to_le_bytes());
+            add(last_modified.to_rfc3339().as_bytes());
+            add(e_tag.as_deref().unwrap_or_default().as_bytes());
+            add(version.as_deref().unwrap_or_default().as_bytes());
+        }
+        *digest.finalize().as_bytes()
+    }
+
+    /// Makes sure that every file is still what it was when it was opened. Files that were not there then are noted.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`], naming the file, if there is none, if they are of several formats or of none known, if they
-    /// hold no row, or if they cannot be read.
-    pub async fn open(
-        &self,
-        state: &SessionState,
-        locations: &[String],
-        declared: Option<&Declared>,
-    ) -> Result<Arc<dyn TableProvider>> {
-        let Listed { files, notes, .. } = self.list(state, locations).await?;
-        let shown = locations.join("`, `");
-        let given = declared.map_or_else(Given::default, |declared| declared.given.clone());
-        let mut recognised: Option<(Recognised, SourceFile)> = None;
-        let mut readable = Vec::new();
-        let mut empty = 0;
-        for (file, this) in recognise(files, &given).await? {
-            let Some(this) = this else {
-                empty += 1;
-                continue;
-            };
-            if declared.is_none() {
-                header::is_header(&file, &shown, &this.signs, None)?;
-            }
-            match &mut recognised {
-                Some((first, first_file)) => {
-                    let before = first.format.clone();
-                    if !first.agree(&this, &given) {
-                        let message = format!("`{shown}` mixes formats: {before} and {}", this.format);
-                        return Err(Error::new(ErrorKind::Source, message)
-                            .context("file", first_file.shown())
-                            .context("file", file.shown())
-                            .hint("read them as two tables"));
-                    }
+    /// [`ErrorKind::SourceChanged`] naming the files that changed or are gone.
+    pub async fn verify(&self, runtime: &RuntimeEnv) -> Result<()> {
+        let opened = self.opened().clone();
+        let mut changed = Vec::new();
+        for (index, Opened { locations, files, .. }) in opened.iter().enumerate() {
+            let now = match self.list(runtime, locations).await {
+                Ok(now) => now.files,
+                Err(error) => {
+                    changed.push(format!("`{}`: {error}", locations.join("`, `")));
+                    continue;
                 }
-                None => recognised = Some((this, file.clone())),
-            }
-            readable.push(file);
-        }
-        let Some((mut recognised, first_file)) = recognised else {
-            return Err(Error::new(ErrorKind::Source, format!("`{shown}` is empty"))
-                .context("files", empty)
-                .hint("an export without a byte is not zero rows: check that it was written"));
-        };
-        if let Some(declared) = declared {
-            if !recognised.format.is_called(&declared.stored_as) {
-                let message = format!("`{shown}` is stored as {}, not as {}", recognised.format, declared.stored_as);
-                return Err(Error::new(ErrorKind::Source, message));
-            }
-            if let Format::Csv(dialect) = &mut recognised.format
-                && given.has_header.is_none()
-            {
-                let columns = declared.columns.as_deref();
-                dialect.has_header = header::is_header(&first_file, &shown, &recognised.signs, columns)?;
+            };
+            let changes = pin::compare(files, &now);
+            changed.extend(changes.changed);
+            if let Some(opened) = self.opened().get_mut(index) {
+                opened.note_appeared(changes.appeared);
             }
         }
-        let mut report = SourceReport::new(locations, &recognised.format, &readable);
-        if recognised.is_encoding_assumed {
-            report.notes.push(Note::encoding_assumed(&readable));
-        }
-        report.empty_files = empty;
-        report.notes.extend(notes);
-        let table = self.table(state, &readable, &shown, recognised.format, declared, &mut report.notes).await?;
-        let Some(table) = table else {
-            return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
-                "an export without a row is not zero events: check the export, or take the source out of the query",
-            ));
-        };
-        let columns = table.schema();
-        let in_files: Vec<String> = columns.fields().iter().map(|field| field.name().clone()).collect();
-        report.notes.extend(names::notes(&in_files));
-        let table = match declared.and_then(|declared| declared.columns.as_ref()) {
-            Some(columns) => names::declared(table, columns),
-            None => names::shown(table),
-        };
-        report.columns = report::columns(&table.schema());
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.retain(|(known, _)| known.location != report.location);
-        opened.push((report, readable));
-        Ok(table)
+        if changed.is_empty() { Ok(()) } else { Err(pin::source_changed(&changed)) }
     }
 
-    /// The table of `files`, all of the same `format`; what there is to know is added to `notes`. `None` if none of them
-    /// has a row.
-    async fn table(
-        &self,
-        state: &SessionState,
-        files: &[SourceFile],
-        shown: &str,
-        format: Format,
-        declared: Option<&Declared>,
-        notes: &mut Vec<Note>,
-    ) -> Result<Option<Arc<dyn TableProvider>>> {
-        let columns = declared.and_then(|declared| declared.columns.clone());
-        let of_folders = declared.map_or_else(Vec::new, |declared| declared.partitions.clone());
-        if format == Format::Parquet {
-            let skipped = self.options.skip_bad_files.then_some(self.unread.as_ref());
-            let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders, skipped };
-            return opening.table(files, notes).await;
-        }
-        let (sampled, inferred_of, given) = (files.to_vec(), format.clone(), columns.clone());
-        let inferred = blocking(move || match &inferred_of {
-            Format::Csv(dialect) => delimited::infer(&sampled, dialect, given.as_deref()),
-            Format::Arrow | Format::Avro => described::infer(&sampled, &inferred_of, given.as_deref()),
-            format => json::infer(&sampled, format),
-        });
-        let Some(inferred) = inferred.await? else { return Ok(None) };
-        let Inferred { schema, notes: assumed } = inferred;
-        notes.extend(assumed);
-        let columns = match (columns, &format) {
-            (None, _) => Arc::new(schema),
-            // The columns of delimited text are those of its places, and the others are found by name.
-            (Some(declared), Format::Csv(_)) => declared,
-            (Some(declared), _) => names::spelled(&declared, &schema),
-        };
-        let partitions = Partitions::of(files, &columns, &of_folders)?;
-        let unread = Arc::clone(&self.unread);
-        Ok(Some(Arc::new(StreamedFiles::new(format, columns, files, partitions, unread))))
-    }
-
-    /// The files behind `locations`, which are on this machine or in one bucket, and those that a manifest among them lists.
+    /// Whether there is a file at `location`, which may be a pattern; if not, what was found instead.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`] if there is none.
-    async fn list(&self, state: &SessionState, locations: &[String]) -> Result<Listed> {
-        let mut all = Listed::default();
-        for location in locations {
-            let mut listed = self.find(state, location).await?;
-            let manifest = match listed.files.first().filter(|_| listed.is_named) {
-                Some(file) => {
-                    let file = file.clone();
-                    blocking(move || Ok(Manifest::of(&file)?.map(|manifest| (manifest, file)))).await?
-                }
-                None => None,
-            };
-            match manifest {
-                Some((manifest, list)) => listed = self.listed_by(state, &manifest, &list).await?,
-                None => listed.notes.extend(shards::notes(&listed.files)),
-            }
-            all.files.append(&mut listed.files);
-            all.notes.append(&mut listed.notes);
+    /// What no waiting mends.
+    pub async fn find(&self, location: &str) -> Result<Result<(), Error>> {
+        match self.list(&RuntimeEnv::default(), &[location.to_owned()]).await {
+            Ok(_) => Ok(Ok(())),
+            Err(error) if error.kind() == ErrorKind::Source => Ok(Err(error)),
+            Err(error) => Err(error),
         }
-        let other = all.files.iter().find(|file| file.store() != all.files[0].store());
-        if let Some(other) = other {
-            return Err(Error::new(ErrorKind::Source, "the locations of a table lie in several places")
-                .context("file", all.files[0].shown())
-                .context("file", other.shown())
-                .hint("read them as two tables"));
-        }
-        Ok(all)
     }
 
-    /// The files behind `location`.
-    async fn find(&self, state: &SessionState, location: &str) -> Result<Listed> {
-        if let Some(remote) = stores::Location::parse(location)? {
-            let files = self.options.stores.list(state.runtime_env(), &remote).await?;
-            let is_named = !location.contains(['*', '?', '[']) && files.len() == 1;
-            return Ok(Listed { files, is_named, ..Listed::default() });
-        }
-        let (options, location) = (self.options.clone(), location.to_owned());
-        blocking(move || listing::local(&options, &location)).await
-    }
-
-    /// The files that `manifest` names, which stands in `list`.
-    async fn listed_by(&self, state: &SessionState, manifest: &Manifest, list: &SourceFile) -> Result<Listed> {
-        let mut listed = Listed::default();
-        let message = format!("the manifest `{}` lists {} files", list.shown(), manifest.entries.len());
-        listed.notes.push(Note { code: None, message, help: None });
-        for entry in &manifest.entries {
-            match self.find(state, &entry.location(list)).await {
-                Ok(Listed { files, .. }) => {
-                    files.iter().try_for_each(|file| entry.judge(file, list))?;
-                    listed.files.extend(files);
-                }
-                Err(error) if entry.mandatory => return Err(error.context("manifest", list.shown())),
-                Err(error) => listed.notes.push(Note {
-                    code: None,
-                    message: format!("{error}; the manifest does not call it mandatory"),
-                    help: None,
-                }),
-            }
-        }
-        Ok(listed)
+    /// What was opened, also where a thread died while it held it: each entry is whole.
+    fn opened(&self) -> MutexGuard<'_, Vec<Opened>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What each file turned out to be; none for one without content.
-async fn recognise(files: Vec<SourceFile>, given: &Given) -> Result<Vec<(SourceFile, Option<Recognised>)>> {
-    let count = files.len();
-    let recognise = |mut file: SourceFile| {
-        let given = given.clone();
-        blocking(move || recognise::recognise(&mut file, count, &given).map(|found| (file, found)))
-    };
-    stream::iter(files).map(recognise).buffered(AT_ONCE).try_collect().await
+impl Opened {
+    /// Takes `files` for those that were not there when it was opened.
+    fn note_appeared(&mut self, files: Vec<String>) {
+        self.report.notes.retain(|note| !note.message.starts_with(APPEARED));
+        if !files.is_empty() {
+            let named = files.iter().take(NAMED).map(|file| format!("`{file}`")).collect::<Vec<_>>().join(", ");
+            let more = if files.len() > NAMED { ", …" } else { "" };
+            let message = format!("{APPEARED} and were not read: {named}{more}");
+            self.report.notes.push(Note { code: None, message, help: Some("run again to read them".to_owned()) });
+        }
+        self.appeared = files;
+    }
 }
 
 /// Runs what blocks where blocking is allowed.

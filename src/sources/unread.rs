@@ -20,9 +20,22 @@ pub struct Unread {
 
 #[derive(Debug, Default)]
 struct Log {
-    lines: BTreeMap<Arc<str>, RoaringTreemap>,
+    lines: BTreeMap<Arc<str>, BTreeMap<Damage, RoaringTreemap>>,
+    /// How many lines these are.
+    rows: u64,
     examples: Vec<UnreadRow>,
-    files: BTreeMap<Arc<str>, String>,
+    files: BTreeMap<Arc<str>, UnreadFile>,
+}
+
+/// A file that was left out as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadFile {
+    /// The file, as messages name it.
+    pub file: Arc<str>,
+    /// Its size.
+    pub bytes: u64,
+    /// Why; never a value.
+    pub reason: String,
 }
 
 /// A row of a source that was left out.
@@ -78,7 +91,13 @@ impl Unread {
     /// Notes a row, unless it is noted.
     pub(super) fn row(&self, row: UnreadRow) {
         let mut log = self.log();
-        if log.lines.entry(Arc::clone(&row.file)).or_default().insert(row.line) && log.examples.len() < EXAMPLES {
+        let lines = log.lines.entry(Arc::clone(&row.file)).or_default();
+        if lines.values().any(|lines| lines.contains(row.line)) {
+            return;
+        }
+        lines.entry(row.damage).or_default().insert(row.line);
+        log.rows += 1;
+        if log.examples.len() < EXAMPLES {
             log.examples.push(row);
         }
     }
@@ -90,14 +109,26 @@ impl Unread {
     }
 
     /// Notes a file that is left out as a whole, and why.
-    pub(super) fn file(&self, file: &str, reason: String) {
-        self.log().files.entry(file.into()).or_insert(reason);
+    pub(super) fn file(&self, file: &str, bytes: u64, reason: String) {
+        let file: Arc<str> = file.into();
+        let left_out = UnreadFile { file: Arc::clone(&file), bytes, reason };
+        self.log().files.entry(file).or_insert(left_out);
     }
 
     /// Rows that were left out.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.log().lines.values().map(RoaringTreemap::len).sum()
+        self.log().rows
+    }
+
+    /// The lines of all of them, by file and damage.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(Arc<str>, Damage, RoaringTreemap)> {
+        let log = self.log();
+        let of_file = |(file, lines): (&Arc<str>, &BTreeMap<Damage, RoaringTreemap>)| {
+            lines.iter().map(|(damage, lines)| (Arc::clone(file), *damage, lines.clone())).collect::<Vec<_>>()
+        };
+        log.lines.iter().flat_map(of_file).collect()
     }
 
     /// The first of them, by file and line.
@@ -110,8 +141,8 @@ impl Unread {
 
     /// Files that were left out, each with the reason.
     #[must_use]
-    pub fn files(&self) -> Vec<(Arc<str>, String)> {
-        self.log().files.iter().map(|(file, reason)| (Arc::clone(file), reason.clone())).collect()
+    pub fn files(&self) -> Vec<UnreadFile> {
+        self.log().files.values().cloned().collect()
     }
 
     /// The log, also where a reader died while it held it: counts stay true.
@@ -136,8 +167,11 @@ mod tests {
         }
         assert_eq!(unread.rows(), 3);
         assert_eq!(unread.examples(), [row("a", 2), row("a", 7), row("b", 9)]);
-        unread.file("c", "cut off".into());
-        unread.file("c", "later".into());
-        assert_eq!(unread.files(), [("c".into(), "cut off".to_owned())]);
+        unread.row(UnreadRow { damage: Damage::Type, ..row("b", 9) });
+        let lines: Vec<_> = unread.lines().into_iter().map(|(file, _, lines)| (file, lines.len())).collect();
+        assert_eq!((unread.rows(), lines), (3, vec![("a".into(), 2), ("b".into(), 1)]));
+        unread.file("c", 7, "cut off".into());
+        unread.file("c", 8, "later".into());
+        assert_eq!(unread.files(), [UnreadFile { file: "c".into(), bytes: 7, reason: "cut off".into() }]);
     }
 }

@@ -20,7 +20,7 @@ const fn rule(
 }
 
 /// Every rule, sorted by code: `PB1nnn` judge the file, `PB2nnn` the plan, `PB30nn` and `PB31nn` rows, `PB32nn` the
-/// result as a whole.
+/// result as a whole, `PB34nn` rows of sources that cannot be read.
 #[rustfmt::skip]
 pub static RULES: &[Rule] = &[
     // The file, before there is a plan.
@@ -311,6 +311,28 @@ pub static RULES: &[Rule] = &[
     rule("PB3206", "time-units-mixed", WARN, Citation::certain("D1 (R24)"),
         "numbers of several magnitudes in one column come from several systems, and each was read in its own unit",
         "bring them to one unit in the query"),
+    // Rows of sources that cannot be read.
+    rule("PB3401", "row-ragged", REJECT, OURS,
+        "with a field too few or too many, nobody knows which value belongs to which column",
+        "a delimiter inside a value needs quotes around it: mend the line, or export with quotes"),
+    rule("PB3402", "row-quoted-wrongly", REJECT, OURS,
+        "a quote that opens or closes where none may would swallow the values, or the rows, behind it",
+        "write a quote inside a value twice, and put the value into quotes"),
+    rule("PB3403", "row-not-in-encoding", REJECT, OURS,
+        "bytes that are no text in the file's encoding would make another name or address of the value",
+        "export as UTF-8"),
+    rule("PB3404", "row-with-nul", REJECT, OURS,
+        "a NUL byte is left behind by a crash or a binary column, and no value contains one",
+        "export the file again, without binary columns"),
+    rule("PB3405", "row-too-long", REJECT, OURS,
+        "a field or row of this length is a quote that was never closed, or no data of an event",
+        "look for an open quote in or before the line, and leave out columns of documents"),
+    rule("PB3406", "row-not-json", REJECT, OURS,
+        "a line that is no well-formed JSON object is cut off or not a row",
+        "mend the line: one complete object a line"),
+    rule("PB3407", "row-value-of-another-type", REJECT, OURS,
+        "a value that does not fit its column was written by another version of the export, or stands in the wrong column",
+        "mend the value, or declare the column as VARCHAR with CREATE EXTERNAL TABLE and convert it in the query"),
 ];
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::api::BaseUrl;
 use crate::cli::flags::SettingFlags;
@@ -10,7 +11,7 @@ use crate::cli::place::{Loss, Network};
 use crate::delivery::Window;
 use crate::report::Mode;
 use crate::run::{Again, Job};
-use crate::settings::Settings;
+use crate::settings::{Form, Settings, seconds};
 
 /// Longest test event code; Events Manager's have about ten characters.
 const MAX_TEST_EVENT_CODE: usize = 64;
@@ -48,6 +49,16 @@ pub(in crate::cli) struct Arguments {
     /// Print the executed plan with its metrics, as EXPLAIN ANALYZE shows it
     #[arg(long)]
     pub(super) explain: bool,
+    /// Wait for a file before anything else, such as a warehouse's _SUCCESS: a path, a pattern or a URL
+    #[arg(long, value_name = "LOCATION")]
+    pub(super) wait_for: Option<String>,
+    /// Longest wait for --wait-for, after which nothing is sent and the exit code is 5 [default: 2h]
+    #[arg(long, value_name = "DURATION", requires = "wait_for", value_parser = duration)]
+    pub(super) timeout: Option<Duration>,
+    /// Send nothing, with exit code 0, where inputs, query, parameters and settings are those of the last run to the same
+    /// destination, and it succeeded
+    #[arg(long, conflicts_with_all = ["sandbox", "force_resend"])]
+    pub(super) if_changed: bool,
     /// Value of a parameter `$NAME` in the query
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub(super) parameters: Vec<String>,
@@ -85,6 +96,9 @@ impl Arguments {
             force_resend: false,
             yes: false,
             explain: false,
+            wait_for: None,
+            timeout: None,
+            if_changed: false,
             parameters,
             format,
             loss: Loss::default(),
@@ -100,6 +114,11 @@ impl Arguments {
             (job.resume.window, job.delivery.window) = (Window::unlimited(), Window::unlimited());
         }
     }
+}
+
+/// A duration as settings take it.
+fn duration(text: &str) -> Result<Duration, String> {
+    seconds(text).map(Duration::from_secs).ok_or_else(|| format!("expected: {}", Form::Duration.expected()))
 }
 
 /// The names in `NAME=VALUE` assignments.

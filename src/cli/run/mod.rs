@@ -16,8 +16,8 @@ use crate::delivery::Activity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Run, Store};
 use crate::query::{Checked, QueryFile};
-use crate::report::{self, Ending, Recording, RunResults, Subject};
-use crate::run::{self, Account, Job, Ports, Preflight, Progress};
+use crate::report::{self, EarlierRun, Ending, Recording, RunResults, Subject};
+use crate::run::{self, Account, Job, Ports, Preflight, Progress, UnreadSources};
 use crate::settings::Settings;
 
 use self::arguments::{counted_as, mode, names};
@@ -29,8 +29,10 @@ use self::target::{Target, target};
 mod arguments;
 mod checking;
 mod failures;
+mod inputs;
 mod past;
 mod target;
+mod waiting;
 
 pub(super) use self::arguments::{Arguments, test_event_code};
 pub(super) use self::checking::check;
@@ -50,6 +52,8 @@ struct Ready<'a> {
     name: String,
     /// The command that lists what the ledger holds.
     resolve: String,
+    /// The run that did all that this one would do.
+    done_by: Option<String>,
 }
 
 pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
@@ -64,6 +68,7 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
         ));
     }
     let signals = Signals::watch()?;
+    waiting::wait(&arguments, world, &signals).await?;
     let mut failures = Failures { files: arguments.files.len(), ..Failures::default() };
     let mut ready = Vec::with_capacity(arguments.files.len());
     let mut stores = Stores::accepting(arguments.loss, arguments.network);
@@ -119,22 +124,49 @@ async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World, store
     let (mode, name) = (counted_as(arguments, &settings), stores::query_name(path, &settings));
     let aimed = aim(&file, &settings, arguments, world, &mut recording, stores).await;
     let aimed = aimed.and_then(|(checked, target)| {
+        let sources = checked.sources()?;
+        recording.recognised(sources.reports());
+        inputs::assure_fresh(&sources, &settings, job.policy.now)?;
+        let fingerprint = inputs::fingerprint(&sources, &file, &settings, &arguments.parameters, &format!("{mode:?}"));
+        let done_by = done_by(&fingerprint, &target, path, arguments, &settings, &recording);
+        recording.fingerprinted(fingerprint);
+        Ok((checked, target, done_by))
+    });
+    let aimed = aimed.and_then(|(checked, target, done_by)| {
         let past = if target.client.is_some() {
             Past::of(stores.open(mode, &settings, world)?, &name)?
         } else {
             Past::seen(mode, &settings, world)?
         };
-        Ok((checked, target, past))
+        Ok((checked, target, past, done_by))
     });
     match aimed {
-        Ok((checked, target, past)) => {
+        Ok((checked, target, past, done_by)) => {
             job.resume.forgotten_before = past.forgotten_before;
             arguments.resume(&mut job);
             let resolve = stores::resolve_command(mode, &settings);
-            Ok(Ready { path, checked, target, job, recording, past, name, resolve })
+            Ok(Ready { path, checked, target, job, recording, past, name, resolve, done_by })
         }
         Err(error) => Err(conclude(recording, None, Err(error)).await.1.expect_err("an error stays one")),
     }
+}
+
+/// The id of the earlier run that did what this one would do, where that keeps it from taking place.
+fn done_by(
+    fingerprint: &str,
+    target: &Target,
+    path: &Path,
+    arguments: &Arguments,
+    settings: &Settings,
+    recording: &Recording,
+) -> Option<String> {
+    if !arguments.if_changed {
+        return None;
+    }
+    let ledger = Path::new(settings.text("ledger").unwrap_or_default());
+    let query = path.display().to_string();
+    let earlier = EarlierRun::find(ledger, &query, &target.description, recording.id())?;
+    earlier.did(fingerprint).then_some(earlier.id)
 }
 
 /// What a query and its settings must pass before it may run.
@@ -180,7 +212,17 @@ async fn conclude(
 }
 
 async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals: &Signals) -> Result<()> {
-    let Ready { path, checked, target, mut job, recording, past, name, resolve } = ready;
+    let Ready { path, checked, target, mut job, mut recording, past, name, resolve, done_by } = ready;
+    if let Some(done_by) = done_by {
+        recording.skipped();
+        let (results, verdict) = conclude(recording, None, Ok(())).await;
+        if !world.quiet {
+            render::note(&format!(
+                "skipped: neither inputs nor query have changed since the run {done_by}, which succeeded"
+            ));
+        }
+        return verdict.and(render::skipped(&results, arguments.format));
+    }
     let Target { mut description, client, sandbox } = target;
     let Past { store, undecided, .. } = past;
     if !undecided.is_empty() && !world.quiet {
@@ -193,7 +235,7 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     let ports = Ports {
         store: Arc::clone(&store),
         recorder: recording.recorder(),
-        progress: Arc::new(Progress::default()),
+        progress: Arc::new(Progress::reading(checked.sources()?)),
         stop: signals.stop(),
     };
     let (activity, doing) = watch::channel(Activity::default());
@@ -229,6 +271,8 @@ async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals
     let folder = recording.folder().display().to_string();
     let heading = Heading { query: &query, destination: &description, checked: &checked, folder: &folder };
     account.compare(&undecided);
+    account.note_unread(&checked, &ports).await?;
+    recording.recognised(checked.sources()?.reports());
     let verdict = signals.caught().map_or_else(|| account.verdict(&job), Err).map_err(|error| match error.kind() {
         ErrorKind::Held => error.hint(format!("`{resolve}` {RESOLVES}")),
         _ => error,
@@ -286,7 +330,8 @@ async fn conduct(
         (_, Some(Preflight { tally, findings, plan, .. })) => {
             let readiness = Some(findings.readiness);
             let elapsed = start.elapsed();
-            Ok(Account { tally, report: None, readiness, unresolved: 0, failure: None, plan, elapsed })
+            let unread = UnreadSources::default();
+            Ok(Account { tally, report: None, readiness, unresolved: 0, unread, failure: None, plan, elapsed })
         }
         (_, None) => Err(Error::new(ErrorKind::Internal, "a dry run is a preflight")),
     }

@@ -47,10 +47,11 @@ use self::merge::FileColumns;
 use self::reader::{JudgingReaders, Progress};
 use super::file::{Place, SourceFile};
 use super::partitions::Partitions;
+use super::pin::PinnedStore;
 use super::report::Note;
 use super::unread::Unread;
 use super::unreadable;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
 mod adapter;
 mod converted;
@@ -71,6 +72,8 @@ struct ParquetFiles {
     /// The files, and what the reader gives of each.
     files: Vec<(SourceFile, Arc<FileColumns>)>,
     store: ObjectStoreUrl,
+    /// The store, which gives no bytes of files that have changed.
+    pinned: Arc<dyn ObjectStore>,
     columns: TableSchema,
     partitions: Partitions,
     options: TableParquetOptions,
@@ -94,7 +97,7 @@ impl Opening<'_> {
     /// The table of `files`; what there is to know about them is added to `notes`. `None` if no file has a row.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`](crate::error::ErrorKind), naming the file, for one that cannot be read; for files whose
+    /// [`ErrorKind::Source`], naming the file, for one that cannot be read; for files whose
     /// columns do not go together.
     pub(super) async fn table(
         self,
@@ -107,7 +110,8 @@ impl Opening<'_> {
         };
         let store = url.and_then(|url| Ok((self.state.runtime_env().object_store(&url)?, url)));
         let (objects, store) = store.map_err(|error| unreadable(self.shown, error))?;
-        let (files, footers) = self.footers(&objects, files).await?;
+        let pinned: Arc<dyn ObjectStore> = Arc::new(PinnedStore::new(objects, files));
+        let (files, footers) = self.footers(&pinned, files).await?;
         if footers.iter().all(|footer| footer.rows == 0) {
             return Ok(None);
         }
@@ -123,7 +127,7 @@ impl Opening<'_> {
         let columns = TableSchema::builder(columns).with_table_partition_cols(partitions.fields().to_vec()).build();
         let options = self.state.table_options().parquet.clone();
         let files = files.into_iter().zip(found).collect();
-        Ok(Some(Arc::new(ParquetFiles { files, store, columns, partitions, options })))
+        Ok(Some(Arc::new(ParquetFiles { files, store, pinned, columns, partitions, options })))
     }
 
     /// Those of `files` that are read, with their footers.
@@ -135,17 +139,25 @@ impl Opening<'_> {
         let footers = files.iter().map(|file| footers::read(store, file, self.skipped.is_some())).collect::<Vec<_>>();
         let mut footers = stream::iter(footers).buffered(AT_ONCE).zip(stream::iter(files));
         let mut read = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
+        let mut refused = None;
         while let Some((footer, file)) = footers.next().await {
             match (footer, self.skipped) {
                 (Ok(footer), _) => {
                     read.0.push(file.clone());
                     read.1.push(footer);
                 }
-                (Err(error), Some(unread)) => unread.file(file.shown(), error.message().to_owned()),
-                (Err(error), None) => return Err(error),
+                (Err(error), Some(unread)) if error.kind() == ErrorKind::Source => {
+                    unread.file(file.shown(), file.meta.size, error.message().to_owned());
+                    refused.get_or_insert(error);
+                }
+                (Err(error), _) => return Err(error),
             }
         }
-        Ok(read)
+        // Where every file is bad, nothing is left to leave them out of.
+        match refused.filter(|_| read.0.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(read),
+        }
     }
 }
 
@@ -204,7 +216,7 @@ impl TableProvider for ParquetFiles {
         }
         let groups = FileGroup::new(files).split_files(session.config().target_partitions());
         let cache = session.runtime_env().cache_manager.get_file_metadata_cache();
-        let store = session.runtime_env().object_store(&self.store)?;
+        let store = Arc::clone(&self.pinned);
         let mut source = ParquetSource::new(self.columns.clone())
             .with_table_parquet_options(self.options.clone())
             .with_parquet_file_reader_factory(Arc::new(JudgingReaders::new(store, cache)));

@@ -1,0 +1,309 @@
+//! From locations to a table: files are listed, recognised, and opened together.
+
+use std::slice;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::execution::context::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use futures::stream::{self, StreamExt};
+
+use super::declared::{Declared, Given};
+use super::file::SourceFile;
+use super::listing::{self, Listed};
+use super::manifest::Manifest;
+use super::partitions::Partitions;
+use super::recognise::{self, Format, Recognised};
+use super::report::{self, Inferred, Note, SourceReport};
+use super::streamed::StreamedFiles;
+use super::{AT_ONCE, Opened, Sources, blocking, delimited, described, header, json, names, parquet, shards, stores};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The files of a location by what they turned out to be.
+struct Sorted {
+    /// What the readable ones are.
+    recognised: Recognised,
+    /// The first of them.
+    first: SourceFile,
+    readable: Vec<SourceFile>,
+    /// Files without content.
+    empty: u64,
+    /// Files that are left out, each with the reason.
+    bad: Vec<(SourceFile, Error)>,
+    is_encoding_assumed: bool,
+}
+
+/// What a table is opened with, beside its files.
+struct Opening<'a> {
+    state: &'a SessionState,
+    /// How messages name the location.
+    shown: &'a str,
+    format: Format,
+    declared: Option<&'a Declared>,
+}
+
+impl Sources {
+    /// Opens the files behind `locations` as one table of the session.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`], naming the file, if there is none, if they are of several formats or of none known, if they
+    /// hold no row, or if they cannot be read.
+    pub async fn open(
+        &self,
+        state: &SessionState,
+        locations: &[String],
+        declared: Option<&Declared>,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let Listed { files, notes, .. } = self.list(state.runtime_env(), locations).await?;
+        let shown = locations.join("`, `");
+        let mut sorted = self.sorted(files.clone(), &shown, declared).await?;
+        let format = format(&sorted, &shown, declared)?;
+        let mut report = SourceReport::new(locations, &format, &sorted.readable);
+        if sorted.is_encoding_assumed {
+            report.notes.push(Note::encoding_assumed(&sorted.readable));
+        }
+        report.empty_files = sorted.empty;
+        report.notes.extend(notes);
+        let opening = Opening { state, shown: &shown, format, declared };
+        let table = self.table_of_sound(&opening, &mut sorted, &mut report.notes).await?;
+        let Some(table) = table else {
+            return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
+                "an export without a row is not zero events: check the export, or take the source out of the query",
+            ));
+        };
+        let columns = table.schema();
+        let in_files: Vec<String> = columns.fields().iter().map(|field| field.name().clone()).collect();
+        report.notes.extend(names::notes(&in_files));
+        let table = match declared.and_then(|declared| declared.columns.as_ref()) {
+            Some(columns) => names::declared(table, columns),
+            None => names::shown(table),
+        };
+        report.columns = report::columns(&table.schema());
+        for (file, error) in sorted.bad {
+            self.unread.file(file.shown(), file.meta.size, error.message().to_owned());
+            let message = format!("`{}` is left out: {error}", file.shown());
+            report.notes.push(Note { code: None, message, help: error.hint_text().map(str::to_owned) });
+        }
+        let mut opened = self.opened();
+        opened.retain(|known| known.report.location != report.location);
+        opened.push(Opened { report, locations: locations.to_vec(), files, appeared: Vec::new() });
+        Ok(table)
+    }
+
+    /// `files`, called `shown`, by what they turned out to be.
+    async fn sorted(&self, files: Vec<SourceFile>, shown: &str, declared: Option<&Declared>) -> Result<Sorted> {
+        let given = declared.map_or_else(Given::default, |declared| declared.given.clone());
+        let mut recognised: Option<(Recognised, SourceFile)> = None;
+        let (mut readable, mut empty, mut bad) = (Vec::new(), 0, Vec::new());
+        for (file, this) in recognise(files, &given).await {
+            let this = match this {
+                Err(error) if self.options.skip_bad_files && error.kind() == ErrorKind::Source => {
+                    bad.push((file, error));
+                    continue;
+                }
+                this => this?,
+            };
+            let Some(this) = this else {
+                empty += 1;
+                continue;
+            };
+            if declared.is_none() {
+                header::is_header(&file, shown, &this.signs, None)?;
+            }
+            match &mut recognised {
+                Some((first, first_file)) => {
+                    let before = first.format.clone();
+                    if !first.agree(&this, &given) {
+                        let message = format!("`{shown}` mixes formats: {before} and {}", this.format);
+                        return Err(Error::new(ErrorKind::Source, message)
+                            .context("file", first_file.shown())
+                            .context("file", file.shown())
+                            .hint("read them as two tables"));
+                    }
+                }
+                None => recognised = Some((this, file.clone())),
+            }
+            readable.push(file);
+        }
+        let Some((recognised, first)) = recognised else {
+            return Err(bad.into_iter().next().map_or_else(
+                || {
+                    Error::new(ErrorKind::Source, format!("`{shown}` is empty"))
+                        .context("files", empty)
+                        .hint("an export without a byte is not zero rows: check that it was written")
+                },
+                |(_, error)| error,
+            ));
+        };
+        let is_encoding_assumed = recognised.is_encoding_assumed;
+        Ok(Sorted { recognised, first, readable, empty, bad, is_encoding_assumed })
+    }
+
+    /// The table of the readable files; those that turn out to be bad are moved to the others, where that is allowed.
+    async fn table_of_sound(
+        &self,
+        opening: &Opening<'_>,
+        sorted: &mut Sorted,
+        notes: &mut Vec<Note>,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let mut assumed = Vec::new();
+        let table = match self.table(opening, &sorted.readable, &mut assumed).await {
+            Err(error) if self.options.skip_bad_files && error.kind() == ErrorKind::Source => {
+                assumed.clear();
+                let mut sound = Vec::new();
+                let mut bad = Vec::new();
+                for file in &sorted.readable {
+                    let alone = Opening { shown: file.shown(), format: opening.format.clone(), ..*opening };
+                    match self.table(&alone, slice::from_ref(file), &mut Vec::new()).await {
+                        Ok(_) => sound.push(file.clone()),
+                        Err(error) => bad.push((file.clone(), error)),
+                    }
+                }
+                // One bad file alone is no file among others, and files that are each sound do not go together.
+                if sound.is_empty() || bad.is_empty() {
+                    return Err(error);
+                }
+                sorted.readable = sound;
+                sorted.bad.append(&mut bad);
+                self.table(opening, &sorted.readable, &mut assumed).await?
+            }
+            table => table?,
+        };
+        notes.append(&mut assumed);
+        Ok(table)
+    }
+
+    /// The table of `files`; what there is to know is added to `notes`. `None` if none of them has a row.
+    async fn table(
+        &self,
+        opening: &Opening<'_>,
+        files: &[SourceFile],
+        notes: &mut Vec<Note>,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Opening { state, shown, format, declared } = opening;
+        let columns = declared.and_then(|declared| declared.columns.clone());
+        let of_folders = declared.map_or_else(Vec::new, |declared| declared.partitions.clone());
+        if *format == Format::Parquet {
+            let skipped = self.options.skip_bad_files.then_some(self.unread.as_ref());
+            let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders, skipped };
+            return opening.table(files, notes).await;
+        }
+        let (sampled, inferred_of, given) = (files.to_vec(), format.clone(), columns.clone());
+        let inferred = blocking(move || match &inferred_of {
+            Format::Csv(dialect) => delimited::infer(&sampled, dialect, given.as_deref()),
+            Format::Arrow | Format::Avro => described::infer(&sampled, &inferred_of, given.as_deref()),
+            format => json::infer(&sampled, format),
+        });
+        let Some(inferred) = inferred.await? else { return Ok(None) };
+        let Inferred { schema, notes: assumed } = inferred;
+        notes.extend(assumed);
+        let columns = match (columns, format) {
+            (None, _) => Arc::new(schema),
+            // The columns of delimited text are those of its places, and the others are found by name.
+            (Some(declared), Format::Csv(_)) => declared,
+            (Some(declared), _) => names::spelled(&declared, &schema),
+        };
+        let partitions = Partitions::of(files, &columns, &of_folders)?;
+        let unread = Arc::clone(&self.unread);
+        Ok(Some(Arc::new(StreamedFiles::new(format.clone(), columns, files, partitions, unread))))
+    }
+
+    /// The files behind `locations`, which are on this machine or in one bucket, and those that a manifest among them lists.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`] if there is none.
+    pub(super) async fn list(&self, runtime: &RuntimeEnv, locations: &[String]) -> Result<Listed> {
+        let mut all = Listed::default();
+        for location in locations {
+            let mut listed = self.found(runtime, location).await?;
+            let manifest = match listed.files.first().filter(|_| listed.is_named) {
+                Some(file) => {
+                    let file = file.clone();
+                    blocking(move || Ok(Manifest::of(&file)?.map(|manifest| (manifest, file)))).await?
+                }
+                None => None,
+            };
+            match manifest {
+                Some((manifest, list)) => listed = self.listed_by(runtime, &manifest, &list).await?,
+                None => listed.notes.extend(shards::notes(&listed.files)),
+            }
+            all.files.append(&mut listed.files);
+            all.notes.append(&mut listed.notes);
+        }
+        let other = all.files.iter().find(|file| file.store() != all.files[0].store());
+        if let Some(other) = other {
+            return Err(Error::new(ErrorKind::Source, "the locations of a table lie in several places")
+                .context("file", all.files[0].shown())
+                .context("file", other.shown())
+                .hint("read them as two tables"));
+        }
+        Ok(all)
+    }
+
+    /// The files behind `location`.
+    async fn found(&self, runtime: &RuntimeEnv, location: &str) -> Result<Listed> {
+        if let Some(remote) = stores::Location::parse(location)? {
+            let files = self.options.stores.list(runtime, &remote).await?;
+            let is_named = !location.contains(['*', '?', '[']) && files.len() == 1;
+            return Ok(Listed { files, is_named, ..Listed::default() });
+        }
+        let (options, location) = (self.options.clone(), location.to_owned());
+        blocking(move || listing::local(&options, &location)).await
+    }
+
+    /// The files that `manifest` names, which stands in `list`.
+    async fn listed_by(&self, runtime: &RuntimeEnv, manifest: &Manifest, list: &SourceFile) -> Result<Listed> {
+        let mut listed = Listed::default();
+        let message = format!("the manifest `{}` lists {} files", list.shown(), manifest.entries.len());
+        listed.notes.push(Note { code: None, message, help: None });
+        for entry in &manifest.entries {
+            match self.found(runtime, &entry.location(list)).await {
+                Ok(Listed { files, .. }) => {
+                    files.iter().try_for_each(|file| entry.judge(file, list))?;
+                    listed.files.extend(files);
+                }
+                Err(error) if entry.mandatory => return Err(error.context("manifest", list.shown())),
+                Err(error) => listed.notes.push(Note {
+                    code: None,
+                    message: format!("{error}; the manifest does not call it mandatory"),
+                    help: None,
+                }),
+            }
+        }
+        Ok(listed)
+    }
+}
+
+/// The format of the readable files, with what is declared in place of what was guessed.
+fn format(sorted: &Sorted, shown: &str, declared: Option<&Declared>) -> Result<Format> {
+    let mut format = sorted.recognised.format.clone();
+    let Some(declared) = declared else { return Ok(format) };
+    if !format.is_called(&declared.stored_as) {
+        let message = format!("`{shown}` is stored as {format}, not as {}", declared.stored_as);
+        return Err(Error::new(ErrorKind::Source, message));
+    }
+    if let Format::Csv(dialect) = &mut format
+        && declared.given.has_header.is_none()
+    {
+        let columns = declared.columns.as_deref();
+        dialect.has_header = header::is_header(&sorted.first, shown, &sorted.recognised.signs, columns)?;
+    }
+    Ok(format)
+}
+
+/// What each file turned out to be, or why nobody can tell; none for one without content.
+async fn recognise(files: Vec<SourceFile>, given: &Given) -> Vec<(SourceFile, Result<Option<Recognised>>)> {
+    let count = files.len();
+    let recognise = |file: SourceFile| async move {
+        let (mut looked_at, given) = (file.clone(), given.clone());
+        let found = blocking(move || {
+            let found = recognise::recognise(&mut looked_at, count, &given)?;
+            Ok((looked_at, found))
+        });
+        match found.await {
+            Ok((file, found)) => (file, Ok(found)),
+            Err(error) => (file, Err(error)),
+        }
+    };
+    stream::iter(files).map(recognise).buffered(AT_ONCE).collect().await
+}
