@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import gzip
 
 import duckdb
 import fastavro
@@ -9,7 +10,7 @@ import fastparquet
 import polars
 import pyarrow
 import pyarrow.dataset
-import pyarrow.feather
+import pyarrow.orc as orc
 import pyarrow.parquet as parquet
 import pyarrow.parquet.encryption as encryption
 
@@ -61,6 +62,18 @@ def parquet_of_polars(here, options):
     polars.from_arrow(arrow()).write_parquet(here / "orders", **options)
 
 
+@fixture("by several writers: categories", ask("orders"), rows=ORDERS)
+def parquet_of_polars_categories(here):
+    frame = polars.from_arrow(arrow())
+    frame = frame.with_columns(polars.col("note").cast(polars.Categorical), polars.col("email").cast(polars.Categorical))
+    frame.write_parquet(here / "orders")
+
+
+@fixture("by several writers: a frame with an index", ask("orders"), rows=ORDERS)
+def parquet_of_pandas(here):
+    arrow().to_pandas().set_index("order_id").to_parquet(here / "orders")
+
+
 @each(
     "by several writers",
     variants=[("v1", "PARQUET_VERSION V1"), ("v2", "PARQUET_VERSION V2"), ("zstd", "COMPRESSION zstd"), ("lz4_raw", "COMPRESSION lz4_raw"), ("brotli", "COMPRESSION brotli")],
@@ -109,6 +122,17 @@ def parquet_timestamp(here, unit, zone):
 def parquet_timestamp_of_berlin(here):
     times = arrow()["ordered_at"].cast(pyarrow.timestamp("us", tz="Europe/Berlin"))
     parquet.write_table(arrow().set_column(2, "ordered_at", times), here / "orders")
+
+
+@fixture(
+    "9 timestamps: an instant that is declared as one stays what it is",
+    "SELECT order_id, ordered_at FROM orders",
+    setup="CREATE EXTERNAL TABLE orders (order_id VARCHAR, ordered_at TIMESTAMPTZ) STORED AS PARQUET LOCATION '{here}/orders';",
+    rows=[{name: row[name] for name in ("order_id", "ordered_at")} for row in ORDERS],
+    zone="America/New_York",
+)
+def parquet_declared_instants(here):
+    parquet.write_table(arrow(), here / "orders")
 
 
 @fixture("9 timestamps: INT96 of Spark is UTC", ask("orders"), rows=ORDERS)
@@ -383,7 +407,7 @@ def parquet_null_column(here):
     "14 cut off: the file is named",
     ask("orders"),
     [("half", 0.5), ("footer", 0.98), ("start", 0.01)],
-    refuses=("orders", "cut off"),
+    refuses=("orders", "damaged"),
 )
 def parquet_cut_off(here, share):
     parquet.write_table(arrow(), here / "whole")
@@ -425,6 +449,17 @@ def parquet_damaged_page(here):
     end = column.data_page_offset + column.total_compressed_size
     content[end - 12 : end] = bytes(12)
     (here / "orders").write_bytes(content)
+
+
+@fixture("1 Parquet that was compressed once more", ask("orders"), refuses=("orders", "Parquet"))
+def parquet_in_gzip(here):
+    parquet.write_table(arrow(), here / "plain")
+    (here / "orders").write_bytes(gzip.compress((here / "plain").read_bytes()))
+
+
+@fixture("1 ORC is refused by its name", ask("orders"), refuses=("orders", "ORC"))
+def orc_file(here):
+    orc.write_table(arrow(), here / "orders")
 
 
 # Names.

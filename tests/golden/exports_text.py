@@ -5,6 +5,7 @@ import codecs
 import gzip
 import json
 import lzma
+import zipfile
 
 import duckdb
 import lz4.frame
@@ -379,6 +380,45 @@ def csv_of_duckdb(here, options):
 @each("by several writers", ask("orders", ["order_id", "email", "total", "items", "note"]), [("plain", {}), ("always", {"quote_style": "non_numeric"}), ("tab", {"separator": "\t"})], rows=without("ordered_at"))
 def csv_of_polars(here, options):
     polars.from_arrow(arrow()).write_csv(here / "orders", **options)
+
+
+@fixture("by several writers: the index of a frame has no name", ask("orders", ["order_id", "email", "items", "note"]), rows=without("ordered_at", "total"))
+def csv_of_pandas(here):
+    arrow().to_pandas().to_csv(here / "orders")
+
+
+@fixture("7 delimiters at the end of each line", ask("orders", ["order_id", "items"]), rows=[{"order_id": row["order_id"], "items": row["items"]} for row in ORDERS])
+def csv_trailing_delimiter(here):
+    write(here, "order_id,items,\n" + "".join(f"{row['order_id']},{row['items']},\n" for row in ORDERS))
+
+
+# What is no export.
+
+
+@fixture("1 a workbook is refused by its name", ask("orders.csv"), refuses=("orders.csv", "spreadsheet"))
+def workbook(here):
+    with zipfile.ZipFile(here / "orders.csv", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+
+
+@fixture("1 a zip archive is refused by its name", ask("orders.csv"), refuses=("orders.csv", "zip"))
+def archive(here):
+    with zipfile.ZipFile(here / "orders.csv", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("orders.csv", text())
+
+
+@each(
+    "1 a page in place of the export: an address that expired",
+    "SELECT * FROM 'orders.csv'",
+    [
+        ("html", "<!DOCTYPE html>\n<html><head><title>Sign in</title></head>\n<body>Please, sign in</body>\n</html>\n"),
+        ("xml", '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>ExpiredToken</Code></Error>\n'),
+    ],
+    refuses=("orders.csv",),
+)
+def page(here, content):
+    write(here, content, "orders.csv")
 
 
 # JSON.
