@@ -164,14 +164,15 @@ def compare_rows(fixture, here, query):
 
 
 def compare_unread(fixture, here, query):
+    """The account names every row and file that was left out, and why."""
     code, out, err = run(fixture, here, ["run", query, "--dry-run", "--max-rejects", "100%", "--format", "json"])
-    try:
-        account = json.loads(out)
-    except ValueError:
+    if not out.startswith("{"):
         raise Wrong(f"dry run: exit code {code}, no account\n{err}")
-    lines = sorted(row["line"] for row in account.get("unread", {}).get("rows", []))
-    if lines != sorted(fixture.unread):
-        raise Wrong(f"account: unread lines {lines}, should be {sorted(fixture.unread)}; exit code {code}\n{err}")
+    account = json.loads(out)
+    lines = {row["line"]: kind["code"] for kind in account["unread"] for row in kind["examples"]}
+    files = sorted(pathlib.Path(file["file"]).name for file in account["unread_files"])
+    if (lines, account["unread_rows"]) != (fixture.unread, len(fixture.unread)) or files != list(fixture.unread_files):
+        raise Wrong(f"account: unread lines {lines} and files {files}, should be {fixture.unread} and {fixture.unread_files}")
 
 
 def deliver(fixture, here, rows, url, source_id):
@@ -240,7 +241,7 @@ def judge(fixture, url, source_id):
             rows = compare_rows(fixture, here, "rows.sql")
             if rows and fixture.delivered:
                 deliver(fixture, here, rows, url, source_id)
-            if fixture.unread:
+            if fixture.unread or fixture.unread_files:
                 compare_unread(fixture, here, "events.sql")
             if fixture.says:
                 code, out, err = run(fixture, here, ["check", "events.sql"])

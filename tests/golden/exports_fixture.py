@@ -38,8 +38,10 @@ class Fixture:
     zone: str | None = None
     #: Words that `check` must say of it, such as the code of a warning.
     says: tuple[str, ...] = ()
-    #: Source rows that are left out, by line; the others are read.
-    unread: tuple[int, ...] = ()
+    #: Source rows that are left out, by line, with the code that says why; the others are read.
+    unread: dict[int, str] = dataclasses.field(default_factory=dict)
+    #: Files that are left out.
+    unread_files: tuple[str, ...] = ()
     #: Counts of the account that differ from "every row is accepted".
     account: dict = dataclasses.field(default_factory=dict)
     #: File that is fed to standard input.

@@ -216,7 +216,7 @@ def manifest(here, entries):
     write(here / "unload/manifest", json.dumps({"entries": entries}))
 
 
-@fixture("Redshift: a manifest says which files count", ask("unload/manifest"), rows=ORDERS, pending="manifests are no source yet")
+@fixture("Redshift: a manifest says which files count", ask("unload/manifest"), rows=ORDERS)
 def redshift_manifest(here):
     entries = []
     for number, rows in enumerate(HALVES):
@@ -300,13 +300,26 @@ def mixed_formats(here):
     in_parquet(here / "exports/b.parquet")
 
 
+@each(
+    "14 a file that cannot be read is left out where that is asked for, and named",
+    ask("exports/"),
+    [("cut_off", lambda content: content[:-100]), ("no_parquet", lambda content: b"PAR1" + bytes(100))],
+    setup="SET postback.skip_bad_files = 'true'; SET postback.max_rejects = '100%';",
+    rows=ORDERS,
+    unread_files=("b.parquet",),
+)
+def bad_file_among_others(here, damage):
+    in_parquet(here / "exports/a.parquet")
+    write(here / "exports/b.parquet", damage((here / "exports/a.parquet").read_bytes()))
+
+
 @fixture("13 five hundred files", "SELECT order_id, total FROM 'exports/'", rows=[{"order_id": f"{number:04}", "total": D("1.50")} for number in range(500)])
 def five_hundred_files(here):
     for number in range(500):
         write(here / f"exports/{number:012}.csv", f"order_id,total\n{number:04},1.50\n")
 
 
-@fixture("16 waits for a marker that is there", ask("out/"), rows=ORDERS, flags=("--wait-for", "out/_SUCCESS", "--timeout", "5s"), pending="no --wait-for yet")
+@fixture("16 waits for a marker that is there", ask("out/"), rows=ORDERS, flags=("--wait-for", "out/_SUCCESS", "--timeout", "5s"))
 def waited_for(here):
     in_parquet(here / "out/part-00000.parquet")
     write(here / "out/_SUCCESS")

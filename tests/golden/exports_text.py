@@ -256,21 +256,21 @@ SOUND = [{"order_id": "1", "email": "a@example.com", "total": D("1.00")}, {"orde
     "7 faulty rows become rejects, and the next is read",
     "SELECT order_id, email, total FROM 'orders'",
     [
-        ("too_few_fields", b"2,b@example.com"),
-        ("too_many_fields", b"2,b@example.com,2.00,2.00,x"),
-        ("no_utf8", b"2,b\xff@example.com,2.00"),
-        ("nul", b"2,b\x00@example.com,2.00"),
-        ("text_behind_a_quote", b'2,"b@example.com"x,2.00'),
-        ("open_quote", b'2,"b@example.com,2.00'),
-        ("gigantic_field", b"2," + b"b" * (1 << 20) + b"b,2.00"),
-        ("gigantic_row", b"2," + b"b" * (17 << 20) + b"b,2.00"),
+        ("too_few_fields", b"2,b@example.com", "PB3401"),
+        ("too_many_fields", b"2,b@example.com,2.00,2.00,x", "PB3401"),
+        ("no_utf8", b"2,b\xff@example.com,2.00", "PB3403"),
+        ("nul", b"2,b\x00@example.com,2.00", "PB3404"),
+        ("text_behind_a_quote", b'2,"b@example.com"x,2.00', "PB3402"),
+        ("open_quote", b'2,"b@example.com,2.00', "PB3402"),
+        ("gigantic_field", b"2," + b"b" * (1 << 20) + b"b,2.00", "PB3405"),
+        ("gigantic_row", b"2," + b"b" * (17 << 20) + b"b,2.00", "PB3405"),
     ],
     rows=SOUND,
-    unread=(3,),
+    unread=lambda _, code: {3: code},
     flags=("--max-rejects", "50%"),
     pending="faulty rows still fail the file",
 )
-def csv_row_with(here, row):
+def csv_row_with(here, row, _):
     write(here, FAULTS.encode().replace(b"{}", row))
 
 
@@ -278,7 +278,7 @@ def csv_row_with(here, row):
     "7 a value below the sample that does not fit its column becomes a reject",
     "SELECT order_id, total FROM 'orders'",
     rows=[{"order_id": str(number), "total": D("1.50")} for number in range(200_000) if number != 150_000],
-    unread=(150_002,),
+    unread={150_002: "PB3407"},
     pending="a value of another type still fails the run",
 )
 def csv_row_of_another_type(here):
@@ -290,17 +290,17 @@ def csv_row_of_another_type(here):
     "8 faulty lines of JSON become rejects, and the next is read",
     "SELECT order_id, email, total FROM 'orders'",
     [
-        ("cut_off", b'{"order_id":"2","email":"b@ex'),
-        ("no_object", b"[1]"),
-        ("no_utf8", b'{"order_id":"2","email":"b\xff"}'),
-        ("text", b"oops"),
+        ("cut_off", b'{"order_id":"2","email":"b@ex', "PB3406"),
+        ("no_object", b"[1]", "PB3406"),
+        ("no_utf8", b'{"order_id":"2","email":"b\xff"}', "PB3403"),
+        ("text", b"oops", "PB3406"),
     ],
     rows=SOUND,
-    unread=(2,),
+    unread=lambda _, code: {2: code},
     flags=("--max-rejects", "50%"),
     pending="faulty lines still fail the file",
 )
-def ndjson_line_with(here, line):
+def ndjson_line_with(here, line, _):
     first, last = [json.dumps({**row, "total": float(row["total"])}).encode() for row in SOUND]
     write(here, b"\n".join([first, line, last, b""]))
 
