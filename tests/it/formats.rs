@@ -339,7 +339,7 @@ fn options_that_are_misspelt_are_told() {
     file(here, "a.csv", ROWS);
     for (table, says) in [
         ("STORED AS CSV LOCATION 'a.csv' OPTIONS ('format.delimeter' ';')", "did you mean `format.delimiter`?"),
-        ("STORED AS CVS LOCATION 'a.csv'", "did you mean CSV?"),
+        ("STORED AS PARQET LOCATION 'a.csv'", "did you mean PARQUET?"),
         ("STORED AS CSV LOCATION 'a.csv' OPTIONS ('format.encoding' 'utf-99')", "an encoding such as"),
         ("STORED AS CSV LOCATION 'a.csv' OPTIONS ('format.compression' 'rar')", "`none`, `gzip`"),
     ] {
