@@ -17,6 +17,8 @@ use crate::error::Result;
 
 /// How a file of the format begins, and without the padding ends; a stream begins with its first message.
 const FILE_MARK: &[u8; 8] = b"ARROW1\0\0";
+/// Bytes behind that mark at most.
+const MAX_PADDING: usize = 64;
 /// Stands before the length of a message.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 /// Bytes of the description of a message.
@@ -48,14 +50,23 @@ struct Messages<R> {
 
 impl<R: Read> Messages<R> {
     fn new(mut inner: R) -> io::Result<Self> {
-        let mut begin = Vec::new();
-        inner.by_ref().take(FILE_MARK.len() as u64).read_to_end(&mut begin)?;
-        let is_file = begin == FILE_MARK;
-        let mut messages = Self { inner, message: Vec::new(), taken: 0, is_file, is_ended: false };
-        if !is_file {
-            let [0xff, 0xff, 0xff, 0xff, length @ ..] = begin.as_slice() else { return Err(cut_off()) };
-            messages.read_message(length.try_into().map_err(|_| cut_off())?)?;
+        let mut begin = [0; FILE_MARK.len()];
+        inner.read_exact(&mut begin).map_err(cut)?;
+        let is_file = begin == *FILE_MARK;
+        // The mark is padded to the alignment of the buffers.
+        let mut padding = 0;
+        while is_file && (padding == 0 || begin == [0; FILE_MARK.len()]) {
+            if padding > MAX_PADDING {
+                return Err(damaged("it does not begin with a schema"));
+            }
+            inner.read_exact(&mut begin).map_err(cut)?;
+            padding += begin.len();
         }
+        let [0xff, 0xff, 0xff, 0xff, length @ ..] = begin else {
+            return Err(damaged("it does not begin with a schema"));
+        };
+        let mut messages = Self { inner, message: Vec::new(), taken: 0, is_file, is_ended: false };
+        messages.read_message(length)?;
         Ok(messages)
     }
 

@@ -68,11 +68,7 @@ impl Declared {
         let mut errors = Vec::new();
         if !Self::FORMATS.contains(&stored_as.as_str()) {
             let error = Error::new(ErrorKind::Usage, format!("`STORED AS {}` names no format", table.file_type));
-            let near = nearest(&stored_as, Self::FORMATS.iter().copied());
-            errors.push(error.hint(near.map_or_else(
-                || format!("the formats are {}", Self::FORMATS.join(", ")),
-                |near| format!("did you mean {near}?"),
-            )));
+            errors.push(error.hint(format!("the formats are {}", Self::FORMATS.join(", "))));
         }
         let mut given = Given { stored_as: Some(stored_as), ..Given::default() };
         let mut options: Vec<_> = table.options.iter().collect();

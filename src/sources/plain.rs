@@ -194,7 +194,7 @@ fn texts(union: &UnionArray) -> Result<ArrayRef, ArrowError> {
     }
     let mut texts = StringBuilder::with_capacity(union.len(), 0);
     for row in 0..union.len() {
-        let child = children.get(&union.type_id(row)).map(|child| child.as_string::<i32>());
+        let child = children.get(&union.type_id(row)).map(AsArray::as_string::<i32>);
         let index = union.value_offset(row);
         match child.filter(|child| child.is_valid(index)) {
             Some(child) => texts.append_value(child.value(index)),
@@ -294,9 +294,9 @@ mod tests {
 
     use super::*;
 
-    fn plainly(array: ArrayRef) -> ArrayRef {
+    fn plainly(array: &ArrayRef) -> ArrayRef {
         let field = Field::new("a", array.data_type().clone(), true);
-        cast(&array, &field, &field_type(&field)).unwrap()
+        cast(array, &field, &field_type(&field)).unwrap()
     }
 
     #[test]
@@ -306,10 +306,10 @@ mod tests {
         let views = StringViewArray::from(vec![Some("a"), None, Some("a")]);
         let runs: RunArray<Int32Type> = vec![Some("a"), None, Some("a")].into_iter().collect();
         for packed in [Arc::new(dictionary) as ArrayRef, Arc::new(views), Arc::new(runs)] {
-            assert_eq!(&plainly(packed), &words);
+            assert_eq!(&plainly(&packed), &words);
         }
         let list = LargeListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), Some(2)]), None]);
-        let list = plainly(Arc::new(list));
+        let list = plainly(&(Arc::new(list) as ArrayRef));
         assert_eq!(list.as_list::<i32>().value(0).as_primitive::<Int32Type>().values(), &[1, 2]);
     }
 
@@ -327,7 +327,7 @@ mod tests {
             Some(ScalarBuffer::from(vec![0, 0, 1])),
             children,
         );
-        let texts = plainly(Arc::new(union.unwrap()));
+        let texts = plainly(&(Arc::new(union.unwrap()) as ArrayRef));
         assert_eq!(texts.as_string::<i32>().iter().collect::<Vec<_>>(), [Some("x"), Some("7"), None]);
     }
 

@@ -37,11 +37,6 @@ fn rows(folder: &Path, query: &str) -> Vec<String> {
     said.stdout.lines().map(str::to_owned).collect()
 }
 
-/// The rows of the query file `query`, which declares its tables.
-fn declared(folder: &Path, query: &str) -> Said {
-    sql(folder, query)
-}
-
 /// `query` ends with exit code 5 and says all of `words`.
 fn refused(folder: &Path, query: &str, words: &[&str]) {
     let said = sql(folder, query);
@@ -153,7 +148,7 @@ fn every_encoding_becomes_the_same_text() {
         }
     }
     let table = "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'latin' OPTIONS ('encoding' 'latin2');";
-    let said = declared(here, &format!("{table} {SELECT} FROM t ORDER BY customer_id"));
+    let said = sql(here, &format!("{table} {SELECT} FROM t ORDER BY customer_id"));
     assert_eq!(said.code, 0, "{}", said.stderr);
     assert!(said.stdout.contains("Zoë"), "{}", said.stdout);
 }
@@ -243,10 +238,10 @@ fn files_that_describe_themselves_meet_by_name() {
         ]
     );
     let table = "CREATE EXTERNAL TABLE t (id VARCHAR, total DOUBLE) STORED AS ARROW LOCATION 'parts/';";
-    let said = declared(here, &format!("{table} SELECT * FROM t ORDER BY id"));
+    let said = sql(here, &format!("{table} SELECT * FROM t ORDER BY id"));
     assert_eq!(said.stdout.lines().next(), Some(r#"{"id":"1","total":null}"#), "{}", said.stderr);
     let table = table.replace("total DOUBLE", "price DOUBLE");
-    let said = declared(here, &format!("{table} SELECT * FROM t"));
+    let said = sql(here, &format!("{table} SELECT * FROM t"));
     assert_eq!(said.code, 5);
     assert!(said.stderr.contains("`price`, which no file has"), "{}", said.stderr);
     let other = RecordBatch::try_from_iter([(
@@ -315,14 +310,14 @@ fn a_first_line_that_is_a_row_comes_back_as_a_statement() {
         STORED AS CSV LOCATION 'data_0_0_0.csv' OPTIONS ('format.has_header' 'false');";
     assert!(said.stderr.contains(statement), "{}", said.stderr);
     for statement in [statement.to_owned(), statement.replace(" OPTIONS ('format.has_header' 'false')", "")] {
-        let said = declared(here, &format!("{statement} SELECT column_3 FROM rows_of_export ORDER BY column_1"));
+        let said = sql(here, &format!("{statement} SELECT column_3 FROM rows_of_export ORDER BY column_1"));
         assert_eq!(said.stdout, "{\"column_3\":\"12.50\"}\n{\"column_3\":\"8.00\"}\n", "{}", said.stderr);
     }
     // Declared names decide, whatever their case.
     file(here, "named.csv", format!("ID,EMAIL,TOTAL\n{content}"));
     let table =
         "CREATE EXTERNAL TABLE t (id VARCHAR, email VARCHAR, total VARCHAR) STORED AS CSV LOCATION 'named.csv';";
-    let said = declared(here, &format!("{table} SELECT total FROM t ORDER BY id"));
+    let said = sql(here, &format!("{table} SELECT total FROM t ORDER BY id"));
     assert_eq!(said.stdout.lines().count(), 2, "{}{}", said.stdout, said.stderr);
     let said = declared(
         here,
@@ -339,11 +334,11 @@ fn options_that_are_misspelt_are_told() {
     file(here, "a.csv", ROWS);
     for (table, says) in [
         ("STORED AS CSV LOCATION 'a.csv' OPTIONS ('format.delimeter' ';')", "did you mean `format.delimiter`?"),
-        ("STORED AS CVS LOCATION 'a.csv'", "did you mean CSV?"),
+        ("STORED AS ORC LOCATION 'a.csv'", "the formats are PARQUET"),
         ("STORED AS CSV LOCATION 'a.csv' OPTIONS ('format.encoding' 'utf-99')", "an encoding such as"),
         ("STORED AS CSV LOCATION 'a.csv' OPTIONS ('format.compression' 'rar')", "`none`, `gzip`"),
     ] {
-        let said = declared(here, &format!("CREATE EXTERNAL TABLE t {table}; SELECT * FROM t"));
+        let said = sql(here, &format!("CREATE EXTERNAL TABLE t {table}; SELECT * FROM t"));
         assert_eq!(said.code, 2, "{table}: {}", said.stderr);
         assert!(said.stderr.contains(says), "{table}: {}", said.stderr);
     }

@@ -208,7 +208,7 @@ fn damaged_files_are_errors_and_not_fewer_rows() {
     let array = format!("[{}]", lines.trim_end().replace('\n', ","));
     let table = (0..200_000).map(|row| format!("{row},{}\n", row * 7919 % 10_007)).collect::<Vec<_>>().concat();
     let packed = gzip(format!("id,n\n{table}").as_bytes());
-    let zstd = zstd::encode_all(table.as_bytes(), 3).unwrap();
+    let zstd = zstd::encode_all(format!("id,n\n{table}").as_bytes(), 3).unwrap();
     let whole = fs::read(root().join("tests/data/orders/orders.parquet")).unwrap();
     for (name, content, says) in [
         ("cut.csv.gz", packed[..packed.len() - 1_000].to_vec(), "incomplete"),

@@ -121,18 +121,17 @@ pub(super) fn signs(head: &[u8], is_cut: bool, given: &Given) -> Signs {
             best = Some((fit, style, records));
         }
     }
-    let (delimiter, style, records) = match best {
-        Some((_, style, records)) => (Some(style.delimiter), style, records),
+    let (delimiter, style, records) = if let Some((_, style, records)) = best {
+        (Some(style.delimiter), style, records)
+    } else {
         // One column: no delimiter, and every style reads the same.
-        None => {
-            let style = Style {
-                delimiter: given.delimiter.unwrap_or(DELIMITERS[0]),
-                quote: given.quote.unwrap_or(QUOTES[0]),
-                escape: given.escape,
-                comment: given.comment,
-            };
-            (None, style, style.records(head, is_cut))
-        }
+        let style = Style {
+            delimiter: given.delimiter.unwrap_or(DELIMITERS[0]),
+            quote: given.quote.unwrap_or(QUOTES[0]),
+            escape: given.escape,
+            comment: given.comment,
+        };
+        (None, style, style.records(head, is_cut))
     };
     let text = |record: &Record| -> Vec<String> {
         record.fields.iter().map(|field| String::from_utf8_lossy(field).into_owned()).collect()
