@@ -165,9 +165,9 @@ impl Sources {
     /// # Errors
     /// [`ErrorKind::SourceChanged`] naming the files that changed or are gone.
     pub async fn verify(&self, runtime: &RuntimeEnv) -> Result<()> {
-        let opened = self.opened().clone();
+        let listed = self.opened().clone();
         let mut changed = Vec::new();
-        for (index, Opened { locations, files, .. }) in opened.iter().enumerate() {
+        for (index, Opened { locations, files, .. }) in listed.iter().enumerate() {
             let now = match self.list(runtime, locations).await {
                 Ok(now) => now.files,
                 Err(error) => {
@@ -175,10 +175,10 @@ impl Sources {
                     continue;
                 }
             };
-            let changes = pin::compare(files, &now);
-            changed.extend(changes.changed);
+            let pin::Changes { changed: these, appeared } = pin::compare(files, &now);
+            changed.extend(these);
             if let Some(opened) = self.opened().get_mut(index) {
-                opened.note_appeared(changes.appeared);
+                opened.note_appeared(appeared);
             }
         }
         if changed.is_empty() { Ok(()) } else { Err(pin::source_changed(&changed)) }
