@@ -3,7 +3,7 @@
 use crate::settings::nearest;
 
 const JSON: &str =
-    "JSON inside text is not read: export its fields as columns, or the rows as NDJSON, and write x['field']";
+    "write x ->> 'field' for a field of JSON text, and CAST(x ->> 'field' AS DECIMAL(18, 2)) for a number";
 const AS_TEXT: &str = "write CAST(x AS VARCHAR)";
 const AS_NUMBER: &str = "write TRY_CAST(x AS DECIMAL(18, 2))";
 const AS_TIME: &str = "select the text or number as it is, or write iso8601(x, 'Area/City')";
@@ -93,8 +93,6 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "add it to GROUP BY, or take one of its values, such as min(…)"),
     ("specified more than once", "two queries of one WITH have the same name", "give one of them another name"),
     ("order by column out of bounds", "ORDER BY counts more columns than the result has", "write the name of the column"),
-    ("operator -> is not", "`->` does not read JSON here", JSON),
-    ("operator ->> is not", "`->>` does not read JSON here", JSON),
     ("cannot coerce arithmetic expression", "the types on both sides cannot be calculated with",
         "a time takes x + INTERVAL '1 day', a number in text CAST(x AS DECIMAL(18, 2)), and texts are joined with ||"),
 ];
