@@ -117,9 +117,9 @@ fn many_files_stream(files: usize, bytes: usize) {
 }
 
 #[test]
-#[ignore = "takes half a minute in an unoptimised build; the gate runs it"]
+#[ignore = "takes a minute in an unoptimised build; the gate runs it"]
 fn ten_thousand_files_stream_with_flat_memory() {
-    many_files_stream(10_000, 10_000);
+    many_files_stream(10_000, 2_500);
 }
 
 /// Rows in the order of their times, ten seconds apart, in groups of `group`, with ids that cannot be compressed.
@@ -171,7 +171,7 @@ fn printed(number: &str) -> f64 {
 }
 
 const WINDOW: &str = "SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, total AS value,
-    'u' || order_id || '@example.com' AS email FROM 'orders.parquet' WHERE ordered_at >= $since";
+    'u' || right(order_id, 12) || '@example.com' AS email FROM 'orders.parquet' WHERE ordered_at >= $since";
 
 #[test]
 fn a_window_reads_only_the_row_groups_within_it() {
@@ -184,7 +184,8 @@ fn a_window_reads_only_the_row_groups_within_it() {
     let since = "since=2025-12-05T06:00:00Z";
     let said = said(&mut postback(&["run", &query, "--dry-run", "--explain", "--param", since]));
     assert_eq!(said.code, 0, "{}", said.stderr);
-    assert_eq!(metric(&said, "row_groups_pruned_statistics"), "20 total → 2 matched", "{}", said.stderr);
+    let groups = metric(&said, "row_groups_pruned_statistics");
+    assert!(groups.starts_with("20 total → 2 matched"), "{groups}");
     let read = printed(metric(&said, "bytes_scanned"));
     assert!(read > 0.0 && read * 8.0 < size as f64, "{read} of {size} bytes were read");
     assert_eq!(metric(&said, "events_encoded"), "3.28 K");
@@ -199,7 +200,7 @@ fn a_window_reads_only_the_partitions_within_it() {
         in_order_of_time(&path.join("0.parquet"), 100, 100, 0);
     }
     let query = WINDOW.replace("orders.parquet", "orders/").replace("ordered_at >= $since", "day >= $since");
-    let query = query.replace("order_id,", "day || order_id AS order_id,");
+    let query = query.replacen("order_id,", "day || right(order_id, 12) AS order_id,", 1);
     let query = file(folder.path(), "query.sql", format!("{SETTINGS}{query}"));
     let said = said(&mut postback(&[
         "run",
@@ -265,15 +266,11 @@ mod on_demand {
     fn a_parquet_file_of_5_gb_streams_with_flat_memory() {
         let folder = tempfile::tempdir().unwrap();
         in_order_of_time(&folder.path().join("orders.parquet"), 100_000, 500_000, LARGE);
-        let query = WINDOW
-            .replace("ordered_at >= $since", "total = 0.01")
-            .replace("ordered_at AS", "TIMESTAMP '2025-12-06T10:00:00Z' AS");
-        let query = query
-            .replace("'u' || order_id", "'u' || right(order_id, 12)")
-            .replace("order_id,", "right(order_id, 12) AS order_id,");
+        let query = "SELECT 'Purchase' AS event, right(order_id, 12) AS order_id, '2025-12-06T10:00:00Z' AS timestamp,
+            total AS value, 'u' || right(order_id, 12) || '@example.com' AS email FROM 'orders.parquet' WHERE total = 0.01";
         let path = file(folder.path(), "count.sql", "SELECT count(*) AS n FROM 'orders.parquet' WHERE total = 0.01");
         let said = said(&mut postback(&["sql", &path, "--format", "ndjson"]));
         let rows: Value = serde_json::from_str(&said.stdout).unwrap();
-        streams(folder.path(), &query, rows["n"].as_u64().unwrap());
+        streams(folder.path(), query, rows["n"].as_u64().unwrap());
     }
 }
