@@ -69,7 +69,9 @@ pub(super) fn fingerprint(
     add(&sources.fingerprint());
     let mut assignments: Vec<&String> = assignments.iter().collect();
     assignments.sort_unstable();
-    assignments.iter().for_each(|assignment| add(assignment.as_bytes()));
+    for assignment in assignments {
+        add(assignment.as_bytes());
+    }
     for (setting, value, _) in settings.entries() {
         if !WITHOUT_EFFECT.contains(&setting.name) {
             add(setting.name.as_bytes());

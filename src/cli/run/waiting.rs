@@ -14,13 +14,13 @@ use crate::query;
 use crate::sources::Sources;
 
 /// How long a run waits where nobody says.
-const TIMEOUT: Duration = Duration::from_secs(2 * 3_600);
+const TIMEOUT: Duration = Duration::from_hours(2);
 /// Between the first looks.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Between later ones; each is twice as long as the one before.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Between two lines that say that the wait goes on.
-const TOLD_EVERY: Duration = Duration::from_secs(300);
+const TOLD_EVERY: Duration = Duration::from_mins(5);
 
 /// Waits until there is a file at `--wait-for`, where that is given.
 ///
