@@ -71,7 +71,7 @@ def azure(binary, home, azurite):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [azurite, "--blobPort", str(port), "--location", home, "--silent", "--skipApiVersionCheck"]
+    command = [azurite, "--blobPort", str(port), "--location", home, "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         for _ in range(300):
@@ -80,7 +80,7 @@ def azure(binary, home, azurite):
                     break
             time.sleep(0.1)
         url = f"http://127.0.0.1:{port}/{ACCOUNT}"
-        service = BlobServiceClient(url, credential=KEY)
+        service = BlobServiceClient(url, credential={"account_name": ACCOUNT, "account_key": KEY})
         container = service.create_container("shop")
         for name in FILES:
             if (ORDERS / name).exists():

@@ -115,6 +115,12 @@ impl S3 {
 }
 
 async fn answer(State(server): State<Server>, request: Request) -> Response {
+    let runtime = tokio::runtime::Handle::current();
+    // A request of axum is not shared between threads, so that one thread answers it.
+    tokio::task::spawn_blocking(move || runtime.block_on(answered(&server, request))).await.unwrap()
+}
+
+async fn answered(server: &Server, request: Request) -> Response {
     let header = |name: &str| request.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
     let mut asked = Asked {
         method: request.method().to_string(),

@@ -117,7 +117,11 @@ fn of_parquet_only_what_the_query_asks_for_is_fetched() {
 
 #[test]
 fn folders_patterns_and_partitions_are_listed_as_on_disk() {
-    let s3 = S3::start();
+    // A bucket knows no folders: there is no object of that key. The server, whose objects are files, trips over its own.
+    let s3 = S3::failing(|asked| {
+        let is_folder = asked.method == "HEAD" && asked.path == "/shop/in";
+        is_folder.then_some(Fault::Status(404, ("x-a", "b"), ""))
+    });
     for name in [
         "in/day=2025-12-01/country=DE/a.csv",
         "in/day=2025-12-02/country=__HIVE_DEFAULT_PARTITION__/b.csv",

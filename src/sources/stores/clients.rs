@@ -27,8 +27,8 @@ const TRY: Duration = Duration::from_secs(20);
 const RETRIES: usize = 4;
 /// After this, nothing is tried again.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(40);
-/// A proxy that no host takes: requests to this machine stay on it, whatever proxy the environment names.
-const NO_PROXY: (&str, &str) = ("http://127.0.0.1:9", "*");
+/// A proxy that this machine does not take: requests to this machine stay on it, whatever proxy the environment names.
+const NO_PROXY: (&str, &str) = ("http://127.0.0.1:9", "127.0.0.0/8,::1,localhost");
 /// The profile of AWS that nobody has to name.
 const DEFAULT_PROFILE: &str = "default";
 
