@@ -66,7 +66,9 @@ impl FileSource for GuardedSource {
                     if let Some(pending) = plan.take_pending_planner() {
                         planners.push(pending.into_future().await?);
                     }
-                    streams.extend(plan.take_morsels().into_iter().map(|morsel| morsel.into_stream()));
+                    for morsel in plan.take_morsels() {
+                        streams.push(morsel.into_stream());
+                    }
                 }
                 let batches = AssertUnwindSafe(stream::iter(streams).flatten()).catch_unwind();
                 let batches = batches.map(move |batch| settled(batch, &opened));

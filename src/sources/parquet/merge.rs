@@ -49,7 +49,9 @@ pub(super) fn merged(files: &[SourceFile], columns: &[Arc<FileColumns>], notes: 
         if let Some((same, places)) = &previous
             && Arc::ptr_eq(same, of_file)
         {
-            places.iter().for_each(|place| table[*place].is_in(number));
+            for place in places {
+                table[*place].is_in(number);
+            }
             continue;
         }
         let mut places = Vec::new();
