@@ -161,23 +161,24 @@ mod tests {
     use datafusion::arrow::datatypes::Field;
     use datafusion::physical_plan::expressions::Column;
 
-    fn converted(numbers: ArrayRef, to: DataType) -> Result<ArrayRef> {
+    fn converted(numbers: &ArrayRef, to: DataType) -> Result<ArrayRef> {
         let field = Arc::new(Field::new("n", to, true));
         assert_eq!(Conversion::of(numbers.data_type(), field.data_type()), Some(Conversion::Exact));
-        Converted::new(Arc::new(Column::new("n", 0)), field, Conversion::Exact).exact(&numbers)
+        Converted::new(Arc::new(Column::new("n", 0)), field, Conversion::Exact).exact(numbers)
     }
 
     #[test]
     fn a_number_stays_what_it_is_or_is_an_error() {
         let whole = |number| Arc::new(Int64Array::from(vec![Some(number), None])) as ArrayRef;
-        let held = converted(whole(1 << 53), DataType::Float64).unwrap();
+        let held = converted(&whole(1 << 53), DataType::Float64).unwrap();
         assert_eq!(held.as_ref(), &Float64Array::from(vec![Some(9_007_199_254_740_992.0), None]) as &dyn Array);
-        assert!(converted(whole((1 << 53) + 1), DataType::Float64).is_err());
+        assert!(converted(&whole((1 << 53) + 1), DataType::Float64).is_err());
         let cents = Decimal128Array::from(vec![1386, 10]).with_precision_and_scale(10, 2).unwrap();
-        assert!(converted(Arc::new(cents), DataType::Float64).is_ok());
+        let cents: ArrayRef = Arc::new(cents);
+        assert!(converted(&cents, DataType::Float64).is_ok());
         for (number, fits) in [(3.0, true), (3.5, false), (f64::NAN, false), (1e300, false)] {
-            let number = Arc::new(Float64Array::from(vec![number]));
-            assert_eq!(converted(number, DataType::Int64).is_ok(), fits);
+            let number: ArrayRef = Arc::new(Float64Array::from(vec![number]));
+            assert_eq!(converted(&number, DataType::Int64).is_ok(), fits);
         }
     }
 

@@ -122,7 +122,7 @@ async fn fetch(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<Parque
 fn is_sound(bytes: &[u8]) -> Option<bool> {
     let mut compact = Compact::new(bytes);
     let (mut last, mut is_encrypted) = (0, false);
-    while let Some((number, kind)) = compact.field(last)? {
+    while let (number, kind @ 1..) = compact.field(last)? {
         if number == ROW_GROUPS_FIELD && Compact::new(bytes.get(compact.position()..)?).list()? > ROW_GROUPS {
             return None;
         }

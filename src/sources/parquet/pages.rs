@@ -73,7 +73,7 @@ impl PageHeader {
     fn read(bytes: &[u8]) -> Option<(Self, usize)> {
         let mut compact = Compact::new(bytes);
         let (mut header, mut last) = (Self { kind: -1, uncompressed: -1, compressed: -1, ..Self::default() }, 0);
-        while let Some((number, kind)) = compact.field(last)? {
+        while let (number, kind @ 1..) = compact.field(last)? {
             match (number, kind) {
                 (1, 5) => header.kind = compact.number()?,
                 (2, 5) => header.uncompressed = compact.number()?,
@@ -90,7 +90,7 @@ impl PageHeader {
     /// The part of the header that is of one kind of page.
     fn read_values(&mut self, compact: &mut Compact<'_>, part: i16) -> Option<()> {
         let mut last = 0;
-        while let Some((number, kind)) = compact.field(last)? {
+        while let (number, kind @ 1..) = compact.field(last)? {
             match (part, number, kind) {
                 (_, 1, 5) => self.values = compact.number()?,
                 (5 | 7, 2, 5) | (8, 4, 5) => self.encoding = compact.number()?,

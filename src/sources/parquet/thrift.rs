@@ -39,18 +39,18 @@ impl<'a> Compact<'a> {
         self.position
     }
 
-    /// The next field of a structure after field number `last`, as its number and type; `Some(None)` at its end.
-    pub(super) fn field(&mut self, last: i16) -> Option<Option<(i16, u8)>> {
+    /// The next field of a structure after field number `last`, as its number and type; of no type at its end.
+    pub(super) fn field(&mut self, last: i16) -> Option<(i16, u8)> {
         let head = self.byte()?;
         let (kind, step) = (head & 0x0f, head >> 4);
         if kind == 0 {
-            return Some(None);
+            return Some((last, kind));
         }
         let number = match step {
             0 => i16::try_from(self.number()?).ok()?,
             step => last.checked_add(i16::from(step))?,
         };
-        Some(Some((number, kind)))
+        Some((number, kind))
     }
 
     /// A whole number of any width.
@@ -104,7 +104,7 @@ impl<'a> Compact<'a> {
             }
             STRUCT => {
                 let mut last = 0;
-                while let Some((number, kind)) = self.field(last)? {
+                while let (number, kind @ 1..) = self.field(last)? {
                     self.skip_within(kind, depth)?;
                     last = number;
                 }
