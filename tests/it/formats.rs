@@ -319,7 +319,7 @@ fn a_first_line_that_is_a_row_comes_back_as_a_statement() {
         "CREATE EXTERNAL TABLE t (id VARCHAR, email VARCHAR, total VARCHAR) STORED AS CSV LOCATION 'named.csv';";
     let said = sql(here, &format!("{table} SELECT total FROM t ORDER BY id"));
     assert_eq!(said.stdout.lines().count(), 2, "{}{}", said.stdout, said.stderr);
-    let said = declared(
+    let said = sql(
         here,
         &format!("{} SELECT a FROM t", table.replace("id VARCHAR, email VARCHAR, total", "a VARCHAR, b VARCHAR, c")),
     );
