@@ -329,11 +329,24 @@ async fn define_table(context: &SessionContext, table: &CreateExternalTable) -> 
     let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(planned)) = planned else {
         return Err(Error::new(ErrorKind::Internal, "a table definition was planned as something else").into());
     };
-    let declared = sources::Declared::new(&planned).map_err(Problem::Options)?;
+    let declared = sources::Declared::new(&planned, &zoned(table)).map_err(Problem::Options)?;
     let state = context.state();
     let opened = Sources::of(&state)?.open(&state, &table.locations, Some(&declared)).await?;
     context.register_table(planned.name.clone(), opened)?;
     Ok(())
+}
+
+/// The columns that `table` declares as instants, a type that the planner takes for that of zoneless times.
+fn zoned(table: &CreateExternalTable) -> HashSet<String> {
+    let is_zoned = |column: &&ast::ColumnDef| {
+        use ast::TimezoneInfo::{Tz, WithTimeZone};
+        matches!(column.data_type, ast::DataType::Timestamp(_, WithTimeZone | Tz))
+    };
+    let name = |column: &ast::ColumnDef| match column.name.quote_style {
+        Some(_) => column.name.value.clone(),
+        None => column.name.value.to_lowercase(),
+    };
+    table.columns.iter().filter(is_zoned).map(name).collect()
 }
 
 /// Plans `statement`, in which names of columns are brought to the spelling under which the planner knows them.

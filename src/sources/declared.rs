@@ -1,8 +1,9 @@
 //! What `CREATE EXTERNAL TABLE` says about a source beside its location.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef, TimeUnit};
 use datafusion::logical_expr::CreateExternalTable;
 use encoding_rs::Encoding;
 
@@ -55,14 +56,14 @@ impl Declared {
         "newlines_in_values",
     ];
 
-    /// Takes what `table` declares.
+    /// Takes what `table` declares, whose `zoned` columns are instants.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] for each option that is not known, and each value that an option cannot have.
-    pub fn new(table: &CreateExternalTable) -> Result<Self, Vec<Error>> {
+    pub fn new(table: &CreateExternalTable, zoned: &HashSet<String>) -> Result<Self, Vec<Error>> {
         let is_partition = |field: &&FieldRef| table.table_partition_cols.contains(field.name());
         let (partitions, columns): (Vec<_>, Vec<_>) =
-            table.schema.fields().iter().cloned().partition(|field| is_partition(&field));
+            table.schema.fields().iter().map(|field| timed(field, zoned)).partition(|field| is_partition(&field));
         let columns = (!columns.is_empty()).then(|| Arc::new(Schema::new(columns)));
         let stored_as = table.file_type.to_ascii_uppercase();
         let mut errors = Vec::new();
@@ -87,6 +88,13 @@ impl Declared {
         let declared = Self { stored_as: table.file_type.clone(), columns, partitions, given };
         if errors.is_empty() { Ok(declared) } else { Err(errors) }
     }
+}
+
+/// `field` with its time in microseconds, which hold every year that exports use as "never"; of the `zoned` ones in UTC.
+fn timed(field: &FieldRef, zoned: &HashSet<String>) -> FieldRef {
+    let DataType::Timestamp(_, zone) = field.data_type() else { return Arc::clone(field) };
+    let zone = zone.clone().or_else(|| zoned.contains(field.name()).then(|| "UTC".into()));
+    Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, zone)))
 }
 
 impl Given {
