@@ -87,27 +87,13 @@ fn no_message_holds_a_value_of_a_row() {
     }
     let folder = tempfile::tempdir().unwrap();
     file(folder.path(), "odd.ndjson", "{\"email\":\"a@b.example\"}\n\"secret@person.example\"\n");
-    let query = file(
-        folder.path(),
-        "odd.sql",
-        "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
-         SELECT 'Purchase' AS event, 1787234709 AS timestamp, email FROM 'odd.ndjson'",
-    );
-    let odd = refused(&query);
-    assert_eq!(odd.code, 5, "{}", odd.stderr);
-    assert!(!odd.stderr.contains("person"), "{}", odd.stderr);
     let rows = (0..25_000).fold(String::new(), |rows, row| rows + &row.to_string() + ",a@b.example,5\n");
     file(folder.path(), "late.csv", format!("order_id,email,total\n{rows}25001,a@b.example,secret@person.example\n"));
-    let query = file(
-        folder.path(),
-        "query.sql",
-        "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
-         SELECT 'Purchase' AS event, order_id, 1787234709 AS timestamp, email, total AS value FROM 'late.csv'",
-    );
-    let late = refused(&query);
-    assert_eq!(late.code, 5, "{}", late.stderr);
-    assert!(!late.stderr.contains('@'), "{}", late.stderr);
-    assert!(late.stderr.contains("`total`") && late.stderr.contains("row: 25001"), "{}", late.stderr);
+    for (name, column) in [("odd.ndjson", "email"), ("late.csv", "total")] {
+        let query = format!("SELECT count({column}) AS n FROM '{name}'");
+        let said = said(postback(&["sql", &query]).current_dir(folder.path()));
+        assert!(!format!("{}{}", said.stdout, said.stderr).contains('@'), "{name}: {}{}", said.stdout, said.stderr);
+    }
 }
 
 #[test]
@@ -383,14 +369,14 @@ fn a_file_cut_off_is_told() {
 #[test]
 fn a_line_cut_off_is_told() {
     assert_snapshot!(message("truncated_ndjson.sql"), @r"
-    error[PB1003]: `tests/data/bad/truncated.ndjson` is no well-formed JSON: EOF while parsing a value at line 5 column 181
+    error[PB1003]: `tests/data/bad/truncated.ndjson` is cut off in line 5: its last object has no end
      --> tests/data/bad/truncated_ndjson.sql:6:117
       |
     6 | SELECT 'Purchase' AS event, order_id, ordered_at AS timestamp, email, phone, total AS value, 'GBP' AS currency FROM 'truncated.ndjson'
       |                                                                                                                     ^^^^^^^^^^^^^^^^^^
       |
       = note: a source that is missing, empty or unreadable would make a run look complete that is not
-      = help: check the path, which starts from the folder of the query file, and that the export has finished
+      = help: the file may be damaged or cut off: check the export, or copy it again
     error: `tests/data/bad/truncated_ndjson.sql` has 1 problem; nothing was read or sent
     ");
 }

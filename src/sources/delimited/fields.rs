@@ -5,7 +5,7 @@ use crate::sources::recognise::Dialect;
 
 /// Words that stand for no value in a column that is not text, in any case.
 const NO_VALUES: [&str; 4] = ["null", "nan", "none", "n/a"];
-/// What Snowflake, MySQL, Hive and Redshift write for NULL.
+/// What Snowflake, Hive and Redshift write for NULL.
 const NULL: &str = "\\N";
 
 /// Reads the values of fields.

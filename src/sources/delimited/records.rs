@@ -1,7 +1,8 @@
 //! The records of delimited text, one after the other, each sound or faulty.
 //!
 //! Quoting is strict: a quote that opens at the beginning of a field closes before a delimiter, a line end or the end of
-//! the text. Elsewhere in a field a quote is a letter like any other.
+//! the text. Elsewhere in a field a quote is a letter like any other, but not right behind a faulty record with quotes:
+//! what follows may be the rest of its last value, and must not be taken for a row.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -15,6 +16,7 @@ use crate::sources::window::{LineEnds, Window};
 
 /// The longest field that is read.
 const MAX_FIELD: usize = 1 << 20;
+const GIGANTIC: &str = "a field of more than 1 MiB";
 const NOT_UTF8: &str = "bytes that are not UTF-8";
 
 /// Reads records from `R`.
@@ -24,6 +26,8 @@ pub(super) struct Records<R> {
     width: Option<Width>,
     /// Whether the text goes on behind its end, so that what has no end there is not at fault.
     is_cut: bool,
+    /// Whether the last record was faulty and had quotes, or may have had, so that it is in doubt where the values of the next begin.
+    is_in_doubt: bool,
     fields: Vec<Field>,
 }
 
@@ -101,7 +105,7 @@ impl<R: Read> Records<R> {
     /// The records of `source`, which ends in the middle of its text if it `is_cut`.
     pub(super) fn new(source: R, dialect: &Dialect, is_cut: bool) -> Self {
         let window = Window::new(source, LineEnds::All);
-        Self { window, marks: Marks::of(dialect), width: None, is_cut, fields: Vec::new() }
+        Self { window, marks: Marks::of(dialect), width: None, is_cut, is_in_doubt: false, fields: Vec::new() }
     }
 
     /// From here on a record has a field for each of `columns`.
@@ -144,6 +148,7 @@ impl<R: Read> Records<R> {
         if let Some((damage, detail)) = self.unsound(content, is_line) {
             return self.faulty(damage, detail);
         }
+        self.is_in_doubt = false;
         let line = self.window.line();
         if is_line {
             self.window.take(length, 1);
@@ -167,7 +172,10 @@ impl<R: Read> Records<R> {
             return Some((Damage::Encoding, NOT_UTF8.into()));
         }
         if text.len() > MAX_FIELD && self.fields.iter().any(|field| field.end - field.start > MAX_FIELD) {
-            return Some((Damage::TooLong, "a field of more than 1 MiB".into()));
+            return Some((Damage::TooLong, GIGANTIC.into()));
+        }
+        if self.is_in_doubt && self.has_stray_quote(content) {
+            return Some((Damage::Quote, "a quote within a value, behind a row that cannot be read".into()));
         }
         let width = self.width.as_mut()?;
         let is_closed =
@@ -186,8 +194,20 @@ impl<R: Read> Records<R> {
         Some((Damage::Ragged, format!("{found} {noun}, not {columns}").into()))
     }
 
+    /// Whether a field that does not begin with a quote holds one.
+    fn has_stray_quote(&self, content: usize) -> bool {
+        let text = &self.window.text()[..content];
+        let is_stray = |field: &Field| {
+            !field.is_quoted
+                && self.marks.quote.is_some_and(|quote| memchr(quote, &text[field.start..field.end]).is_some())
+        };
+        self.fields.iter().any(is_stray)
+    }
+
     /// The record at the beginning is at fault, and reading goes on with its second line.
     fn faulty(&mut self, damage: Damage, detail: Cow<'static, str>) -> io::Result<Option<Found<'_>>> {
+        self.is_in_doubt |=
+            matches!(damage, Damage::Quote | Damage::TooLong) || self.fields.iter().any(|field| field.is_quoted);
         let line = self.window.line();
         self.window.skip_line()?;
         Ok(Some(Found::Faulty(Fault { line, damage, detail })))
@@ -286,6 +306,9 @@ impl Marks {
                 return Err(Self::unclosed(&text[start..], is_over));
             };
             end += found;
+            if end - start > MAX_FIELD {
+                return Err(Parsed::Faulty(Damage::TooLong, GIGANTIC));
+            }
             if text[end] == quote && text.get(end + 1) != Some(&quote) {
                 if end + 1 == text.len() && !is_over {
                     return Err(Parsed::Incomplete);
@@ -299,16 +322,10 @@ impl Marks {
 
     /// What a quoted value is whose end is not in sight.
     fn unclosed(value: &[u8], is_over: bool) -> Parsed {
-        if is_over {
-            return Parsed::Faulty(Damage::Quote, "a quote that is not closed");
+        if value.len() > MAX_FIELD {
+            return Parsed::Faulty(Damage::TooLong, GIGANTIC);
         }
-        if value.len() <= MAX_FIELD {
-            return Parsed::Incomplete;
-        }
-        match memchr2(b'\n', b'\r', value) {
-            Some(_) => Parsed::Faulty(Damage::Quote, "a quote that is not closed within 1 MiB"),
-            None => Parsed::Faulty(Damage::TooLong, "a field of more than 1 MiB"),
-        }
+        if is_over { Parsed::Faulty(Damage::Quote, "a quote that is not closed") } else { Parsed::Incomplete }
     }
 }
 
@@ -396,7 +413,8 @@ mod tests {
             (b"1,\xff\n3,4\n", &["1 Encoding", "2 3|4"]),
             (b"1,\0\n3,4\n", &["1 Nul", "2 3|4"]),
             (b"1,2,\n3,4,\n5,6\n7,8,9\n", &["1 1|2", "2 3|4", "3 5|6", "4 Ragged"]),
-            (b"1,\"a\nb\",3\n3,4\n", &["1 Ragged", "2 Ragged", "3 3|4"]),
+            (b"1,\"say \"hi\"\nyou\",3\n5\",6\n3,4\n7\",8\n", &["1 Quote", "2 Quote", "3 Quote", "4 3|4", "5 7\"|8"]),
+            (b"1,\"a\nb\",3\n3,4\n", &["1 Ragged", "2 Quote", "3 3|4"]),
         ] {
             assert_eq!(records(text, Some(2), &COMMA), expected, "{}", text.escape_ascii());
             assert_eq!(records(Dripping(text), Some(2), &COMMA), expected, "{}", text.escape_ascii());
@@ -422,7 +440,7 @@ mod tests {
         let text = format!("1,{field}\n2,{field}y\n3,\"{field}\ny\"\n4,\"{field}yz\n5,6\n");
         let found = records(text.as_bytes(), Some(2), &COMMA);
         assert_eq!(found[0].len(), 4 + MAX_FIELD);
-        assert_eq!(found[1..], ["2 TooLong", "3 Quote", "4 Ragged", "5 Quote", "6 5|6"]);
+        assert_eq!(found[1..], ["2 TooLong", "3 TooLong", "4 Quote", "5 TooLong", "6 5|6"]);
         let long = std::io::repeat(b',').take(40 << 20).chain("\n1,2\n".as_bytes());
         assert_eq!(records(long, Some(2), &COMMA), ["1 TooLong", "2 1|2"]);
     }

@@ -27,7 +27,7 @@ pub(super) struct Rows<R> {
     values: Values,
     columns: Vec<Column>,
     schema: SchemaRef,
-    rows: usize,
+    per_chunk: usize,
     unread: Arc<Unread>,
     is_over: bool,
 }
@@ -62,16 +62,16 @@ impl<R: Read> Rows<R> {
             values: Values::new(dialect),
             columns: columns.into_iter().map(column).collect(),
             schema: Arc::new(Schema::new(fields)),
-            rows: wanted.rows,
+            per_chunk: wanted.rows,
             unread: Arc::clone(wanted.unread),
             is_over: false,
         }
     }
 
     fn chunk(&mut self) -> Result<Option<Chunk>> {
-        let mut lines = Vec::with_capacity(self.rows);
+        let mut lines = Vec::with_capacity(self.per_chunk);
         let mut bytes = 0;
-        while lines.len() < self.rows && bytes < CHUNK_BYTES {
+        while lines.len() < self.per_chunk && bytes < CHUNK_BYTES {
             match self.records.next_record().map_err(|error| self.file.unreadable(error))? {
                 None => break,
                 Some(Found::Faulty(fault)) => self.unread.fault(self.file.shown(), fault),

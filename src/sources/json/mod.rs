@@ -4,7 +4,8 @@
 //! Which of the first two it is, the first object tells. In a file of lines, a line that is not an object is rejected,
 //! with file and line, and the next line is read. Among objects over several lines, reading goes on with the next line
 //! that begins with a brace, since an object within the faulty one would be indented. An array is whole or damaged: its
-//! text says where it ends, and only an object within it that is no text is rejected.
+//! text says where it ends, and only an object within it that is no text is rejected. A file that ends in the middle of an
+//! object is cut off, which is an error of the file: what is missing must not look like less data.
 //!
 //! An object that names a field twice says two things, and is rejected. Numbers and booleans are read as they are
 //! written, so that ids beyond 64 bits keep their digits, and whole numbers between quotes fit a column of numbers.

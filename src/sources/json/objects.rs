@@ -56,6 +56,8 @@ pub(super) enum Broken {
     Source(io::Error),
     /// Its array is damaged, in this line.
     Array(u64, String),
+    /// It ends within the object that begins in this line.
+    Cut(u64),
 }
 
 impl From<io::Error> for Broken {
@@ -111,6 +113,8 @@ impl<R: Read> Objects<R> {
                 Ok(Err(flaw)) if matches!(layout, Layout::Array(_)) => {
                     return Err(Broken::Array(line, flaw.to_string()));
                 }
+                // A line without an end, which would look like less data.
+                Ok(Err(Flaw::Cut)) if taken == length && layout == Layout::Lines => return Err(Broken::Cut(line)),
                 Ok(Err(flaw)) => Some((Damage::Json, flaw.to_string())),
                 Err(_) => Some((Damage::Encoding, "bytes that are not UTF-8".to_owned())),
             }
@@ -172,7 +176,7 @@ impl<R: Read> Objects<R> {
     }
 
     /// The next value of a sequence.
-    fn value(&mut self) -> io::Result<Piece> {
+    fn value(&mut self) -> Result<Piece, Broken> {
         self.pass_space()?;
         loop {
             let text = self.window.text();
@@ -188,8 +192,7 @@ impl<R: Read> Objects<R> {
                 return Ok(Piece::Faulty(Damage::TooLong, "an object of more than 16 MiB"));
             }
             if self.window.is_over() {
-                let cut = Piece::Faulty(Damage::Json, "an object that has no end");
-                return Ok(if self.is_cut { Piece::End } else { cut });
+                return if self.is_cut { Ok(Piece::End) } else { Err(Broken::Cut(self.window.line())) };
             }
             self.window.more()?;
         }
@@ -314,6 +317,10 @@ mod tests {
                     all.push(format!("{line} {what}"));
                     return all;
                 }
+                Err(Broken::Cut(line)) => {
+                    all.push(format!("{line} cut"));
+                    return all;
+                }
                 Err(Broken::Source(error)) => panic!("{error}"),
             }
         }
@@ -325,7 +332,7 @@ mod tests {
             (&b"{\"a\":1}\n\n{\"a\":\n{\"a\":3}\r\n"[..], &["1 {\"a\":1}", "3 Json", "4 {\"a\":3}"][..]),
             (b"{\"a\":1\n{\"a\":2}\n", &["1 Json", "2 {\"a\":2}"]),
             (b"{\"a\":\"\xff\"}\n{\"a\":\"\0\"}\n7\n{\"a\":4}", &["1 Encoding", "2 Nul", "3 Json", "4 {\"a\":4}"]),
-            (b"{\"a\":1,\"a\":2}\n{\"a\":2}{\"a\":3}\n{\"a\"", &["1 Json", "2 {\"a\":2}", "2 {\"a\":3}", "3 Json"]),
+            (b"{\"a\":1,\"a\":2}\n{\"a\":2}{\"a\":3}\n{\"a\"", &["1 Json", "2 {\"a\":2}", "2 {\"a\":3}", "3 cut"]),
         ] {
             assert_eq!(objects(text, &Format::NdJson), expected, "{}", text.escape_ascii());
         }
@@ -337,7 +344,7 @@ mod tests {
     fn objects_over_several_lines_follow_one_another() {
         let text = "{\n \"a\": 1\n}\n{\n \"a\": [ {\n  \"b\" }\n ]\n}\n{\"a\":\n3}{\"a\":4}\n";
         assert_eq!(objects(text.as_bytes(), &Format::NdJson), ["1 {\"a\":1}", "4 Json", "9 {\"a\":3}", "10 {\"a\":4}"]);
-        assert_eq!(objects(b"{\n\"a\":1}\n{\n", &Format::NdJson), ["1 {\"a\":1}", "3 Json"]);
+        assert_eq!(objects(b"{\n\"a\":1}\n{\n", &Format::NdJson), ["1 {\"a\":1}", "3 cut"]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) struct Rows<R> {
     file: SourceFile,
     objects: Objects<R>,
     schema: SchemaRef,
-    rows: usize,
+    per_chunk: usize,
     unread: Arc<Unread>,
     /// The objects of a chunk, one behind the other.
     text: String,
@@ -48,7 +48,7 @@ impl<R: Read> Rows<R> {
             file: wanted.file.clone(),
             objects,
             schema: Arc::new(Schema::new(columns.fields().iter().map(text).collect::<Vec<_>>())),
-            rows: wanted.rows,
+            per_chunk: wanted.rows,
             unread: Arc::clone(wanted.unread),
             text: String::new(),
             places: Vec::new(),
@@ -78,7 +78,7 @@ impl<R: Read> Rows<R> {
     fn gather(&mut self) -> Result<()> {
         self.text.clear();
         self.places.clear();
-        while self.places.len() < self.rows && self.text.len() < CHUNK_BYTES {
+        while self.places.len() < self.per_chunk && self.text.len() < CHUNK_BYTES {
             match self.objects.next_objects().map_err(|broken| error(&self.file, broken))? {
                 None => break,
                 Some(Found::Faulty(fault)) => self.unread.fault(self.file.shown(), fault),
@@ -156,6 +156,10 @@ impl<R: Read> Iterator for Rows<R> {
 pub(super) fn error(file: &SourceFile, broken: Broken) -> Error {
     match broken {
         Broken::Source(error) => file.unreadable(error),
+        Broken::Cut(line) => {
+            let message = format!("`{}` is cut off in line {line}: its last object has no end", file.shown());
+            Error::new(ErrorKind::Source, message).hint(DAMAGED)
+        }
         Broken::Array(line, what) => {
             Error::new(ErrorKind::Source, format!("`{}` is no well-formed JSON array: {what}", file.shown()))
                 .context("line", line)
