@@ -220,10 +220,8 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     options.execution.parquet.coerce_int96_tz = Some("UTC".into());
     options.execution.parquet.binary_as_string = true;
     options.extensions.insert(settings.clone());
-    let sources = Sources::new(sources::Options {
-        spool: resources.spill_folder.clone(),
-        ..source_options(settings, folder)
-    });
+    let sources =
+        Sources::new(sources::Options { spool: resources.spill_folder.clone(), ..source_options(settings, folder) });
     let config = config.with_extension(Arc::new(sources));
     let spill = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![resources.spill_folder.clone()]))
@@ -325,10 +323,16 @@ async fn define(context: &SessionContext, definition: &Statement) -> Result<(), 
 }
 
 async fn define_table(context: &SessionContext, table: &CreateExternalTable) -> Result<(), Problem> {
-    let planned = context.state().statement_to_plan(Statement::CreateExternalTable(table.clone())).await?;
-    let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(planned)) = planned else {
+    // The planner knows fewer ways of compression than the readers.
+    let is_compression = |name: &str| name.trim_start_matches("format.").eq_ignore_ascii_case("compression");
+    let (compression, options) = table.options.iter().cloned().partition(|(name, _)| is_compression(name));
+    let statement = Statement::CreateExternalTable(CreateExternalTable { options, ..table.clone() });
+    let planned = context.state().statement_to_plan(statement).await?;
+    let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(mut planned)) = planned else {
         return Err(Error::new(ErrorKind::Internal, "a table definition was planned as something else").into());
     };
+    let compression: Vec<(String, ast::Value)> = compression;
+    planned.options.extend(compression.into_iter().map(|(name, value)| (name, value.into_string().unwrap_or_default())));
     let declared = sources::Declared::new(&planned, &zoned(table)).map_err(Problem::Options)?;
     let state = context.state();
     let opened = Sources::of(&state)?.open(&state, &table.locations, Some(&declared)).await?;

@@ -70,8 +70,7 @@ fn list(folder: &Path, location: &str) -> Result<(Vec<PathBuf>, bool)> {
     let fixed = fixed(&path);
     // A pattern that names a marker means markers.
     let is_shown = |found: &PathBuf| {
-        is_hidden(&path)
-            || !found.strip_prefix(&fixed).unwrap_or(found).iter().any(|name| is_hidden(name.as_ref()))
+        is_hidden(&path) || !found.strip_prefix(&fixed).unwrap_or(found).iter().any(|name| is_hidden(name.as_ref()))
     };
     let (mut files, folders): (Vec<PathBuf>, Vec<PathBuf>) =
         found.into_iter().filter(is_shown).partition(|path| !path.is_dir());

@@ -58,19 +58,20 @@ impl Sources {
         let shown = locations.join("`, `");
         let mut sorted = self.sorted(files.clone(), &shown, declared).await?;
         let format = format(&sorted, &shown, declared)?;
-        let mut report = SourceReport::new(locations, &format, &sorted.readable);
+        let mut notes = notes;
         if sorted.is_encoding_assumed {
-            report.notes.push(Note::encoding_assumed(&sorted.readable));
+            notes.push(Note::encoding_assumed(&sorted.readable));
         }
-        report.empty_files = sorted.empty;
-        report.notes.extend(notes);
         let opening = Opening { state, shown: &shown, format, declared };
-        let table = self.table_of_sound(&opening, &mut sorted, &mut report.notes).await?;
+        let table = self.table_of_sound(&opening, &mut sorted, &mut notes).await?;
         let Some(table) = table else {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
                 "an export without a row is not zero events: check the export, or take the source out of the query",
             ));
         };
+        let mut report = SourceReport::new(locations, &opening.format, &sorted.readable);
+        report.empty_files = sorted.empty;
+        report.notes = notes;
         let columns = table.schema();
         let in_files: Vec<String> = columns.fields().iter().map(|field| field.name().clone()).collect();
         report.notes.extend(names::notes(&in_files));
@@ -184,8 +185,8 @@ impl Sources {
         let columns = declared.and_then(|declared| declared.columns.clone());
         let of_folders = declared.map_or_else(Vec::new, |declared| declared.partitions.clone());
         if *format == Format::Parquet {
-            let skipped = self.options.skip_bad_files.then_some(self.unread.as_ref());
-            let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders, skipped };
+            let verified = self.options.skip_bad_files;
+            let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders, verified };
             return opening.table(files, notes).await;
         }
         let (sampled, inferred_of, given) = (files.to_vec(), format.clone(), columns.clone());

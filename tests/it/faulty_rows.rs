@@ -357,9 +357,19 @@ async fn judge(rows: &Rows, format: &str, settings: &str) -> Value {
     assert_eq!(orders, arriving, "{place}");
     sandbox.stop().await;
 
-    for differing in
-        ["run_id", "folder", "query", "query_sha256", "started", "finished", "seconds", "peak_memory_bytes", "settings"]
-    {
+    for differing in [
+        "run_id",
+        "folder",
+        "query",
+        "query_sha256",
+        "started",
+        "finished",
+        "seconds",
+        "peak_memory_bytes",
+        "settings",
+        "sources",
+        "fingerprint",
+    ] {
         account.as_object_mut().unwrap().remove(differing);
     }
     for diagnosis in account["diagnoses"].as_array_mut().unwrap() {

@@ -364,7 +364,8 @@ fn a_bad_file_is_left_out_where_that_is_asked_for() {
     let context = session(true);
     assert!(rows(&context, &location, count).unwrap().contains("| 600 | 600 |"));
     let sources = Sources::of(&context.state()).unwrap();
-    let files = sources.unread().files().into_iter().map(|left_out| left_out.file.rsplit('/').next().unwrap().to_owned());
+    let files =
+        sources.unread().files().into_iter().map(|left_out| left_out.file.rsplit('/').next().unwrap().to_owned());
     assert_eq!(files.collect::<Vec<_>>(), ["a.parquet", "c.parquet"]);
 }
 

@@ -30,6 +30,8 @@ struct Read {
     unread: Vec<(u64, Damage)>,
     count: u64,
     notes: Vec<Note>,
+    /// As what the file was recognised.
+    recognised: String,
 }
 
 /// Reads the columns `names` of `location`; none if it is refused.
@@ -50,14 +52,15 @@ fn read(folder: &Path, location: &str, names: &[&str]) -> Option<Read> {
             }
         }
         let unread = sources.unread().examples().into_iter().map(|row| (row.line, row.damage)).collect();
-        let notes = sources.reports().into_iter().flat_map(|report| report.notes).collect();
-        Some(Read { rows, unread, count: sources.unread().rows(), notes })
+        let report = sources.reports().remove(0);
+        let (notes, recognised) = (report.notes, report.recognised);
+        Some(Read { rows, unread, count: sources.unread().rows(), notes, recognised })
     })
 }
 
-/// Whether the file was taken for one of another encoding.
+/// Whether the file was taken for one of another encoding, or written with other quotes or escapes.
 fn is_in_doubt(read: &Read) -> bool {
-    read.notes.iter().any(|note| note.code == Some("PB2301"))
+    read.notes.iter().any(|note| note.code == Some("PB2301")) || !["CSV", "NDJSON"].contains(&&*read.recognised)
 }
 
 /// How often mutations are tried: `POSTBACK_MUTATIONS` for more.

@@ -108,13 +108,15 @@ fn sample(
         header::require_names(file, header.iter().map(String::as_str), NO_HEADER)?;
         note_twins(file, header, &names, notes);
     }
+    // Words of a name are told by its capitals, too.
+    let spelled = opened.header.clone().unwrap_or_else(|| names.clone());
     let (chunk, fault) = first_rows(file, opened, dialect, &names)?;
     if let (Some(chunk), Some(declared)) = (&chunk, declared) {
         require_fit(file, chunk, declared, &bound)?;
     }
     let column = |(index, name): (usize, String)| {
         let values = chunk.as_ref().filter(|_| declared.is_none()).map(|chunk| chunk.column(index).as_string::<i32>());
-        let data_type = values.and_then(|values| types::infer(&name, values.iter().flatten()));
+        let data_type = values.and_then(|values| types::infer(&spelled[index], values.iter().flatten()));
         (name, data_type)
     };
     let rows = chunk.as_ref().map_or(0, RecordBatch::num_rows);
@@ -213,7 +215,7 @@ fn note_twins(file: &SourceFile, header: &[String], names: &[String], notes: &mu
         // Said once, and not of each file.
         if header[..index].contains(written) && !notes.iter().any(|note| note.message.ends_with(&end)) {
             let message = format!("the header line of `{}` names `{written}` twice{end}", file.shown());
-            notes.push(Note { code: None, message, help: None });
+            notes.push(Note { code: Some("PB2304"), message, help: None });
         }
     }
 }

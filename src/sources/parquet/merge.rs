@@ -95,7 +95,9 @@ pub(super) fn declared(
         let mut column = Column::new(field.name().clone(), 0, field.data_type());
         let mut judged: Option<&Arc<FileColumns>> = None;
         for (number, of_file) in columns.iter().enumerate() {
-            let Some((_, _, found)) = of_file.shown().find(|(name, ..)| name.eq_ignore_ascii_case(field.name())) else { continue };
+            let Some((_, _, found)) = of_file.shown().find(|(name, ..)| name.eq_ignore_ascii_case(field.name())) else {
+                continue;
+            };
             column.is_in(number);
             // Bytes that are no UUID may be a text as well as a digest: nothing but the query can know.
             let is_readable =

@@ -49,9 +49,8 @@ use super::file::{Place, SourceFile};
 use super::partitions::Partitions;
 use super::pin::PinnedStore;
 use super::report::Note;
-use super::unread::Unread;
 use super::unreadable;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 
 mod adapter;
 mod converted;
@@ -89,15 +88,15 @@ pub(super) struct Opening<'a> {
     pub(super) columns: Option<SchemaRef>,
     /// The declared columns of folders.
     pub(super) of_folders: &'a [FieldRef],
-    /// Where a bad file is noted that is left out; none if it is an error.
-    pub(super) skipped: Option<&'a Unread>,
+    /// Whether every page is looked at, so that a bad file is known before a row of it is read.
+    pub(super) verified: bool,
 }
 
 impl Opening<'_> {
     /// The table of `files`; what there is to know about them is added to `notes`. `None` if no file has a row.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`], naming the file, for one that cannot be read; for files whose
+    /// [`ErrorKind::Source`](crate::error::ErrorKind), naming the file, for one that cannot be read; for files whose
     /// columns do not go together.
     pub(super) async fn table(
         self,
@@ -136,28 +135,14 @@ impl Opening<'_> {
         store: &Arc<dyn ObjectStore>,
         files: &[SourceFile],
     ) -> Result<(Vec<SourceFile>, Vec<Footer>)> {
-        let footers = files.iter().map(|file| footers::read(store, file, self.skipped.is_some())).collect::<Vec<_>>();
+        let footers = files.iter().map(|file| footers::read(store, file, self.verified)).collect::<Vec<_>>();
         let mut footers = stream::iter(footers).buffered(AT_ONCE).zip(stream::iter(files));
         let mut read = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
-        let mut refused = None;
         while let Some((footer, file)) = footers.next().await {
-            match (footer, self.skipped) {
-                (Ok(footer), _) => {
-                    read.0.push(file.clone());
-                    read.1.push(footer);
-                }
-                (Err(error), Some(unread)) if error.kind() == ErrorKind::Source => {
-                    unread.file(file.shown(), file.meta.size, error.message().to_owned());
-                    refused.get_or_insert(error);
-                }
-                (Err(error), _) => return Err(error),
-            }
+            read.0.push(file.clone());
+            read.1.push(footer?);
         }
-        // Where every file is bad, nothing is left to leave them out of.
-        match refused.filter(|_| read.0.is_empty()) {
-            Some(error) => Err(error),
-            None => Ok(read),
-        }
+        Ok(read)
     }
 }
 

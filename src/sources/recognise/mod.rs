@@ -131,7 +131,34 @@ impl fmt::Display for Format {
             Self::Csv(_) => "CSV",
             Self::NdJson => "NDJSON",
             Self::JsonArray => "a JSON array",
-        })
+        })?;
+        match self {
+            Self::Csv(dialect) => write!(f, "{dialect}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What is not as most programs write it.
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |byte: u8| char::from(byte);
+        if !self.has_header {
+            f.write_str(", no header line")?;
+        }
+        if self.quote != b'"' {
+            write!(f, ", quoted by `{}`", shown(self.quote))?;
+        }
+        if let Some(escape) = self.escape {
+            write!(f, ", escaped by `{}`", shown(escape))?;
+        }
+        if let Some(comment) = self.comment {
+            write!(f, ", comments behind `{}`", shown(comment))?;
+        }
+        match &self.null {
+            Some(null) => write!(f, ", `{null}` for NULL"),
+            None => Ok(()),
+        }
     }
 }
 
