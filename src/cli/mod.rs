@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::error::ContextKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -42,6 +42,8 @@ mod spill;
 mod sql;
 mod stores;
 
+/// For what still reads when everything is said.
+const AT_THE_END: Duration = Duration::from_secs(1);
 /// The settings file that is looked for in the working folder, then beside the query file.
 const SETTINGS_FILE: &str = "postback.toml";
 
@@ -201,7 +203,13 @@ pub fn main() -> ExitCode {
     hush_panics();
     let world = World::read(&cli.global);
     spill::remove_leftovers();
-    let code = ended(|| runtime().and_then(|runtime| runtime.block_on(dispatch(cli.verb, &world))));
+    let code = ended(|| {
+        let runtime = runtime()?;
+        let code = runtime.block_on(dispatch(cli.verb, &world));
+        // What still waits for a bucket has nobody left who reads it.
+        runtime.shutdown_timeout(AT_THE_END);
+        code
+    });
     spill::remove(&world.resources.spill_folder);
     code
 }

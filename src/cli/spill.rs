@@ -67,15 +67,13 @@ pub(super) fn remove_leftovers() {
 
 /// Whether the process that made `folder` is gone.
 fn is_left(folder: &Path, process: &str) -> bool {
-    match OpenOptions::new().write(true).open(folder.join(LOCK)) {
-        Ok(lock) => lock.try_lock().is_ok(),
-        // Its process has not come to that yet, or is of a version without locks.
-        Err(_) => {
-            let process = process.split('-').next().and_then(|number| number.parse::<u32>().ok());
-            let is_gone = |process: u32| !Path::new("/proc").join(process.to_string()).exists();
-            process.is_some_and(is_gone) && Path::new("/proc/self").exists()
-        }
+    if let Ok(lock) = OpenOptions::new().write(true).open(folder.join(LOCK)) {
+        return lock.try_lock().is_ok();
     }
+    // Its process has not come to that yet, or is of a version without locks.
+    let process = process.split('-').next().and_then(|number| number.parse::<u32>().ok());
+    let is_gone = |process: u32| !Path::new("/proc").join(process.to_string()).exists();
+    process.is_some_and(is_gone) && Path::new("/proc/self").exists()
 }
 
 #[cfg(test)]

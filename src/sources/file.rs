@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) struct SourceFile {
     shown: Arc<str>,
     place: Place,
-    /// Path within its store, size, time of the last change and, for objects, `ETag` and version.
+    /// Path within its store, size, time of the last change and, for objects, entity tag and version.
     pub(super) meta: ObjectMeta,
     /// What the folders on its way say: `country=DE` is `("country", Some("DE"))`; none is a null.
     pub(super) partitions: Arc<[(String, Option<String>)]>,

@@ -289,7 +289,9 @@ mod tests {
     fn files_that_come_and_go_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let [old, kept, new] = ["old", "kept", "new"].map(|name| folder.path().join(name));
-        [&old, &kept, &new].into_iter().for_each(|path| fs::write(path, "x").unwrap());
+        for path in [&old, &kept, &new] {
+            fs::write(path, "x").unwrap();
+        }
         let changes = compare(&[listed(&old), listed(&kept)], &[listed(&kept), listed(&new)]);
         assert_eq!(changes.changed, [format!("`{}`: it is gone", old.display())]);
         assert_eq!(changes.appeared, [new.display().to_string()]);

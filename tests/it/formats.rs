@@ -83,7 +83,9 @@ fn batch() -> RecordBatch {
 
 fn arrow_stream(batches: &[RecordBatch]) -> Vec<u8> {
     let mut writer = StreamWriter::try_new(Vec::new(), &batches[0].schema()).unwrap();
-    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.finish().unwrap();
     writer.into_inner().unwrap()
 }
@@ -91,7 +93,9 @@ fn arrow_stream(batches: &[RecordBatch]) -> Vec<u8> {
 fn arrow_file(batches: &[RecordBatch], compression: Option<CompressionType>) -> Vec<u8> {
     let options = IpcWriteOptions::default().try_with_compression(compression).unwrap();
     let mut writer = FileWriter::try_new_with_options(Vec::new(), &batches[0].schema(), options).unwrap();
-    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.finish().unwrap();
     writer.into_inner().unwrap()
 }
@@ -99,7 +103,9 @@ fn arrow_file(batches: &[RecordBatch], compression: Option<CompressionType>) -> 
 fn avro(batches: &[RecordBatch], codec: Option<CompressionCodec>) -> Vec<u8> {
     let builder = WriterBuilder::new(batches[0].schema().as_ref().clone()).with_compression(codec);
     let mut writer = builder.build::<_, AvroOcfFormat>(Vec::new()).unwrap();
-    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.finish().unwrap();
     writer.into_inner()
 }

@@ -1,6 +1,7 @@
 //! An S3 server on loopback that keeps its objects in a folder, counts what it sends, and fails as it is told.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ type Faults = dyn FnMut(&Asked) -> Option<Fault> + Send;
 struct Server {
     service: S3Service,
     asked: Arc<Mutex<Vec<Asked>>>,
+    arrived: Arc<AtomicUsize>,
     faults: Arc<Mutex<Box<Faults>>>,
 }
 
@@ -49,8 +51,15 @@ pub(crate) struct S3 {
     pub(crate) url: String,
     folder: tempfile::TempDir,
     asked: Arc<Mutex<Vec<Asked>>>,
-    // Dropped, it ends the server.
-    _runtime: tokio::runtime::Runtime,
+    arrived: Arc<AtomicUsize>,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        // An answer that is waited with is not waited for.
+        self.runtime.take().unwrap().shutdown_background();
+    }
 }
 
 impl S3 {
@@ -76,9 +85,11 @@ impl S3 {
             builder.set_auth(auth);
         }
         let asked = Arc::default();
+        let arrived = Arc::default();
         let server = Server {
             service: builder.build(),
             asked: Arc::clone(&asked),
+            arrived: Arc::clone(&arrived),
             faults: Arc::new(Mutex::new(Box::new(faults))),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -86,7 +97,7 @@ impl S3 {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = axum::Router::new().fallback(answer).with_state(server);
         runtime.spawn(async move { axum::serve(listener, router).await });
-        Self { url, folder, asked, _runtime: runtime }
+        Self { url, folder, asked, arrived, runtime: Some(runtime) }
     }
 
     /// Puts an object.
@@ -108,7 +119,12 @@ impl S3 {
         }
     }
 
-    /// What it was asked so far.
+    /// Requests that have come, answered or not.
+    pub(crate) fn arrived(&self) -> usize {
+        self.arrived.load(Ordering::SeqCst)
+    }
+
+    /// What it has answered so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
@@ -121,6 +137,7 @@ async fn answer(State(server): State<Server>, request: Request) -> Response {
 }
 
 async fn answered(server: &Server, request: Request) -> Response {
+    server.arrived.fetch_add(1, Ordering::SeqCst);
     let header = |name: &str| request.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
     let mut asked = Asked {
         method: request.method().to_string(),

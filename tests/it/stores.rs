@@ -2,10 +2,10 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
@@ -334,6 +334,23 @@ fn an_object_that_is_replaced_is_an_error_and_no_mixture() {
         1,
         &["`s3://shop/a.csv` changed while it was read"],
     );
+}
+
+#[test]
+fn nobody_waits_for_a_slow_store_who_wants_to_stop() {
+    let s3 = S3::failing(|_| Some(Fault::Wait(Duration::from_mins(10))));
+    let home = tempfile::tempdir().unwrap();
+    let query = file(home.path(), "query.sql", "SELECT * FROM 's3://shop/a.csv'");
+    let mut command = postback(&["run", &query, "--sandbox"]);
+    with(&mut command, &s3, home.path());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while s3.arrived() == 0 {
+        std::thread::yield_now();
+    }
+    let asked = Instant::now();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
 }
 
 #[test]

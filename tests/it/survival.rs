@@ -85,6 +85,7 @@ impl Random {
 }
 
 /// A record, as the second reader finds it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and the rules ask for each alone")]
 struct Simple {
     fields: Row,
     bytes: usize,
@@ -374,8 +375,7 @@ fn mutated_json_gives_no_wrong_row() {
                     expected.extend(objects.iter().map(|one| COLUMNS.map(|name| text(&one[name])).to_vec()));
                 }
                 // An object that names a field twice, or has another shape than all others.
-                Ok(_) => assert!(is_unread, "line {line} of {}", context()),
-                Err(_) => assert!(is_unread, "line {line} of {}", context()),
+                _ => assert!(is_unread, "line {line} of {}", context()),
             }
         }
         assert_eq!(read.rows, expected, "{}", context());

@@ -74,9 +74,13 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     let mut stores = Stores::accepting(arguments.loss, arguments.network);
     // Exit 2 says that nothing was sent: every file is checked before the first one sends.
     for path in &arguments.files {
-        match prepare(path, &arguments, world, &mut stores).await {
+        match prepare(path, &arguments, world, &mut stores, &signals).await {
             Ok(prepared) => ready.push(prepared),
             Err(error) => failures.add(path, error),
+        }
+        if let Some(stopped) = signals.caught() {
+            discard(ready.into_iter()).await;
+            return Err(stopped);
         }
     }
     if failures.is_empty() {
@@ -107,7 +111,13 @@ async fn discard(ready: impl Iterator<Item = Ready<'_>>) {
     }
 }
 
-async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World, stores: &mut Stores) -> Result<Ready<'a>> {
+async fn prepare<'a>(
+    path: &'a Path,
+    arguments: &Arguments,
+    world: &World,
+    stores: &mut Stores,
+    signals: &Signals,
+) -> Result<Ready<'a>> {
     let (file, settings) = read(path, &arguments.settings, world)?;
     let mut job = Job::resolve(&settings, world.now, world.resources.partitions);
     job.envelope.test_event_code.clone_from(&arguments.test_event_code);
@@ -122,7 +132,14 @@ async fn prepare<'a>(path: &'a Path, arguments: &Arguments, world: &World, store
     let seed = job.delivery.seed ^ u64::from(std::process::id()).rotate_left(32);
     let mut recording = Recording::begin(subject, now, seed)?;
     let (mode, name) = (counted_as(arguments, &settings), stores::query_name(path, &settings));
-    let aimed = aim(&file, &settings, arguments, world, &mut recording, stores).await;
+    let mut stop = signals.stop();
+    // A bucket may take its time to answer; nobody waits for it who wants to stop.
+    let aimed = tokio::select! {
+        aimed = aim(&file, &settings, arguments, world, &mut recording, stores) => aimed,
+        _ = stop.wait_for(|stop| *stop) => {
+            Err(signals.caught().unwrap_or_else(|| Error::new(ErrorKind::Interrupted, "stopped by a signal")))
+        }
+    };
     let aimed = aimed.and_then(|(checked, target)| {
         let sources = checked.sources()?;
         recording.recognised(sources.reports());

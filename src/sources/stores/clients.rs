@@ -22,11 +22,11 @@ use crate::settings::{Origin, Variables};
 /// Until a connection stands, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
 /// For one try of a request that fetches at most a part.
-const TRY: Duration = Duration::from_secs(20);
+const TRY: Duration = Duration::from_secs(15);
 /// Tries after the first.
 const RETRIES: usize = 4;
 /// After this, nothing is tried again.
-const RETRY_TIMEOUT: Duration = Duration::from_secs(40);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A proxy that this machine does not take: requests to this machine stay on it, whatever proxy the environment names.
 const NO_PROXY: (&str, &str) = ("http://127.0.0.1:9", "127.0.0.0/8,::1,localhost");
 /// The profile of AWS that nobody has to name.
@@ -209,20 +209,18 @@ pub(super) fn web(location: &Location, origin: &str, query: Option<&str>, has_ra
 
 /// The client for `location`; what a vendor's crate says of a setting may quote a secret and is not kept.
 fn built(location: &Location, client: datafusion::object_store::Result<impl ObjectStore>) -> Result<Client> {
-    match client {
-        Ok(client) => Ok(Arc::new(client)),
-        Err(_) => {
-            let message = format!("no client for `{}`: a variable of the vendor has no usable value", location.text);
-            let vendor = match location.vendor {
-                Vendor::Amazon => "AWS_",
-                Vendor::Google => "GOOGLE_",
-                Vendor::Azure { .. } => "AZURE_",
-                Vendor::Web { .. } => "SSL_",
-            };
-            Err(Error::new(ErrorKind::Source, message)
-                .hint(format!("check the {vendor}* variables, and the files that they name")))
-        }
+    if let Ok(client) = client {
+        return Ok(Arc::new(client));
     }
+    let message = format!("no client for `{}`: a variable of the vendor has no usable value", location.text);
+    let vendor = match location.vendor {
+        Vendor::Amazon => "AWS_",
+        Vendor::Google => "GOOGLE_",
+        Vendor::Azure { .. } => "AZURE_",
+        Vendor::Web { .. } => "SSL_",
+    };
+    Err(Error::new(ErrorKind::Source, message)
+        .hint(format!("check the {vendor}* variables, and the files that they name")))
 }
 
 /// The profile that is asked for, or the default one.

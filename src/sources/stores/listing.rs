@@ -11,7 +11,7 @@ use glob::{MatchOptions, Pattern};
 
 use super::location::Location;
 use super::pinned::PinnedStore;
-use super::refusal::{is_empty_file, is_missing, told};
+use super::refusal::{is_empty_file, is_missing, is_unexplained, told};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::nearest;
 use crate::sources::file::SourceFile;
@@ -93,6 +93,9 @@ async fn object(store: &PinnedStore, location: &Location) -> Result<Option<Objec
     };
     if is_missing(&refused) {
         return Ok(None);
+    }
+    if !is_unexplained(&refused) {
+        return Err(told(location, &location.text, refused));
     }
     // The answer to HEAD has no body that says why.
     let first = GetOptions { range: Some(GetRange::Bounded(0..1)), ..GetOptions::default() };

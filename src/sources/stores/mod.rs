@@ -10,7 +10,8 @@
 //!
 //! What holds
 //! - Only objects that were listed are read, in the state in which they were listed: [`pinned`].
-//! - Every wait has an end: 5 s to connect, 20 s for one try, 60 s for one part of an object with all its tries.
+//! - Every wait has an end: 5 s to connect, 15 s for one try, 45 s for one request with all its tries, 60 s for
+//!   one part of an object.
 //! - No message holds a URL of a request, a header, or anything of an answer but the vendor's code: [`refusal`].
 
 use std::collections::HashMap;

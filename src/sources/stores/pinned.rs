@@ -1,7 +1,7 @@
 //! The objects of a bucket, each as it was when it was listed.
 //!
 //! Invariants
-//! - Every read names the `ETag` of the listing, and what an answer says of itself is compared with it: an object that was
+//! - Every read names the entity tag of the listing, and what an answer says of itself is compared with it: an object that was
 //!   replaced is an error, never a mixture.
 //! - Objects are read in parts, each a request of its own with its own end and its own few tries. Nothing is open while
 //!   rows are worked on, so that a slow query loses no connection, and what is in memory is two parts.
@@ -30,7 +30,7 @@ use crate::sources::DAMAGED;
 /// The first part of an object: formats are recognised by it. Each next one is four times as large, up to the largest.
 const FIRST_PART: u64 = 64 << 10;
 /// The largest part.
-const LARGEST_PART: u64 = 8 << 20;
+const LARGEST_PART: u64 = 4 << 20;
 /// Parts of one read that are fetched at the same time.
 const PARTS_AT_ONCE: usize = 2;
 /// For one part with all its tries.
@@ -76,7 +76,7 @@ impl PinnedStore {
     pub(super) fn pin(&self, found: ObjectMeta) -> crate::error::Result<ObjectMeta> {
         let shown = self.location.shown(found.location.as_ref());
         let path = format!("{}/{}", self.location.identity().replace("://", "/"), found.location);
-        let path = path.split('/').filter(|part| !part.is_empty()).collect::<Path>();
+        let path: Path = path.split('/').filter(|part| !part.is_empty()).collect();
         let known = ObjectMeta { location: path.clone(), ..found.clone() };
         let mut pins = self.pins.write().unwrap_or_else(PoisonError::into_inner);
         match pins.get(&path) {
@@ -150,13 +150,13 @@ fn conditions(pin: &ObjectMeta) -> GetOptions {
     GetOptions { if_match: strong(pin), version: pin.version.clone(), ..GetOptions::default() }
 }
 
-/// The ETag, if it promises that equal tags are equal bytes. Azure's lists have it without quotes.
+/// The entity tag, if it promises that equal tags are equal bytes. Azure's lists have it without quotes.
 fn strong(meta: &ObjectMeta) -> Option<String> {
     let tag = meta.e_tag.as_deref().filter(|tag| !tag.starts_with("W/"))?;
     Some(format!("\"{}\"", tag.trim_matches('"')))
 }
 
-/// Whether `found` describes other bytes than `pin`. Where ETags do not tell, the time of the last change does; but not
+/// Whether `found` describes other bytes than `pin`. Where entity tags do not tell, the time of the last change does; but not
 /// that of a web server, many of which give the time of the answer.
 fn is_other(location: &Location, pin: &ObjectMeta, found: &ObjectMeta) -> bool {
     let is_web = matches!(location.vendor, Vendor::Web { .. });

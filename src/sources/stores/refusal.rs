@@ -56,6 +56,14 @@ pub(super) fn is_missing(error: &object_store::Error) -> bool {
     is_status(error, 404) || matches!(error, object_store::Error::NotFound { .. })
 }
 
+/// Whether the store refuses a request, in an answer without the words that say why.
+pub(super) fn is_unexplained(error: &object_store::Error) -> bool {
+    matches!(
+        failure(error),
+        Some(Failure { what: What::Status { status: 400..=499, code: None, region: None }, for_credentials: false })
+    )
+}
+
 /// Whether a client says that there is not even a first byte.
 pub(super) fn is_empty_file(error: &object_store::Error) -> bool {
     is_status(error, 416)

@@ -12,7 +12,7 @@ use datafusion::object_store::client::{
 };
 
 /// Until the head of an answer is here.
-const FIRST_BYTE: Duration = Duration::from_secs(20);
+const FIRST_BYTE: Duration = Duration::from_secs(15);
 /// Most of an answer that tells why it is none.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
 /// Longest code of an error that is believed.
