@@ -332,7 +332,9 @@ async fn define_table(context: &SessionContext, table: &CreateExternalTable) -> 
         return Err(Error::new(ErrorKind::Internal, "a table definition was planned as something else").into());
     };
     let compression: Vec<(String, ast::Value)> = compression;
-    planned.options.extend(compression.into_iter().map(|(name, value)| (name, value.into_string().unwrap_or_default())));
+    planned
+        .options
+        .extend(compression.into_iter().map(|(name, value)| (name, value.into_string().unwrap_or_default())));
     let declared = sources::Declared::new(&planned, &zoned(table)).map_err(Problem::Options)?;
     let state = context.state();
     let opened = Sources::of(&state)?.open(&state, &table.locations, Some(&declared)).await?;
