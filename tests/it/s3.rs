@@ -151,28 +151,23 @@ async fn answered(server: &Server, request: Request) -> Response {
     if let Some(Fault::Wait(wait)) = fault {
         tokio::time::sleep(wait).await;
     }
-    let response = match fault {
-        Some(Fault::Status(status, (name, value), body)) => {
-            Response::builder().status(status).header(name, value).body(Body::from(body)).unwrap()
-        }
-        _ => {
-            let (parts, body) = request.into_parts();
-            let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-            let request = s3s::HttpRequest::from_parts(parts, s3s::Body::from(body));
-            server.service.call(request).await.unwrap().map(Body::new)
-        }
+    let response = if let Some(Fault::Status(status, (name, value), body)) = fault {
+        Response::builder().status(status).header(name, value).body(Body::from(body)).unwrap()
+    } else {
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let request = s3s::HttpRequest::from_parts(parts, s3s::Body::from(body));
+        server.service.call(request).await.unwrap().map(Body::new)
     };
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     asked.bytes = body.len() as u64;
     server.asked.lock().unwrap().push(asked);
-    match fault {
-        Some(Fault::Half) => {
-            let half = body.slice(..body.len() / 2);
-            let broken = std::io::Error::other("the connection breaks");
-            let pieces: [Result<Bytes, std::io::Error>; 2] = [Ok(half), Err(broken)];
-            Response::from_parts(parts, Body::from_stream(futures::stream::iter(pieces)))
-        }
-        _ => Response::from_parts(parts, Body::from(body)),
+    if let Some(Fault::Half) = fault {
+        let half = body.slice(..body.len() / 2);
+        let broken = std::io::Error::other("the connection breaks");
+        let pieces: [Result<Bytes, std::io::Error>; 2] = [Ok(half), Err(broken)];
+        return Response::from_parts(parts, Body::from_stream(futures::stream::iter(pieces)));
     }
+    Response::from_parts(parts, Body::from(body))
 }

@@ -70,7 +70,7 @@ pub(super) fn file(store: &Arc<PinnedStore>, location: &Location, found: ObjectM
 /// [`ErrorKind::Source`] as the server refuses.
 pub(super) async fn web_file(client: &Arc<dyn ObjectStore>, location: &Location) -> Result<(ObjectMeta, bool)> {
     let key = parsed(location, &location.key)?;
-    let refused = |error| told(location, &location.text, error);
+    let refused = |error| told(location, &location.text, &error);
     // Many a web server answers GET alone, so that HEAD is no way to ask.
     let first = GetOptions { range: Some(GetRange::Bounded(0..1)), ..GetOptions::default() };
     match client.get_opts(&key, first).await {
@@ -95,13 +95,13 @@ async fn object(store: &PinnedStore, location: &Location) -> Result<Option<Objec
         return Ok(None);
     }
     if !is_unexplained(&refused) {
-        return Err(told(location, &location.text, refused));
+        return Err(told(location, &location.text, &refused));
     }
     // The answer to HEAD has no body that says why.
     let first = GetOptions { range: Some(GetRange::Bounded(0..1)), ..GetOptions::default() };
     match client.get_opts(&key, first).await {
         Ok(found) => Ok(Some(found.meta)),
-        Err(error) => Err(told(location, &location.text, error)),
+        Err(error) => Err(told(location, &location.text, &error)),
     }
 }
 
@@ -151,7 +151,7 @@ async fn listed(
     let mut objects = store.client().list(prefix.as_ref()).enumerate();
     let (mut found, mut empty) = (Vec::new(), Vec::new());
     while let Some((number, object)) = objects.next().await {
-        let object = object.map_err(|error| told(location, &location.text, error))?;
+        let object = object.map_err(|error| told(location, &location.text, &error))?;
         let key = object.location.as_ref();
         if number == MAX_LISTED || found.len() > MAX_FILES {
             return Err(Error::new(ErrorKind::Source, format!("`{}` stands before too many objects", location.text))

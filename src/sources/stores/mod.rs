@@ -79,7 +79,10 @@ impl Stores {
 
     async fn objects(&self, location: &Location) -> Result<(Arc<PinnedStore>, Vec<SourceFile>)> {
         let known = self.known().get(&location.identity()).cloned();
-        let store = known.map_or_else(|| self.store(location, self.client(location, None)?, true), Ok)?;
+        let store = match known {
+            Some(store) => store,
+            None => self.store(location, self.client(location, None)?, true),
+        };
         let refused = match listing::files(&store, location).await {
             Ok(files) => return Ok((store, files)),
             Err(refused) => refused,
@@ -87,7 +90,7 @@ impl Stores {
         // A bucket says where it is; nobody has to know.
         let region = refused.contexts().iter().find(|(name, _)| *name == refusal::REGION);
         let Some((_, region)) = region.filter(|_| self.s3_region.is_none()) else { return Err(refused) };
-        let store = self.store(location, self.client(location, Some(region))?, true)?;
+        let store = self.store(location, self.client(location, Some(region))?, true);
         let files = listing::files(&store, location).await?;
         Ok((store, files))
     }
@@ -102,7 +105,7 @@ impl Stores {
         let (found, has_ranges) = listing::web_file(&client, location).await?;
         let client = if has_ranges { client } else { clients::web(location, origin, query, false)? };
         let store = self.known().get(&location.identity()).cloned();
-        let store = store.map_or_else(|| self.store(location, client, has_ranges), Ok)?;
+        let store = store.unwrap_or_else(|| self.store(location, client, has_ranges));
         let file = listing::file(&store, location, found)?;
         Ok((store, vec![file]))
     }
@@ -116,9 +119,9 @@ impl Stores {
     }
 
     /// A store that nobody knows yet, under a URL of its own.
-    fn store(&self, location: &Location, client: Arc<dyn ObjectStore>, has_ranges: bool) -> Result<Arc<PinnedStore>> {
+    fn store(&self, location: &Location, client: Arc<dyn ObjectStore>, has_ranges: bool) -> Arc<PinnedStore> {
         let url = format!("bucket-{}://source", self.known().len());
-        Ok(Arc::new(PinnedStore::new(client, location.clone(), url.into(), has_ranges)))
+        Arc::new(PinnedStore::new(client, location.clone(), url.into(), has_ranges))
     }
 
     /// The stores by what they are known by, also where a reader died while it held them: they are never half there.

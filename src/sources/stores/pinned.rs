@@ -96,7 +96,7 @@ impl PinnedStore {
         })
     }
 
-    fn told(&self, pin: &ObjectMeta, error: StoreError) -> StoreError {
+    fn told(&self, pin: &ObjectMeta, error: &StoreError) -> StoreError {
         ours(refusal::told(&self.location, &self.location.shown(pin.location.as_ref()), error))
     }
 }
@@ -131,7 +131,7 @@ impl Reader {
             let late = Error::new(ErrorKind::Source, format!("`{shown}` does not come in time"));
             return Err(ours(late.hint("the network is too slow or the store overloaded: run again later")));
         };
-        let (meta, bytes) = fetched.map_err(|error| ours(refusal::told(&self.location, &shown, error)))?;
+        let (meta, bytes) = fetched.map_err(|error| ours(refusal::told(&self.location, &shown, &error)))?;
         if is_other(&self.location, pin, &meta) || bytes.len() as u64 != wanted {
             return Err(ours(refusal::changed(&shown)));
         }
@@ -226,14 +226,14 @@ impl ObjectStore for PinnedStore {
             head.chain(stream::iter(parts).map(fetch).buffered(PARTS_AT_ONCE)).boxed()
         } else if range == (0..pin.size) {
             let found = self.inner.get_opts(&pin.location, conditions(&pin)).await;
-            let found = found.map_err(|error| self.told(&pin, error))?;
+            let found = found.map_err(|error| self.told(&pin, &error))?;
             if is_other(&self.location, &pin, &found.meta) {
                 return Err(ours(refusal::changed(&self.location.shown(pin.location.as_ref()))));
             }
             self.whole(&pin, found)
         } else {
             let source = "ranges".into();
-            return Err(self.told(&pin, StoreError::NotSupported { source }));
+            return Err(self.told(&pin, &StoreError::NotSupported { source }));
         };
         Ok(GetResult { payload: GetResultPayload::Stream(payload), meta, range, attributes: Attributes::default() })
     }
@@ -277,7 +277,7 @@ impl PinnedStore {
         let shown = location.shown(pin.location.as_ref());
         let broken = {
             let shown = shown.clone();
-            move |error| ours(refusal::told(&location, &shown, error))
+            move |error| ours(refusal::told(&location, &shown, &error))
         };
         let chunks = found.into_stream().map_err(broken).boxed();
         stream::try_unfold(chunks, move |mut chunks| {

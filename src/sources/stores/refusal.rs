@@ -14,11 +14,11 @@ use crate::error::{Error, ErrorKind};
 pub(super) const REGION: &str = "region";
 
 /// `error`, which `location` gave when it was asked for what messages call `shown`, in our words.
-pub(super) fn told(location: &Location, shown: &str, error: object_store::Error) -> Error {
-    if let Some(ours) = Error::beneath(&error) {
+pub(super) fn told(location: &Location, shown: &str, error: &object_store::Error) -> Error {
+    if let Some(ours) = Error::beneath(error) {
         return ours.restated();
     }
-    let failure = failure(&error);
+    let failure = failure(error);
     let words = Words { location, shown };
     let Some(failure) = failure else {
         return match error {

@@ -51,9 +51,8 @@ impl HttpService for Wire {
         let host = request.uri().host().unwrap_or_default();
         let is_metadata = METADATA_HOSTS.iter().any(|prefix| host.starts_with(prefix));
         let for_credentials = is_metadata || !matches!(request.method().as_str(), "GET" | "HEAD");
-        let answer = match tokio::time::timeout(FIRST_BYTE, self.client.execute(request)).await {
-            Ok(answer) => answer,
-            Err(_) => return Err(Failure { what: What::Late, for_credentials }.retryable(HttpErrorKind::Timeout)),
+        let Ok(answer) = tokio::time::timeout(FIRST_BYTE, self.client.execute(request)).await else {
+            return Err(Failure { what: What::Late, for_credentials }.retryable(HttpErrorKind::Timeout));
         };
         let response = match answer {
             Ok(response) => response,
