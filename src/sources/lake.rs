@@ -54,15 +54,20 @@ pub(super) fn judge(files: &[PathBuf], plain: bool) -> Result<Option<Note>> {
             continue;
         }
         let Some(kind) = kind(folder) else { continue };
-        let shown = folder.display();
         if plain {
+            let shown = folder.display();
             let message = format!("`{shown}` is {kind}, read as plain files as postback.plain_lake_files says");
             return Ok(Some(Note { code: None, message, help: None }));
         }
-        return Err(Error::new(ErrorKind::Source, format!("`{shown}` is {kind}, not plain files")).hint(
-            "its files also hold deleted and superseded rows: export the table first; if no row was ever changed or \
-             deleted, `SET postback.plain_lake_files = 'true'` reads the files as they are",
-        ));
+        return Err(refusal(folder, kind));
     }
     Ok(None)
+}
+
+/// The error of `folder`, which is the root of a table.
+pub(super) fn refusal(folder: &Path, kind: Kind) -> Error {
+    Error::new(ErrorKind::Source, format!("`{}` is {kind}, not plain files", folder.display())).hint(
+        "its files also hold deleted and superseded rows: export the table first; if no row was ever changed or \
+         deleted, `SET postback.plain_lake_files = 'true'` reads the files as they are",
+    )
 }

@@ -143,6 +143,9 @@ fn list_folder(path: &Path, location: &str, files: &mut Vec<PathBuf>) -> Result<
         if entry.is_dir() {
             let name = entry.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             if partitions::of_folder(&name).is_none() {
+                if let Some(kind) = lake::kind(path) {
+                    return Err(lake::refusal(path, kind));
+                }
                 let message = format!("`{location}` holds the folder `{}`", entry.display());
                 return Err(Error::new(ErrorKind::Source, message).hint(format!(
                     "folders are entered where they name a partition, as `country=DE` does: name the files with a glob \

@@ -201,7 +201,7 @@ def deliver(fixture, here, rows, url, source_id):
         return
     expected = sorted(event_of(row) for row in rows)
     arrived = sorted(
-        (event["properties"]["order_id"], event["event_time"], event["user"]["email"], event["properties"]["value"])
+        (event["properties"]["order_id"], event["event_time"], event["user"]["email"], event["properties"].get("value"))
         for event in Receiver.arrived.get(source_id, [])
     )
     if arrived != expected:

@@ -280,7 +280,6 @@ def spark_partitions(here):
         {"order_id": "02", "email": "b@example.com", "total": D("2.00"), "note": "new"},
         {"order_id": "03", "email": None, "total": D("3.00"), "note": None},
     ],
-    pending="columns of text files are not matched by name yet",
 )
 def csv_columns_differ(here):
     write(here / "exports/a.csv", "order_id,email,total\n01,a@example.com,1.00\n")

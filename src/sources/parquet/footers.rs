@@ -4,11 +4,13 @@
 //! A footer is judged twice: its bytes before they are decoded, so that no forged length reserves memory, and what they
 //! say before anything is read that they point to.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use datafusion::arrow::datatypes::Schema;
 use datafusion::object_store::{ObjectStore, ObjectStoreExt};
 use futures::future::FutureExt;
 use parquet::arrow::parquet_to_arrow_schema;
@@ -62,6 +64,7 @@ pub(super) async fn read(store: &Arc<dyn ObjectStore>, file: &SourceFile, verifi
         let metadata = metadata.file_metadata();
         let schema = parquet_to_arrow_schema(metadata.schema_descr(), metadata.key_value_metadata());
         let schema = types::read_as(metadata.schema_descr(), &schema.map_err(|error| damaged(file, error))?);
+        require_distinct(file, &schema)?;
         let uuids = types::uuids(metadata.schema_descr());
         if uuids.len() != schema.fields().len() {
             return Err(damaged(file, "its columns are not those of its schema"));
@@ -70,6 +73,18 @@ pub(super) async fn read(store: &Arc<dyn ObjectStore>, file: &SourceFile, verifi
     };
     let outcome = AssertUnwindSafe(reading).catch_unwind().await;
     outcome.unwrap_or_else(|_| Err(damaged(file, "it makes the reader of Parquet files crash")))
+}
+
+/// Makes sure that no two columns have the same name: the reader finds columns by name, and would give one for the other.
+fn require_distinct(file: &SourceFile, schema: &Schema) -> Result<()> {
+    let mut names = HashSet::new();
+    match schema.fields().iter().find(|field| !names.insert(field.name())) {
+        None => Ok(()),
+        Some(twice) => {
+            let message = format!("`{}` has two columns that are called `{}`", file.shown(), twice.name());
+            Err(Error::new(ErrorKind::Source, message).hint("give the columns of the export different names"))
+        }
+    }
 }
 
 /// The decoded footer of `file`, judged.

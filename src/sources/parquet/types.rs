@@ -29,6 +29,7 @@ pub(super) fn shown_as(field: &Field, is_uuid: bool) -> DataType {
     match field.data_type() {
         DataType::FixedSizeBinary(_) if is_uuid => DataType::Utf8View,
         DataType::Float16 => DataType::Float32,
+        DataType::Date64 => DataType::Date32,
         other => other.clone(),
     }
 }
