@@ -82,7 +82,16 @@ fn readme_is_fresh() {
         std::fs::write(path, fresh).unwrap();
         return;
     }
-    assert!(text == fresh, "README.md is stale: run `UPDATE_DOCUMENTS=1 cargo test documents`");
+    let is_fresh = without_positions(&text) == without_positions(&fresh);
+    assert!(is_fresh, "README.md is stale: run `UPDATE_DOCUMENTS=1 cargo test documents`");
+}
+
+/// `text` without the numbers of rows: positions in a result that partitions make side by side, which may differ from one
+/// run to the next.
+fn without_positions(text: &str) -> String {
+    let mut parts = text.split("(row ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + "(row " + part.trim_start_matches(|letter: char| letter.is_ascii_digit()))
 }
 
 #[test]
