@@ -108,7 +108,7 @@ def partitioned():
 @each("5 Hive partitions: types, NULL, and what addresses escape", ASK_PARTITIONED, [("parquet", "parquet"), ("csv", "csv")], rows=PARTITIONED)
 def partitions_of_duckdb(here, form):
     sales = partitioned()  # noqa: F841  read by name
-    duckdb.sql(f"COPY (FROM sales) TO '{here}/sales' (FORMAT {form}, PARTITION_BY (year, day, shop))")
+    duckdb.connect().sql(f"COPY (FROM sales) TO '{here}/sales' (FORMAT {form}, PARTITION_BY (year, day, shop))")
 
 
 @fixture("5 Hive partitions: types, NULL, and what addresses escape", ASK_PARTITIONED, rows=PARTITIONED)

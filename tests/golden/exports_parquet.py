@@ -81,7 +81,7 @@ def parquet_of_pandas(here):
 )
 def parquet_of_duckdb(here, options):
     orders = arrow()  # noqa: F841  read by name
-    duckdb.sql(f"COPY (FROM orders) TO '{here}/orders' (FORMAT parquet, {options})")
+    duckdb.connect().sql(f"COPY (FROM orders) TO '{here}/orders' (FORMAT parquet, {options})")
 
 
 @each(
@@ -594,7 +594,7 @@ def arrow_encoded(here):
         writer.write_table(table)
 
 
-@fixture("1 Arrow IPC of polars", ask("orders"), rows=ORDERS)
+@fixture("1 Arrow IPC of polars", ask("orders"), rows=ORDERS, pending="its files begin with no message, and are read from their end only")
 def arrow_of_polars(here):
     polars.from_arrow(arrow()).write_ipc(here / "orders", compression="zstd")
 

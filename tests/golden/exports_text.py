@@ -372,7 +372,7 @@ def csv_epoch(here, scale):
 )
 def csv_of_duckdb(here, options):
     orders = arrow()  # noqa: F841  read by name
-    duckdb.sql(f"COPY (FROM orders) TO '{here}/orders' (FORMAT csv, {options})")
+    duckdb.connect().sql(f"COPY (FROM orders) TO '{here}/orders' (FORMAT csv, {options})")
 
 
 @each("by several writers", ask("orders", ["order_id", "email", "total", "items", "note"]), [("plain", {}), ("always", {"quote_style": "non_numeric"}), ("tab", {"separator": "\t"})], rows=without("ordered_at"))
@@ -498,7 +498,7 @@ def bigquery_json_nested(here):
 @each("by several writers", ask("orders", ["order_id", "email", "total", "items", "note"]), [("lines", "ARRAY false"), ("array", "ARRAY true")], rows=JSON_ORDERS)
 def json_of_duckdb(here, options):
     orders = arrow()  # noqa: F841  read by name
-    duckdb.sql(f"COPY (FROM orders) TO '{here}/orders' (FORMAT json, {options})")
+    duckdb.connect().sql(f"COPY (FROM orders) TO '{here}/orders' (FORMAT json, {options})")
 
 
 @fixture("by several writers", ask("orders", ["order_id", "email", "items", "note"]), rows=without("ordered_at", "total"))
