@@ -142,7 +142,8 @@ impl Sources {
         Some((newest.shown().to_owned(), newest.meta.last_modified.into()))
     }
 
-    /// Names, sizes and versions of all files, as one digest: two that are equal mean the same content.
+    /// Names, sizes and versions of all files, as one digest. Files on this machine are known by their time of change, so one that
+    /// is rewritten with the old size and time counts as unchanged.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut digest = blake3::Hasher::new();

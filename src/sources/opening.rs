@@ -30,7 +30,6 @@ struct Sorted {
     empty: u64,
     /// Files that are left out, each with the reason.
     bad: Vec<(SourceFile, Error)>,
-    is_encoding_assumed: bool,
 }
 
 /// What a table is opened with, beside its files.
@@ -54,12 +53,11 @@ impl Sources {
         locations: &[String],
         declared: Option<&Declared>,
     ) -> Result<Arc<dyn TableProvider>> {
-        let Listed { files, notes, .. } = self.list(state.runtime_env(), locations).await?;
+        let Listed { files, mut notes, .. } = self.list(state.runtime_env(), locations).await?;
         let shown = locations.join("`, `");
         let mut sorted = self.sorted(files.clone(), &shown, declared).await?;
         let format = format(&sorted, &shown, declared)?;
-        let mut notes = notes;
-        if sorted.is_encoding_assumed {
+        if sorted.recognised.is_encoding_assumed {
             notes.push(Note::encoding_assumed(&sorted.readable));
         }
         let opening = Opening { state, shown: &shown, format, declared };
@@ -136,8 +134,7 @@ impl Sources {
                 |(_, error)| error,
             ));
         };
-        let is_encoding_assumed = recognised.is_encoding_assumed;
-        Ok(Sorted { recognised, first, readable, empty, bad, is_encoding_assumed })
+        Ok(Sorted { recognised, first, readable, empty, bad })
     }
 
     /// The table of the readable files; those that turn out to be bad are moved to the others, where that is allowed.

@@ -100,12 +100,12 @@ pub(super) fn is_change(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// A store that gives the bytes of listed files only as they were listed.
 #[derive(Debug)]
-pub(super) struct PinnedStore {
+pub(super) struct PinnedFiles {
     store: Arc<dyn ObjectStore>,
     files: HashMap<ObjectPath, SourceFile>,
 }
 
-impl PinnedStore {
+impl PinnedFiles {
     /// `store`, which holds `files`.
     pub(super) fn new(store: Arc<dyn ObjectStore>, files: &[SourceFile]) -> Self {
         let files = files.iter().map(|file| (file.meta.location.clone(), file.clone())).collect();
@@ -127,14 +127,14 @@ impl PinnedStore {
     }
 }
 
-impl fmt::Display for PinnedStore {
+impl fmt::Display for PinnedFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.store.fmt(f)
     }
 }
 
 #[async_trait]
-impl ObjectStore for PinnedStore {
+impl ObjectStore for PinnedFiles {
     async fn put_opts(&self, _: &ObjectPath, _: PutPayload, _: PutOptions) -> object_store::Result<PutResult> {
         Err(generic("sources are read only"))
     }
@@ -318,7 +318,7 @@ mod tests {
         fs::write(&path, "0123456789").unwrap();
         let file = listed(&path);
         let local = Arc::new(object_store::local::LocalFileSystem::new());
-        let store = PinnedStore::new(local, std::slice::from_ref(&file));
+        let store = PinnedFiles::new(local, std::slice::from_ref(&file));
         let ranges = [2..4, 6..8];
         let read = store.get_ranges(&file.meta.location, &ranges).await.unwrap();
         assert_eq!(read, ["23", "67"]);

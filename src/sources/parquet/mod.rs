@@ -47,7 +47,7 @@ use self::merge::FileColumns;
 use self::reader::{JudgingReaders, Progress};
 use super::file::{Place, SourceFile};
 use super::partitions::Partitions;
-use super::pin::PinnedStore;
+use super::pin::PinnedFiles;
 use super::report::Note;
 use super::unreadable;
 use crate::error::Result;
@@ -109,7 +109,7 @@ impl Opening<'_> {
         };
         let store = url.and_then(|url| Ok((self.state.runtime_env().object_store(&url)?, url)));
         let (objects, store) = store.map_err(|error| unreadable(self.shown, error))?;
-        let pinned: Arc<dyn ObjectStore> = Arc::new(PinnedStore::new(objects, files));
+        let pinned: Arc<dyn ObjectStore> = Arc::new(PinnedFiles::new(objects, files));
         let (files, footers) = self.footers(&pinned, files).await?;
         if footers.iter().all(|footer| footer.rows == 0) {
             return Ok(None);
