@@ -12,7 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::error::ContextKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::{Registry, fmt};
 
 use self::flags::SettingFlags;
 use crate::error::{Error, ErrorKind, Result};
@@ -285,13 +287,15 @@ fn log(global: &Global) {
         (false, 1) => LevelFilter::INFO,
         (false, _) => LevelFilter::DEBUG,
     };
-    let subscriber =
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_ansi(render::is_coloured());
-    // Logging starts once a process; in tests it may have started already.
-    let started = match global.log_format {
-        LogFormat::Text => subscriber.with_target(false).try_init(),
-        LogFormat::Json => subscriber.json().try_init(),
+    let written = fmt::layer().with_writer(std::io::stderr).with_ansi(render::is_coloured());
+    let written = match global.log_format {
+        LogFormat::Text => written.with_target(false).boxed(),
+        LogFormat::Json => written.json().boxed(),
     };
+    // What other crates log may quote the query or the rows.
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
+    // Logging starts once a process; in tests it may have started already.
+    let started = tracing::subscriber::set_global_default(Registry::default().with(written.with_filter(ours)));
     if let Err(error) = started {
         tracing::debug!(%error, "logging had started before");
     }
