@@ -6,7 +6,9 @@
 //! Invariants
 //! - **One end**: every batch that enters leaves in exactly one [`Settled`], whatever happens.
 //! - **Write-ahead**: a body is sent only after its intent is on record; see [`crate::ledger`].
-//! - **Bounded**: batches under way by the concurrency, requests by the pace, waits by [`Options::give_up_after`].
+//! - **Bounded**: batches under way by the concurrency, requests by the pace, waits by [`Options::give_up_after`]. A crash
+//!   leaves at most four batches more in doubt than the concurrency: two whose intents are recorded ahead, and two whose
+//!   ends are on their way to the disk.
 //! - **Joined**: when [`deliver`] returns, every task it started has ended.
 //! - **In time**: an event is sent again only while its window is open; after that it is held.
 //! - Only the integer code 0 is success; what is in doubt is sent again under the same ids, never counted.

@@ -134,6 +134,9 @@ pub struct Counts {
 
 /// Batches taken beyond those that can be sent at once, so that their intents are recorded ahead.
 pub(super) const PREFETCH: usize = 2;
+/// Batches beyond those whose ends may still be on their way to the disk when others are taken. Their ends are written
+/// with the intents of these; without them an end and an intent would wait for each other.
+pub(super) const ENDING: usize = 2;
 /// Answers that are none of the API's, in a row for one request, that end the delivery.
 const MAX_GARBLED: u32 = 5;
 /// Invalid certificates, in a row for one request, that end the delivery.
@@ -288,15 +291,17 @@ impl Protocol {
         !self.closed && (self.stop.is_some() || (has_room && !self.waits_for_ends()))
     }
 
-    /// Whether nothing is left to send before the end of a batch is on record.
+    /// Whether nothing is left to do before the end of a batch is on record: nothing to send, or nothing at all.
     #[must_use]
     pub fn is_starved(&self) -> bool {
-        self.waits_for_ends() && self.queue.is_empty() && self.in_flight.len() < self.concurrency.limit()
+        let has_room = self.queue.is_empty() && self.in_flight.len() < self.concurrency.limit();
+        let is_last = self.batches.is_empty() && (self.closed || self.stop.is_some());
+        is_last || (has_room && self.waits_for_ends())
     }
 
     /// Whether no batch is taken before the end of another is on record: a crash would leave more than may be in doubt.
     fn waits_for_ends(&self) -> bool {
-        self.settling > 0 && self.batches.len() + self.settling >= self.concurrency.max() + PREFETCH
+        self.settling > 0 && self.batches.len() + self.settling >= self.concurrency.max() + PREFETCH + ENDING
     }
 
     /// Whether nothing more will be sent.

@@ -6,11 +6,11 @@
 //! learns is what happened. Checked at the end: every event has one end or is known to have none yet, and the number
 //! of requests is bounded. What a history leaves unsent or in doubt, the next run delivers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use self::world::{Server, World, answer};
-use super::protocol::Input;
+use super::protocol::{Command, Input, Protocol};
 use super::response::{Fate, Grounds};
 use super::{Cause, Options};
 use crate::event::Outcome;
@@ -134,6 +134,64 @@ fn a_token_that_dies_on_the_way_costs_one_request_more_than_are_under_way() {
     assert!(world.sends.len() - sent <= under_way + 32 + 1);
     let accepted = world.settled.values().flatten().filter(|outcome| **outcome == Outcome::Accepted).count();
     assert_eq!(accepted, world.received.len());
+}
+
+/// A protocol whose batches are on record at once, and whose ends are when a test says so.
+struct Unended {
+    protocol: Protocol,
+    now: Duration,
+    entered: u64,
+    in_flight: VecDeque<u64>,
+}
+
+impl Unended {
+    fn step(&mut self, input: Input) {
+        self.now += Duration::from_millis(20);
+        let mut commands = Vec::new();
+        self.protocol.step(self.now, 0, input, &mut commands);
+        self.in_flight.extend(commands.into_iter().filter_map(|command| match command {
+            Command::Send { request, .. } => Some(request),
+            _ => None,
+        }));
+    }
+
+    fn fill(&mut self) {
+        while self.protocol.wants_batch() {
+            self.entered += 1;
+            self.step(Input::Offered { batch: self.entered, events: 1, destination: 0 });
+            self.step(Input::Recorded { batch: self.entered, attempted: false });
+        }
+    }
+
+    fn accept_one(&mut self) {
+        let request = self.in_flight.pop_front().expect("a request is under way");
+        self.step(Input::Answered { request, answer: answer(Fate::Accepted) });
+    }
+}
+
+#[test]
+fn ends_on_their_way_to_the_disk_hold_up_no_batch_and_the_last_is_awaited() {
+    let protocol = Protocol::new(&Options { concurrency: 4, ..Options::default() });
+    let mut world = Unended { protocol, now: SECOND, entered: 0, in_flight: VecDeque::new() };
+    world.fill();
+    for ends in 1..=4 {
+        assert!(!world.protocol.is_starved());
+        world.accept_one();
+        // Two batches are taken while the ends of two others are written; then a crash would leave too many in doubt.
+        assert_eq!(world.protocol.wants_batch(), ends <= 2, "{ends} ends");
+        world.fill();
+    }
+    assert_eq!((world.entered, world.in_flight.len()), (8, 4), "the queue has lasted so far");
+    world.accept_one();
+    assert!(world.protocol.is_starved(), "nothing is left to send");
+
+    (0..5).for_each(|_| world.step(Input::Settled));
+    world.step(Input::Closed);
+    while !world.in_flight.is_empty() {
+        assert!(!world.protocol.is_starved());
+        world.accept_one();
+    }
+    assert!(world.protocol.is_starved(), "the last end is all that is left");
 }
 
 #[test]

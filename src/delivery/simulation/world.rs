@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::api::TransportKind;
 use crate::contract::EventSource;
-use crate::delivery::protocol::{Command, Input, PREFETCH, Protocol};
+use crate::delivery::protocol::{Command, ENDING, Input, PREFETCH, Protocol};
 use crate::delivery::response::{Answer, Fate, Grounds};
 use crate::delivery::{Cause, Options, Window};
 use crate::event::{Batch, Destination, EncodedEvent, EventKey, Outcome};
@@ -226,7 +226,7 @@ impl World {
             self.advance();
             assert_eq!(self.protocol.in_flight(), self.in_flight.len());
             assert!(self.in_flight.len() <= usize::from(self.options.concurrency));
-            let most = usize::from(self.options.concurrency) + PREFETCH;
+            let most = usize::from(self.options.concurrency) + PREFETCH + ENDING;
             assert!(self.tickets.len() <= most, "{} batches would be sent again after a crash", self.tickets.len());
             assert!(self.now < Duration::from_hours(12), "an endless delivery");
         }
