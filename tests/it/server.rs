@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,6 +21,7 @@ pub(crate) struct Request {
     pub(crate) line: String,
     pub(crate) headers: Vec<String>,
     pub(crate) body: String,
+    pub(crate) at: SystemTime,
 }
 
 /// One answer: status line and body.
@@ -104,7 +105,8 @@ fn serve(stream: &TcpStream, kept: &Mutex<Vec<Request>>, wait: Duration, judge: 
             head.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(str::to_owned));
         let mut body = vec![0; length.map_or(0, |length| length.trim().parse().unwrap())];
         reader.read_exact(&mut body)?;
-        let request = Request { line: head.remove(0), headers: head, body: String::from_utf8(body).unwrap() };
+        let (line, body) = (head.remove(0), String::from_utf8(body).unwrap());
+        let request = Request { line, headers: head, body, at: SystemTime::now() };
         kept.lock().unwrap().push(request.clone());
         std::thread::sleep(wait);
         let Answer { status, headers, body } = judge.lock().unwrap()(&request);

@@ -130,7 +130,8 @@ fn a_disk_that_fails_to_take_the_log_into_the_database_ends_the_run() {
         let binary = [env!("CARGO_BIN_EXE_postback")];
         said(&mut program("strace", &[options, &binary, &arguments].concat()))
     };
-    let quiet = ["-f", "-o", "/dev/null"];
+    let trace = folder.path().join("trace").to_str().unwrap().to_owned();
+    let quiet = ["-f", "-ttt", "-o", &trace];
     assert_eq!(run(&quiet, &query(1)).code, 0);
     // With a ledger that is there, nothing reaches its file but the log, in the middle of the run and at its end.
     let database = place(&ledger).database().to_str().unwrap().to_owned();
@@ -138,8 +139,11 @@ fn a_disk_that_fails_to_take_the_log_into_the_database_ends_the_run() {
     let failed = run(&[&quiet[..], &failing].concat(), &query(LONG));
     assert_eq!(failed.code, 4, "{}", failed.stderr);
     assert!(failed.stderr.contains("the disk failed"), "{}", failed.stderr);
-    let sent = server.requests().len();
-    assert!((1 + MOVED..LONG as usize).contains(&sent), "{sent} requests");
+    let sent = server.requests();
+    assert!((1 + MOVED..LONG as usize).contains(&sent.len()), "{} requests", sent.len());
+    let failed_at = first_failure(&std::fs::read_to_string(&trace).unwrap()).unwrap();
+    let after = sent.iter().filter(|request| request.at > failed_at).count();
+    assert!(after <= UNDER_WAY, "{after} of {} requests after the failure", sent.len());
     let again = run(&quiet, &query(LONG));
     assert_eq!(again.code, 0, "{}", again.stderr);
     let found = verify(&ledger);

@@ -16,8 +16,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Most changes in one transaction.
 const MAX_GROUP: usize = 64;
-/// Changes in the log when it is moved into the database: some megabytes of it.
-const MAX_LOGGED: usize = 200;
+/// Changes in the log when it is moved into the database as soon as nobody waits, and when whoever waits has to: some
+/// megabytes of it, and some ten.
+const MUCH_LOGGED: usize = 200;
+const MOST_LOGGED: usize = 1_000;
 
 /// A change of the ledger.
 #[derive(Debug)]
@@ -90,10 +92,20 @@ impl Writer {
         linger: Duration,
     ) -> Result<Self> {
         let (requests, received) = channel();
-        let state = State { connection, about, path, reserve: Some(reserve), linger, logged: 0, failure: None };
+        let state = State {
+            requests: received,
+            waiting: None,
+            connection,
+            about,
+            path,
+            reserve: Some(reserve),
+            linger,
+            logged: 0,
+            failure: None,
+        };
         let thread = Builder::new()
             .name("ledger".into())
-            .spawn(move || state.serve(&received))
+            .spawn(move || state.serve())
             .map_err(|error| Error::new(ErrorKind::Internal, "the ledger's thread does not start").source(error))?;
         Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
@@ -146,6 +158,9 @@ fn gone() -> Error {
 }
 
 struct State {
+    requests: Receiver<Request>,
+    /// A request that has come already.
+    waiting: Option<Request>,
     connection: Connection,
     about: About,
     path: PathBuf,
@@ -166,8 +181,8 @@ struct Failure {
 }
 
 impl State {
-    fn serve(mut self, requests: &Receiver<Request>) {
-        while let Ok(first) = requests.recv() {
+    fn serve(mut self) {
+        while let Some(first) = self.waiting.take().or_else(|| self.requests.recv().ok()) {
             let mut group = Vec::new();
             let mut question = None;
             let mut patient_until = Some(Instant::now() + self.linger);
@@ -186,7 +201,7 @@ impl State {
                     }
                 }
                 if group.len() < MAX_GROUP {
-                    next = wait(requests, patient_until);
+                    next = wait(&self.requests, patient_until);
                 }
             }
             self.write(group);
@@ -217,10 +232,7 @@ impl State {
         let before = self.about.clone();
         let Err(refused) = self.commit(group.iter().map(|(change, _)| change)) else {
             self.logged += group.len();
-            for (_, reply) in group {
-                answer(&reply, Ok(()));
-            }
-            return self.checkpoint();
+            return self.committed(group);
         };
         self.about = before;
         let (error, takes_outcomes) = self.fail(refused);
@@ -234,15 +246,40 @@ impl State {
         }
     }
 
-    /// Moves the log into the database now and then. SQLite would do so by itself, and keep to itself that it failed.
-    fn checkpoint(&mut self) {
-        if self.logged < MAX_LOGGED || self.failure.is_some() {
-            return;
+    /// Answers everybody in a group that is durable.
+    ///
+    /// Who waits to send does not wait for the log to be moved into the database; somebody else of the group does, so
+    /// that a failure there is known at once.
+    fn committed(&mut self, mut group: Vec<(Change, SyncSender<Result<()>>)>) {
+        let mut kept = Ok(());
+        if self.is_checkpoint_due() {
+            if group.iter().any(|(change, _)| change.is_patient()) {
+                for (_, reply) in group.extract_if(.., |(change, _)| !change.is_patient()) {
+                    answer(&reply, Ok(()));
+                }
+            }
+            kept = self.checkpoint();
         }
+        for (_, reply) in group {
+            answer(&reply, kept.as_ref().copied().map_err(Error::restated));
+        }
+    }
+
+    fn is_checkpoint_due(&mut self) -> bool {
+        if self.logged < MUCH_LOGGED || self.failure.is_some() {
+            return false;
+        }
+        if self.waiting.is_none() {
+            self.waiting = self.requests.try_recv().ok();
+        }
+        self.waiting.is_none() || self.logged >= MOST_LOGGED
+    }
+
+    /// Moves the log into the database. SQLite would do so by itself, and keep to itself that it failed.
+    fn checkpoint(&mut self) -> Result<()> {
         self.logged = 0;
-        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-            self.fail(error.into());
-        }
+        let moved = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        moved.map_err(|error| self.fail(error.into()).0)
     }
 
     /// From now on nothing is prepared, for the first reason there was; gives this one, and whether outcomes may still
