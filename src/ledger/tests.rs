@@ -76,8 +76,14 @@ pub(super) fn standings(store: &dyn Store) -> Vec<Standing> {
     (0..ALPHABET).map(|number| store.standing(&key(number))).collect()
 }
 
-/// Copies what a machine that stops now would find, the lock's note excepted.
+/// Copies what a machine that stops now would find.
 pub(super) fn copy(from: &Path, to: &Path) {
+    fs::copy(from.join("ledger.lock"), to.join("ledger.lock")).expect("copied");
+    copy_database(from, to);
+}
+
+/// Copies what a machine that stops now would find of the database, as somebody would who keeps copies of it.
+pub(super) fn copy_database(from: &Path, to: &Path) {
     for name in ["ledger.sqlite", "ledger.sqlite-wal"] {
         if from.join(name).exists() {
             fs::copy(from.join(name), to.join(name)).expect("copied");

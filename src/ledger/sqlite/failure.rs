@@ -53,6 +53,14 @@ pub(super) fn writing(path: &Path, error: rusqlite::Error) -> Error {
         .source(error)
 }
 
+/// The error of a ledger of which it could not be noted how far it is.
+pub(super) fn unnoted(path: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Incomplete, "the ledger's lock could not be written")
+        .context("ledger", path.display())
+        .hint("see whether the disk is sound, then run again: what was accepted is on record and is not sent twice")
+        .source(error)
+}
+
 /// The error of a ledger whose rows are not what was written.
 pub(super) fn damaged(path: &Path, what: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Usage, format!("the ledger is damaged: {what}"))

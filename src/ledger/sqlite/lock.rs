@@ -1,4 +1,9 @@
 //! One owner at a time: a lock that vanishes with its process, and a note of who holds it.
+//!
+//! The note also says how far the ledger had come: its epoch, and the number of the last batch that is durable. A ledger
+//! that lacks what the note knows is older than it: put back from a copy, or robbed of its log, of which SQLite takes what
+//! is whole and does not say that there was more. The number is written after the batch is durable and is not synced, so
+//! that after a power loss it is too small at worst; the ledger never lacks what the note knows by a mere crash.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -9,6 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Place;
+use super::about::About;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Length of the note: it is written over the one before in one piece.
@@ -41,6 +47,15 @@ struct Note {
     since: i64,
     /// The ledger's epoch when it was last opened.
     epoch: i64,
+    /// The highest number of a batch that is durable.
+    batch: i64,
+}
+
+/// Keeps the note's batch while the ledger is open.
+#[derive(Debug)]
+pub(super) struct Progress {
+    file: File,
+    note: Note,
 }
 
 impl Lock {
@@ -67,8 +82,8 @@ impl Lock {
         if is_taken {
             return Err(held(&place.database(), &before));
         }
-        let note = Note { pid: place.holder.pid, host: place.holder.host.clone(), since: now, epoch: before.epoch };
-        note.write(&mut file).map_err(wrong)?;
+        let note = Note { pid: place.holder.pid, host: place.holder.host.clone(), since: now, ..before };
+        note.write(&mut file).and_then(|()| file.sync_data()).map_err(wrong)?;
         Ok(Self { file, path, note })
     }
 
@@ -77,10 +92,33 @@ impl Lock {
         self.note.epoch
     }
 
-    /// Notes the ledger's epoch.
-    pub(super) fn record(&mut self, epoch: i64) -> Result<()> {
-        self.note.epoch = epoch;
-        self.note.write(&mut self.file).map_err(|error| wrong(&self.path, error))
+    /// Whether the ledger lacks what the last one here had.
+    pub(super) fn is_ahead_of(&self, about: &About) -> bool {
+        about.epoch < self.note.epoch || about.last_batch < self.note.batch
+    }
+
+    /// Notes how far the ledger is.
+    pub(super) fn record(&mut self, about: &About) -> Result<()> {
+        (self.note.epoch, self.note.batch) = (about.epoch, about.last_batch);
+        let written = self.note.write(&mut self.file).and_then(|()| self.file.sync_data());
+        written.map_err(|error| wrong(&self.path, error))
+    }
+
+    /// What notes further batches.
+    pub(super) fn progress(&self) -> Result<Progress> {
+        let file = self.file.try_clone().map_err(|error| wrong(&self.path, error))?;
+        Ok(Progress { file, note: self.note.clone() })
+    }
+}
+
+impl Progress {
+    /// Notes that all batches up to this one are durable.
+    pub(super) fn note(&mut self, batch: i64) -> std::io::Result<()> {
+        if batch <= self.note.batch {
+            return Ok(());
+        }
+        self.note.batch = batch;
+        self.note.write(&mut self.file)
     }
 }
 
@@ -108,18 +146,19 @@ impl Note {
             host: value("host").to_owned(),
             since: value("since").parse::<Timestamp>().map(Timestamp::as_second).unwrap_or_default(),
             epoch: value("epoch").parse().unwrap_or_default(),
+            batch: value("batch").parse().unwrap_or_default(),
         })
     }
 
     fn write(&self, file: &mut File) -> std::io::Result<()> {
         let host: String = self.host.chars().filter(|char| !char.is_control()).take(64).collect();
         let since = Timestamp::from_second(self.since).unwrap_or_default();
-        let mut text =
-            format!("epoch: {}\nprocess: {}\nsince: {since}\nhost: {host}\n", self.epoch, self.pid).into_bytes();
+        let Self { epoch, batch, pid, .. } = self;
+        let text = format!("epoch: {epoch}\nbatch: {batch}\nprocess: {pid}\nsince: {since}\nhost: {host}\n");
+        let mut text = text.into_bytes();
         text.resize(NOTE_BYTES, b' ');
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(&text)?;
-        file.sync_data()
+        file.write_all(&text)
     }
 }
 

@@ -17,7 +17,8 @@
 //!   every opening, is compared in every transaction, should a file system let two owners in after all.
 //! - **Nothing silent**: every row has a checksum, and the one row of `about` has the sum of all checksums. A row that
 //!   is altered, lost or added behind our back is found at the next opening, which refuses; it is never taken for an
-//!   empty ledger. The lock file keeps the epoch too: a ledger that is gone or older than it is refused.
+//!   empty ledger. The lock file keeps the epoch and the number of the last batch too: a ledger that is gone, older than
+//!   that or without the end of its log is refused.
 //! - **Fail closed**: after a failed write no intent is taken. If the disk was full, the reserve is given back to it, so
 //!   that the outcomes of what is under way still fit; after any other failure nothing is written.
 //! - **No window too long**: time does not run backwards while a ledger is open. Where the clock was set back since,
@@ -145,7 +146,7 @@ impl Sqlite {
         if is_new {
             file::sync_folder(&folder)?;
         }
-        if about.epoch < lock.epoch() && !options.accept_loss {
+        if lock.is_ahead_of(&about) && !options.accept_loss {
             return Err(if about.epoch == 0 { gone(&path) } else { older(&path) });
         }
         let mut about = about;
@@ -157,7 +158,7 @@ impl Sqlite {
         retention::forget(&mut connection, &mut about, &loaded, before)
             .map_err(|error| failure::writing(&path, error))?;
         let reserve = Reserve::make(path.with_extension("reserve"), options.reserve)?;
-        lock.record(about.epoch)?;
+        lock.record(&about)?;
         let ledger = Self {
             memory: options.memory,
             secret: about.secret,
@@ -170,7 +171,7 @@ impl Sqlite {
                 next_batch: about.last_batch + 1,
                 run: None,
             }),
-            writer: Writer::start(connection, about, path.clone(), reserve, options.linger)?,
+            writer: Writer::start(connection, about, lock.progress()?, path.clone(), reserve, options.linger)?,
             path,
             _lock: lock,
         };
@@ -294,7 +295,7 @@ fn older(path: &Path) -> Error {
 
 fn lost(path: &Path, message: &str) -> Error {
     Error::new(ErrorKind::Usage, message).context("ledger", path.display()).hint(
-        "put the latest one back; or go on without it with --accept-ledger-loss: events of the last 48 hours may be sent \
+        "put the latest one back, with the `-wal` beside it; or go on without it with --accept-ledger-loss: events of the last 48 hours may be sent \
          again without harm, older ones count twice",
     )
 }

@@ -70,7 +70,7 @@ pub fn repair(place: &Place, now: i64, accept_loss: bool) -> Result<Repaired> {
     }
     let old = schema::connect(&path).map_err(|error| failure::opening(&path, error))?;
     let about = About::read(&old).ok().flatten().ok_or_else(|| secret_lost(&path))?;
-    if about.epoch < lock.epoch() && !accept_loss {
+    if lock.is_ahead_of(&about) && !accept_loss {
         return Err(older(&path));
     }
     let rows = Rows::read(&old, about.last_batch);
@@ -89,7 +89,7 @@ pub fn repair(place: &Place, now: i64, accept_loss: bool) -> Result<Repaired> {
     fresh_about.write(&new).map_err(writing)?;
     new.close().map_err(|(_, error)| writing(error))?;
     // First: should the machine stop between the steps below, what is there then is known to be not the latest.
-    lock.record(fresh_about.epoch)?;
+    lock.record(&fresh_about)?;
 
     for suffix in ["-wal", ""] {
         let (from, to) = (with_suffix(&path, suffix), with_suffix(&damaged, suffix));

@@ -105,7 +105,7 @@ pub fn verify(place: &Place, now: i64) -> Result<Verification> {
     }
     let total = match About::read(&connection) {
         Ok(Some(about)) => {
-            if about.epoch < lock.epoch() {
+            if lock.is_ahead_of(&about) {
                 found.add(None, "the ledger is older than the one that was last used here");
             }
             Some(about.total)

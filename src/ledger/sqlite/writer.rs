@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::about::About;
 use super::failure;
+use super::lock::Progress;
 use super::reserve::Reserve;
 use super::row::{Batch, Checksum, Ending, RunRow};
 use crate::error::{Error, ErrorKind, Result};
@@ -87,6 +88,7 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         about: About,
+        progress: Progress,
         path: PathBuf,
         reserve: Reserve,
         linger: Duration,
@@ -97,6 +99,7 @@ impl Writer {
             waiting: None,
             connection,
             about,
+            progress,
             path,
             reserve: Some(reserve),
             linger,
@@ -163,6 +166,7 @@ struct State {
     waiting: Option<Request>,
     connection: Connection,
     about: About,
+    progress: Progress,
     path: PathBuf,
     /// Given back to a full disk.
     reserve: Option<Reserve>,
@@ -251,8 +255,8 @@ impl State {
     /// Who waits to send does not wait for the log to be moved into the database; somebody else of the group does, so
     /// that a failure there is known at once.
     fn committed(&mut self, mut group: Vec<(Change, SyncSender<Result<()>>)>) {
-        let mut kept = Ok(());
-        if self.is_checkpoint_due() {
+        let mut kept = self.note();
+        if kept.is_ok() && self.is_checkpoint_due() {
             if group.iter().any(|(change, _)| change.is_patient()) {
                 for (_, reply) in group.extract_if(.., |(change, _)| !change.is_patient()) {
                     answer(&reply, Ok(()));
@@ -263,6 +267,12 @@ impl State {
         for (_, reply) in group {
             answer(&reply, kept.as_ref().copied().map_err(Error::restated));
         }
+    }
+
+    /// Notes beside the database how far it is.
+    fn note(&mut self) -> Result<()> {
+        let noted = self.progress.note(self.about.last_batch);
+        noted.map_err(|error| self.fail(Refused::Unnoted(error)).0)
     }
 
     fn is_checkpoint_due(&mut self) -> bool {
@@ -291,6 +301,7 @@ impl State {
                 (failure::writing(&self.path, error), is_full)
             }
             Refused::Overtaken => (failure::overtaken(&self.path), false),
+            Refused::Unnoted(error) => (failure::unnoted(&self.path, error), false),
         };
         let takes_outcomes = is_full && self.failure.is_none();
         if takes_outcomes {
@@ -322,11 +333,13 @@ impl State {
     }
 }
 
-/// Why a transaction was not committed.
+/// Why a transaction was not committed, or what it needs was not done after it.
 enum Refused {
     Write(rusqlite::Error),
     /// Somebody else opened the ledger although it is locked.
     Overtaken,
+    /// How far the ledger is could not be noted.
+    Unnoted(std::io::Error),
 }
 
 impl From<rusqlite::Error> for Refused {

@@ -1,24 +1,30 @@
 //! Ledgers that are lost, old, cut or altered.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::thread;
 
+use tempfile::TempDir;
+
 use super::*;
-use crate::ledger::tests::copy;
+use crate::ledger::tests::{copy, copy_database};
 
 /// Asks for every byte, where the gate takes a sample.
 const EVERY_BYTE_VARIABLE: &str = "POSTBACK_EVERY_BYTE";
 /// Bytes from one of the sample to the next.
 const STRIDE: usize = 23;
 
+fn is_every_byte() -> bool {
+    std::env::var(EVERY_BYTE_VARIABLE).is_ok_and(|value| value == "1")
+}
+
 #[test]
 fn a_ledger_that_is_gone_or_older_is_not_taken_for_an_empty_one() {
     let home = folder();
     filled(home.path());
     let kept = folder();
-    copy(home.path(), kept.path());
+    copy_database(home.path(), kept.path());
     drop(open(home.path()));
-    copy(kept.path(), home.path());
+    copy_database(kept.path(), home.path());
     let error = Sqlite::open(options(home.path())).expect_err("an older copy");
     assert!(error.message().starts_with("the ledger is older"), "{error}");
     let place = options(home.path()).place;
@@ -36,10 +42,10 @@ fn a_ledger_that_is_gone_or_older_is_not_taken_for_an_empty_one() {
     open(home.path());
 }
 
-#[test]
-fn wherever_the_log_is_cut_a_moment_of_the_past_is_found() {
+/// A ledger that is killed when it has ten events of five batches, and each of its moments.
+fn killed() -> (TempDir, Vec<Vec<Standing>>) {
     let home = folder();
-    let mut moments = vec![vec![Standing::Unknown; 10]];
+    let mut moments = Vec::new();
     let ledger = open(home.path());
     let mut remember = || {
         let found = folder();
@@ -56,13 +62,91 @@ fn wherever_the_log_is_cut_a_moment_of_the_past_is_found() {
     }
     let crashed = folder();
     copy(home.path(), crashed.path());
-    let log = fs::read(crashed.path().join("ledger.sqlite-wal")).expect("the log");
-    for cut in (0..log.len()).step_by(509) {
-        let found = folder();
-        copy(crashed.path(), found.path());
-        fs::write(found.path().join("ledger.sqlite-wal"), &log[..cut]).expect("cut");
-        let after = standings(&open(found.path()));
-        assert!(moments.contains(&after), "cut at {cut}: {after:?}");
+    (crashed, moments)
+}
+
+/// Opens a killed ledger whose log is not what was written; says whether that was found.
+///
+/// If it was not, every intent is there: a lost end leaves its events in doubt, which is safe.
+fn is_found(killed: &Path, moments: &[Vec<Standing>], log: Option<&[u8]>, what: &str) -> bool {
+    let home = folder();
+    copy(killed, home.path());
+    let path = home.path().join("ledger.sqlite-wal");
+    match log {
+        Some(log) => fs::write(path, log).expect("written"),
+        None => fs::remove_file(path).expect("removed"),
+    }
+    match Sqlite::open(options(home.path())) {
+        Ok(ledger) => {
+            let after = standings(&ledger);
+            let last = moments.len() - 2;
+            assert!(moments[last..].contains(&after), "{what}: {after:?}");
+            false
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Usage, "{what}: {error}");
+            true
+        }
+    }
+}
+
+#[test]
+fn a_log_that_is_cut_or_lost_is_not_taken_for_an_earlier_moment() {
+    let (killed, moments) = killed();
+    let log = fs::read(killed.path().join("ledger.sqlite-wal")).expect("the log");
+    let cuts: Vec<usize> = (0..log.len()).step_by(509).chain([log.len()]).collect();
+    let found = cuts.iter().filter(|cut| is_found(killed.path(), &moments, Some(&log[..**cut]), &format!("{cut}")));
+    let found = found.count();
+    assert!(found > 100 && found < cuts.len(), "{found}");
+    assert!(is_found(killed.path(), &moments, None, "lost"));
+}
+
+#[test]
+fn every_flipped_bit_of_the_log_is_found_or_harmless() {
+    let (killed, moments) = killed();
+    let log = fs::read(killed.path().join("ledger.sqlite-wal")).expect("the log");
+    let stride = if is_every_byte() { 1 } else { 16 * STRIDE };
+    let places: Vec<usize> = (0..log.len()).step_by(stride).collect();
+    let flip = |place: usize| {
+        let mut log = log.clone();
+        log[place] ^= 1 << (place % 8);
+        is_found(killed.path(), &moments, Some(&log), &format!("byte {place}"))
+    };
+    let found = places.iter().filter(|place| flip(**place)).count();
+    assert!(found > 100, "{found}");
+}
+
+#[test]
+fn a_ledger_that_lacks_its_last_batches_is_used_only_where_that_is_accepted() {
+    let home = folder();
+    filled(home.path());
+    let ledger = open(home.path());
+    let length = fs::metadata(home.path().join("ledger.sqlite-wal")).expect("the log").len();
+    deliver(&ledger, &batch(&[8]), &[Outcome::Accepted]);
+    let crashed = folder();
+    copy(home.path(), crashed.path());
+    drop(ledger);
+    let log = OpenOptions::new().write(true).open(crashed.path().join("ledger.sqlite-wal")).expect("the log");
+    log.set_len(length).expect("cut to what this opening has written at once");
+    let place = options(crashed.path()).place;
+    let lacking = "the ledger is older than the one that was last used here";
+    for _ in 0..2 {
+        let error = Sqlite::open(options(crashed.path())).expect_err("a batch is missing");
+        assert!(error.message().starts_with(lacking), "{error}");
+        let found = verify(&place, NOW).expect("it is there");
+        assert_eq!(found.problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [lacking]);
+        let error = repair(&place, NOW, false).expect_err("what it lacks cannot be saved");
+        assert!(error.message().starts_with(lacking), "{error}");
+    }
+    let repaired = folder();
+    copy(crashed.path(), repaired.path());
+    repair(&options(repaired.path()).place, NOW, true).expect("all of it is whole");
+    for home in [crashed, repaired] {
+        let ledger = Sqlite::open(Options { accept_loss: true, ..options(home.path()) }).expect("accepted");
+        assert_eq!((ledger.standing(&key(8)), ledger.standing(&key(0))), (Standing::Unknown, Standing::Accepted));
+        drop(ledger);
+        assert!(verify(&options(home.path()).place, NOW).expect("it is there").is_sound());
+        deliver(&open(home.path()), &batch(&[8]), &[Outcome::Accepted]);
     }
 }
 
@@ -72,7 +156,7 @@ fn every_flipped_bit_is_found_or_harmless() {
     let before = filled(home.path());
     let path = home.path().join("ledger.sqlite");
     let whole = fs::read(&path).expect("read");
-    let stride = if std::env::var(EVERY_BYTE_VARIABLE).is_ok_and(|value| value == "1") { 1 } else { STRIDE };
+    let stride = if is_every_byte() { 1 } else { STRIDE };
     let places: Vec<usize> = (0..whole.len()).step_by(stride).collect();
     let flip = |place: usize| {
         let mut bytes = whole.clone();
