@@ -22,8 +22,9 @@ pub(super) fn is_set_back(now: i64, latest: i64) -> bool {
 }
 
 impl Sqlite {
-    /// Holds what seems to be repeatable `now`, while the `latest` time on record is yet to come.
-    pub(super) fn distrust(&self, now: i64, latest: i64) -> Result<()> {
+    /// Holds what seems to be repeatable `now`, while the `latest` time on record is yet to come. Whoever only looks sees
+    /// it so, and it is not on record.
+    pub(super) fn distrust(&self, now: i64, latest: i64, is_looking: bool) -> Result<()> {
         let closed = now - WINDOW;
         let mut entries = self.entries();
         let undecided = entries.standings.undecided();
@@ -41,7 +42,7 @@ impl Sqlite {
                 held.push((Batch { run, first_attempt: batch.first_attempt.min(closed), ..batch }, ending));
             }
         }
-        if !held.is_empty() {
+        if !held.is_empty() && !is_looking {
             self.writer.write(Change::Decisions(held))?;
         }
         for key in &keys {

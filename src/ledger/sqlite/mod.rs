@@ -123,7 +123,8 @@ impl Sqlite {
     pub fn open(options: Options) -> Result<Self> {
         let path = options.place.database();
         let now = (options.clock)();
-        if options.fresh_secret.is_none() {
+        let is_looking = options.fresh_secret.is_none();
+        if is_looking {
             options.place.require()?;
         }
         let folder = file::folder(&options.place.folder)?;
@@ -176,7 +177,7 @@ impl Sqlite {
             _lock: lock,
         };
         if set_back {
-            ledger.distrust(now, loaded.latest)?;
+            ledger.distrust(now, loaded.latest, is_looking)?;
         }
         Ok(ledger)
     }

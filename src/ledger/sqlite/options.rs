@@ -47,7 +47,8 @@ impl fmt::Debug for Options {
 }
 
 impl Options {
-    /// The ledger at `place` as it is: nothing is forgotten, and no disk is reserved.
+    /// The ledger at `place` as it is: nothing is forgotten, nothing is recorded as held because the clock was set back, and
+    /// no disk is reserved.
     #[must_use]
     pub fn looking(place: Place, clock: Clock) -> Self {
         Self { fresh_secret: None, reserve: 0, ..Self::new(place, clock, [0; 32], i64::MAX / 2) }

@@ -147,3 +147,14 @@ fn what_is_in_doubt_when_the_clock_was_set_back_is_held_for_good() {
     drop(ledger);
     assert_eq!(at(home.path(), now).standing(&key(1)), Standing::Unknown, "a decision stays one");
 }
+
+#[test]
+fn looking_by_a_clock_set_back_holds_nothing_on_record() {
+    let home = folder();
+    deliver(&open(home.path()), &batch(&[1]), &[Outcome::InDoubt]);
+    let past = NOW - 30 * DAY;
+    let looking = Options::looking(options(home.path()).place, Arc::new(move || past));
+    let held = Standing::Held { first_attempt: past - WINDOW };
+    assert_eq!(Sqlite::open(looking).expect("sound").standing(&key(1)), held, "as a run by that clock would");
+    assert_eq!(open(home.path()).standing(&key(1)), Standing::InDoubt { first_attempt: NOW });
+}
