@@ -11,13 +11,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::protocol::{Command, Input, Protocol};
 use super::response::{Answer, Fate, classify};
-use super::{Activity, Exchange, Options, Report, Settled, Transport, Window};
+use super::{Activity, Exchange, Options, QUEUED, Report, Settled, Transport, Window};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Destination, Outcome};
 use crate::ledger::{Store, Ticket};
 
-/// Settled batches that may wait for the receiver before no further batch is taken.
-const MAX_OUTBOX: usize = 64;
 /// Seconds that the server's clock and this machine's may differ without a word.
 const TOLERATED_SKEW: u64 = 5 * 60;
 
@@ -172,7 +170,7 @@ impl<T: Transport> Driver<T> {
         stop: &mut watch::Receiver<bool>,
         may_stop: bool,
     ) -> Event {
-        let wants_batch = self.protocol.wants_batch() && self.outbox.len() < MAX_OUTBOX;
+        let wants_batch = self.protocol.wants_batch() && self.outbox.len() < QUEUED;
         let wake_at = self.protocol.wake_at().map(|wake_at| self.instant(wake_at));
         tokio::select! {
             biased;

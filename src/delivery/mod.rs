@@ -8,7 +8,7 @@
 //! - **Write-ahead**: a body is sent only after its intent is on record; see [`crate::ledger`].
 //! - **Bounded**: batches under way by the concurrency, requests by the pace, waits by [`Options::give_up_after`]. A crash
 //!   leaves at most four batches more in doubt than the concurrency: two whose intents are recorded ahead, and two whose
-//!   ends are on their way to the disk.
+//!   ends are on their way to the disk. Batches in queues: [`QUEUED`] in each.
 //! - **Joined**: when [`deliver`] returns, every task it started has ended.
 //! - **In time**: an event is sent again only while its window is open; after that it is held.
 //! - Only the integer code 0 is success; what is in doubt is sent again under the same ids, never counted.
@@ -44,6 +44,10 @@ mod window;
 pub use protocol::Because;
 pub use stop::{Cause, StopReason};
 pub use window::Window;
+
+/// Batches that wait to be taken, that wait to be handed back, and that wait to be counted. With those under way and those
+/// whose ends are being written, they are at most 64 MiB of events, at a megabyte a batch.
+pub const QUEUED: usize = 8;
 
 /// Where bodies go. Two implementations: [`Client`], and a script in tests.
 pub trait Transport: Send + Sync + 'static {

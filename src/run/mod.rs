@@ -47,11 +47,6 @@ mod stage;
 mod tally;
 mod unread;
 
-/// Batches that wait between the sink and the driver: a thousand events or a megabyte each.
-const QUEUED_BATCHES: usize = 16;
-/// Settled batches that wait to be counted.
-const QUEUED_SETTLED: usize = 64;
-
 /// The resolved values a run works with.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -315,8 +310,8 @@ pub async fn deliver<T: Transport>(
     ports: &Ports,
 ) -> Result<Account> {
     let start = Instant::now();
-    let (batches, queued) = mpsc::channel(QUEUED_BATCHES);
-    let (settled, settlements) = mpsc::channel(QUEUED_SETTLED);
+    let (batches, queued) = mpsc::channel(delivery::QUEUED);
+    let (settled, settlements) = mpsc::channel(delivery::QUEUED);
     ports.progress.deliver(preflight.as_ref().map_or(0, |preflight| preflight.tally.unsent));
     let options = job.delivery.clone();
     let (store, stop) = (Arc::clone(&ports.store), ports.stop.clone());

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use postback::api::{BaseUrl, Client, RawResponse, TransportError, TransportKind};
 use postback::contract::EventSource;
-use postback::delivery::{Activity, Cause, Options, Report, Settled, Transport, deliver};
+use postback::delivery::{self, Activity, Cause, Options, Report, Settled, Transport, deliver};
 use postback::error::{Error, ErrorKind, Result};
 use postback::event::{Batch, Destination, EncodedEvent, EventKey, Outcome};
 use postback::ledger::{Model, Recorded, Run, Standing, Store, Ticket};
@@ -282,6 +282,78 @@ async fn ends_when_nobody_takes_the_outcomes() {
     offer.send(batch(0, 1)).await.expect("room");
     let report = deliver(offered, script, model(), options(), settled, stopped).await.expect("stopped");
     assert_eq!(report.stop.map(|stop| stop.cause), Some(Cause::Drained));
+}
+
+/// Bytes of events, and how many of them there are in all batches, now and at most.
+struct Counted(Vec<u8>, Arc<Mutex<(usize, usize)>>);
+
+impl Counted {
+    fn new(bytes: usize, alive: &Arc<Mutex<(usize, usize)>>) -> Self {
+        let mut count = alive.lock().expect("sound");
+        count.0 += bytes;
+        count.1 = count.1.max(count.0);
+        Self(vec![b' '; bytes], Arc::clone(alive))
+    }
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.lock().expect("sound").0 -= self.0.len();
+    }
+}
+
+/// Accepts everything after a while.
+struct Slow;
+
+impl Transport for Slow {
+    fn endpoint(&self) -> &'static str {
+        "slow:"
+    }
+
+    async fn send(&self, _: Recorded) -> Result<RawResponse, TransportError> {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        raw(200, OK)
+    }
+}
+
+#[tokio::test]
+async fn events_in_queues_are_bounded_in_bytes_when_nobody_takes_what_is_done() {
+    const MEGABYTE: usize = 1_000_000;
+    let alive = Arc::default();
+    let (offer, offered) = mpsc::channel(delivery::QUEUED);
+    let (settled, mut settlements) = mpsc::channel::<Settled>(delivery::QUEUED);
+    let (stop, stopped) = watch::channel(false);
+    let options = Options { rate: 900, ..options() };
+    let driver = tokio::spawn(deliver(offered, Slow, model(), options, settled, stopped));
+    let counted = Arc::clone(&alive);
+    let feeder = tokio::spawn(async move {
+        for number in 0.. {
+            let small = batch(number, 1);
+            let json = Bytes::from_owner(Counted::new(MEGABYTE, &counted));
+            if offer.send(Batch { json, ..small }).await.is_err() {
+                break;
+            }
+        }
+    });
+    // Until as many are under way as may be; then the disk of the artifacts hangs.
+    for _ in 0..1_500 {
+        settlements.recv().await.expect("a settled batch");
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stop.send_replace(true);
+    let (at_rest, most) = *alive.lock().expect("sound");
+    while settlements.recv().await.is_some() {}
+    driver.await.expect("no panic").expect("a sound ledger");
+    feeder.await.expect("no panic");
+    assert_eq!(alive.lock().expect("sound").0, 0);
+    assert!(at_rest > 40 * MEGABYTE, "the queues were not full: {at_rest} bytes");
+    assert!(most <= 64 << 20, "{most} bytes");
 }
 
 #[tokio::test]
