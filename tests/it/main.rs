@@ -30,6 +30,7 @@ mod lost;
 mod owners;
 mod parquet;
 mod payloads;
+mod power;
 mod queries;
 mod readiness;
 mod receiver;

@@ -86,13 +86,13 @@ fn call(name: &str, arguments: &str) -> Call {
 }
 
 /// The bytes between all pairs of quotes.
-fn data(arguments: &str) -> Vec<u8> {
+pub(crate) fn data(arguments: &str) -> Vec<u8> {
     assert!(!arguments.contains("\"..."), "the trace is cut off");
     arguments.split('"').skip(1).step_by(2).flat_map(bytes).collect()
 }
 
 /// `\x0a\x1b` as bytes.
-fn bytes(digits: &str) -> Vec<u8> {
+pub(crate) fn bytes(digits: &str) -> Vec<u8> {
     digits.split("\\x").filter_map(|digits| u8::from_str_radix(digits.get(..2)?, 16).ok()).collect()
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn follow(steps: &[Step], keys: &HashMap<[u8; 16], String>) -> Shown 
 }
 
 /// The body of a request, if these bytes are one: the product sends small ones with their head.
-fn body(sent: &[u8]) -> Option<&[u8]> {
+pub(crate) fn body(sent: &[u8]) -> Option<&[u8]> {
     let end = sent.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
     sent.starts_with(b"POST ").then(|| &sent[end + 4..])
 }

@@ -62,6 +62,16 @@ pub(super) fn sync_folder(path: &Path) -> Result<()> {
     })
 }
 
+/// Makes the names durable by which a new folder is found. Which of those above it are new is not known; those that
+/// cannot be synced, such as of a system that is never written, are not.
+pub(super) fn sync_above(path: &Path) {
+    for above in path.ancestors().skip(1) {
+        if sync_folder(above).is_err() {
+            break;
+        }
+    }
+}
+
 /// Takes away what others may do with the file.
 fn restrict(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]

@@ -146,6 +146,7 @@ impl Sqlite {
             schema::prepare(&mut connection, &path, options.place.namespace, options.fresh_secret.as_ref(), now)?;
         if is_new {
             file::sync_folder(&folder)?;
+            file::sync_above(&folder);
         }
         if lock.is_ahead_of(&about) && !options.accept_loss {
             return Err(if about.epoch == 0 { gone(&path) } else { older(&path) });
