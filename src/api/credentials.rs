@@ -1,4 +1,5 @@
-//! Where the access token comes from: a file only its owner can read, or a value the caller took from the environment.
+//! Where the access token comes from: a file only its owner can read, standard input, or a value the caller took from the
+//! environment.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -34,14 +35,18 @@ pub fn from_file(path: &Path) -> Result<SecretString> {
         return Err(refuse("is not a regular file"));
     }
     check_access(&opened, path).map_err(|(message, hint)| refuse(message).hint(hint))?;
-    let mut text = String::new();
-    file.take(MAX_TOKEN_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| refuse("does not hold text").source(error))?;
-    if text.len() as u64 > MAX_TOKEN_BYTES {
-        return Err(refuse("is too large to be a token"));
-    }
-    token(&SecretString::from(text)).map_err(|message| refuse(&format!("holds {message}")))
+    read(file, refuse)
+}
+
+/// Reads the token from standard input, which is `input`.
+///
+/// # Errors
+/// [`ErrorKind::Credentials`] if it holds no usable token.
+pub fn from_input(input: impl Read) -> Result<SecretString> {
+    read(input, |message| {
+        Error::new(ErrorKind::Credentials, format!("standard input {message}"))
+            .hint("pipe in the token and nothing else; where a query reads `-`, give the token in another way")
+    })
 }
 
 /// Takes the token from `value`, which the caller read from `origin`, for example an environment variable's name.
@@ -50,6 +55,16 @@ pub fn from_file(path: &Path) -> Result<SecretString> {
 /// [`ErrorKind::Credentials`] if it is blank or has white space inside.
 pub fn from_value(value: &SecretString, origin: &str) -> Result<SecretString> {
     token(value).map_err(|message| Error::new(ErrorKind::Credentials, format!("`{origin}` holds {message}")))
+}
+
+fn read(input: impl Read, refuse: impl Fn(&str) -> Error) -> Result<SecretString> {
+    let mut text = String::new();
+    let read = input.take(MAX_TOKEN_BYTES + 1).read_to_string(&mut text);
+    read.map_err(|error| refuse("does not hold text").source(error))?;
+    if text.len() as u64 > MAX_TOKEN_BYTES {
+        return Err(refuse("is too large to be a token"));
+    }
+    token(&SecretString::from(text)).map_err(|message| refuse(&format!("holds {message}")))
 }
 
 /// The token without the line end an editor puts behind it.

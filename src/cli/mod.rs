@@ -8,10 +8,12 @@ use std::io::IsTerminal;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::error::ContextKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::{Registry, fmt};
@@ -121,6 +123,8 @@ struct World {
     quiet: bool,
     verbose: bool,
     config: Option<PathBuf>,
+    /// The token that came through standard input, which is read once, whatever the number of files.
+    piped_token: OnceLock<SecretString>,
 }
 
 impl World {
@@ -139,6 +143,7 @@ impl World {
             quiet: global.quiet,
             verbose: global.verbose > 0,
             config: global.config.clone(),
+            piped_token: OnceLock::new(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! The token: how it may be given, that a new one is found while a run goes on, and that nobody else sees it.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::mpsc;
 
 use crate::server::{Answer, OK, Request, Server, file, postback, said};
@@ -56,6 +58,46 @@ fn a_refused_token_whose_file_is_unusable_stops_the_run_and_says_why() {
     assert_eq!((ended.code, ended.places(), server.requests().len()), (3, [0, 0, 0, 8], 2), "{}", ended.stderr);
     assert!(ended.stderr.contains("token file can be read by others"), "{}", ended.stderr);
     assert!(ended.stderr.contains("40105"), "{}", ended.stderr);
+}
+
+/// Runs the query files with `input` as standard input and as the token's file.
+fn piped(url: &str, queries: &[&str], input: &str) -> (i32, String) {
+    let mut run = postback(&[&["run", "--base-url", url, "--token-file", "-"], queries].concat())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may have ended without having read anything.
+    drop(run.stdin.take().unwrap().write_all(input.as_bytes()));
+    let ended = run.wait_with_output().unwrap();
+    (ended.status.code().unwrap(), String::from_utf8(ended.stderr).unwrap())
+}
+
+#[test]
+fn a_token_is_taken_from_standard_input_once_for_all_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let queries = ["one.sql", "two.sql"].map(|name| file(folder.path(), name, PURCHASES));
+    let server = Server::answering([Answer::ok(OK)]);
+    let (code, stderr) = piped(&server.url, &queries.each_ref().map(String::as_str), &format!("{TOKEN}\n"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(server.requests().iter().all(|request| token(request) == TOKEN));
+    assert!(!server.requests().is_empty());
+}
+
+#[test]
+fn standard_input_without_a_usable_token_ends_the_run_before_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let from_file = file(folder.path(), "one.sql", PURCHASES);
+    let server = Server::answering([Answer::ok(OK)]);
+    for (input, problem) in
+        [("", "holds no token"), ("two words", "holds white space"), (&"t".repeat(9_000), "is too large to be a token")]
+    {
+        let (code, stderr) = piped(&server.url, &[&from_file], input);
+        assert_eq!((code, server.requests().len()), (3, 0), "{stderr}");
+        assert!(stderr.contains(&format!("standard input {problem}")), "{stderr}");
+        assert!(input.is_empty() || !stderr.contains(input), "{stderr}");
+    }
 }
 
 #[test]

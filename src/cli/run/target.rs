@@ -1,5 +1,6 @@
 //! Where the events of a run go.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use crate::settings::{Origin, Settings, TOKEN_VARIABLE};
 
 /// What a loopback server gets where nobody gave a token.
 const LOOPBACK_TOKEN: &str = "sandbox";
+/// The token file that is standard input.
+const STANDARD_INPUT: &str = "-";
 
 /// Where the events of a run go.
 pub(super) struct Target {
@@ -77,17 +80,32 @@ fn authorities(settings: &Settings) -> Result<Authorities> {
 
 /// The access token, and the file it came from.
 fn token(settings: &Settings, world: &World, is_loopback: bool) -> Result<(SecretString, Option<PathBuf>)> {
-    if let Some(path) = settings.text("token_file").map(PathBuf::from) {
-        return Ok((credentials::from_file(&path)?, Some(path)));
+    match settings.text("token_file") {
+        Some(STANDARD_INPUT) => return Ok((piped_token(world)?, None)),
+        Some(path) => return Ok((credentials::from_file(path.as_ref())?, Some(path.into()))),
+        None => {}
     }
     let token = match world.variable(TOKEN_VARIABLE) {
         Some(value) => credentials::from_value(&SecretString::from(value), TOKEN_VARIABLE)?,
         None if is_loopback => SecretString::from(LOOPBACK_TOKEN),
         None => {
             return Err(Error::new(ErrorKind::Credentials, "no access token").hint(format!(
-                "set {TOKEN_VARIABLE}, or name a 0600 file with --token-file; try --sandbox or --dry-run without one"
+                "set {TOKEN_VARIABLE}, or name a 0600 file, or `-` for standard input, with --token-file; try --sandbox or --dry-run without one"
             )));
         }
     };
     Ok((token, None))
+}
+
+/// The access token from standard input.
+fn piped_token(world: &World) -> Result<SecretString> {
+    if let Some(token) = world.piped_token.get() {
+        return Ok(token.clone());
+    }
+    if io::stdin().is_terminal() {
+        return Err(Error::new(ErrorKind::Credentials, "the access token is not typed, as the terminal would show it")
+            .hint("pipe it in, for example from a password store: `pass tiktok | postback run … --token-file -`"));
+    }
+    let token = tokio::task::block_in_place(|| credentials::from_input(io::stdin().lock()))?;
+    Ok(world.piped_token.get_or_init(|| token).clone())
 }
