@@ -37,6 +37,11 @@ impl About {
         self.last_batch = self.last_batch.max(batch);
     }
 
+    /// With batches after the last one, of which nothing is left but their number.
+    pub(super) fn with_lost(self, lost: u64) -> Self {
+        Self { batches: self.batches + lost, last_batch: self.last_batch.saturating_add_unsigned(lost), ..self }
+    }
+
     /// Reads the row; `None` if it is missing or not what was written.
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Self>> {
         let sql = "SELECT namespace, secret, created, epoch, forgotten_before, batches, last_batch, total, checksum \

@@ -68,6 +68,19 @@ pub(super) fn damaged(path: &Path, what: impl std::fmt::Display) -> Error {
         .hint("nothing is sent on its word; `postback ledger verify` lists the damage, `postback ledger repair` saves what is whole")
 }
 
+/// The error of a ledger that lacks its last batches.
+pub(super) fn cut(path: &Path, batches: u64) -> Error {
+    Error::new(ErrorKind::Usage, lacks(batches))
+        .context("ledger", path.display())
+        .hint("`postback ledger repair` goes on with what is there, and lets nothing be sent that would count twice")
+}
+
+/// What is wrong with a ledger that lacks its last batches.
+pub(super) fn lacks(batches: u64) -> String {
+    let batches = if batches == 1 { "the last batch".to_owned() } else { format!("the last {batches} batches") };
+    format!("the ledger lacks {batches} that it held: the end of its log is lost")
+}
+
 /// The error of a ledger that another process opened although this one holds it.
 pub(super) fn overtaken(path: &Path) -> Error {
     Error::new(ErrorKind::Locked, "another run took over the ledger")

@@ -92,9 +92,9 @@ impl Lock {
         self.note.epoch
     }
 
-    /// Whether the ledger lacks what the last one here had.
-    pub(super) fn is_ahead_of(&self, about: &About) -> bool {
-        about.epoch < self.note.epoch || about.last_batch < self.note.batch
+    /// How many numbers of batches the ledger lacks that were durable here.
+    pub(super) fn lacking(&self, about: &About) -> u64 {
+        u64::try_from(self.note.batch.saturating_sub(about.last_batch)).unwrap_or_default()
     }
 
     /// Notes how far the ledger is.

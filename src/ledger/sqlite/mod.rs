@@ -18,7 +18,7 @@
 //! - **Nothing silent**: every row has a checksum, and the one row of `about` has the sum of all checksums. A row that
 //!   is altered, lost or added behind our back is found at the next opening, which refuses; it is never taken for an
 //!   empty ledger. The lock file keeps the epoch and the number of the last batch too: a ledger that is gone, older than
-//!   that or without the end of its log is refused.
+//!   that or without the end of its log is refused, and the last can be repaired.
 //! - **Fail closed**: after a failed write no intent is taken. If the disk was full, the reserve is given back to it, so
 //!   that the outcomes of what is under way still fit; after any other failure nothing is written.
 //! - **No window too long**: time does not run backwards while a ledger is open. Where the clock was set back since,
@@ -148,8 +148,11 @@ impl Sqlite {
             file::sync_folder(&folder)?;
             file::sync_above(&folder);
         }
-        if lock.is_ahead_of(&about) && !options.accept_loss {
+        if about.epoch < lock.epoch() && !options.accept_loss {
             return Err(if about.epoch == 0 { gone(&path) } else { older(&path) });
+        }
+        if lock.lacking(&about) > 0 && !options.accept_loss {
+            return Err(failure::cut(&path, lock.lacking(&about)));
         }
         let mut about = about;
         let loaded = load::load(&connection, &path, &about, options.memory)?;
@@ -297,7 +300,7 @@ fn older(path: &Path) -> Error {
 
 fn lost(path: &Path, message: &str) -> Error {
     Error::new(ErrorKind::Usage, message).context("ledger", path.display()).hint(
-        "put the latest one back, with the `-wal` beside it; or go on without it with --accept-ledger-loss: events of the last 48 hours may be sent \
+        "put the latest one back; or go on without it with --accept-ledger-loss: events of the last 48 hours may be sent \
          again without harm, older ones count twice",
     )
 }

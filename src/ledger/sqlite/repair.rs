@@ -7,7 +7,8 @@
 //! - a batch: its events are no longer known. Where all lost batches were first sent so lately that TikTok still drops
 //!   a copy, sending them again is harmless. Else no event of a time that they can have had is sent any more: the
 //!   ledger's low-water mark is raised ([`Repaired::forgotten_before`]), so that nothing counts twice;
-//! - a run: its batches keep everything but its name.
+//! - a run: its batches keep everything but its name;
+//! - the end of the log: the batches that the lock's note knows and the ledger does not are lost.
 //!
 //! The secret is in one row; without it no key could be compared with an event, and nothing can be saved.
 
@@ -70,9 +71,11 @@ pub fn repair(place: &Place, now: i64, accept_loss: bool) -> Result<Repaired> {
     }
     let old = schema::connect(&path).map_err(|error| failure::opening(&path, error))?;
     let about = About::read(&old).ok().flatten().ok_or_else(|| secret_lost(&path))?;
-    if lock.is_ahead_of(&about) && !accept_loss {
+    if about.epoch < lock.epoch() && !accept_loss {
         return Err(older(&path));
     }
+    let lost = lock.lacking(&about);
+    let about = about.with_lost(lost);
     let rows = Rows::read(&old, about.last_batch);
     let mut repaired = rows.summary(&about, damaged.clone(), now);
     drop(old);

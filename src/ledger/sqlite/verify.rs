@@ -10,7 +10,7 @@ use super::load::apply;
 use super::lock::Lock;
 use super::outcomes::{self, End, Stretch};
 use super::row::{Batch, Checksum, Ending, KEY, RunRow};
-use super::{Place, schema};
+use super::{Place, failure, schema};
 use crate::error::Result;
 use crate::ledger::Standing;
 use crate::ledger::standings::Standings;
@@ -105,8 +105,10 @@ pub fn verify(place: &Place, now: i64) -> Result<Verification> {
     }
     let total = match About::read(&connection) {
         Ok(Some(about)) => {
-            if lock.is_ahead_of(&about) {
+            if about.epoch < lock.epoch() {
                 found.add(None, "the ledger is older than the one that was last used here");
+            } else if lock.lacking(&about) > 0 {
+                found.add(None, failure::lacks(lock.lacking(&about)));
             }
             Some(about.total)
         }

@@ -117,36 +117,40 @@ fn every_flipped_bit_of_the_log_is_found_or_harmless() {
 }
 
 #[test]
-fn a_ledger_that_lacks_its_last_batches_is_used_only_where_that_is_accepted() {
+fn a_ledger_that_lacks_its_last_batches_is_repaired_so_that_nothing_counts_twice() {
     let home = folder();
     filled(home.path());
     let ledger = open(home.path());
     let length = fs::metadata(home.path().join("ledger.sqlite-wal")).expect("the log").len();
     deliver(&ledger, &batch(&[8]), &[Outcome::Accepted]);
-    let crashed = folder();
-    copy(home.path(), crashed.path());
-    drop(ledger);
-    let log = OpenOptions::new().write(true).open(crashed.path().join("ledger.sqlite-wal")).expect("the log");
-    log.set_len(length).expect("cut to what this opening has written at once");
-    let place = options(crashed.path()).place;
-    let lacking = "the ledger is older than the one that was last used here";
-    for _ in 0..2 {
-        let error = Sqlite::open(options(crashed.path())).expect_err("a batch is missing");
-        assert!(error.message().starts_with(lacking), "{error}");
-        let found = verify(&place, NOW).expect("it is there");
-        assert_eq!(found.problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [lacking]);
-        let error = repair(&place, NOW, false).expect_err("what it lacks cannot be saved");
-        assert!(error.message().starts_with(lacking), "{error}");
-    }
-    let repaired = folder();
-    copy(crashed.path(), repaired.path());
-    repair(&options(repaired.path()).place, NOW, true).expect("all of it is whole");
-    for home in [crashed, repaired] {
-        let ledger = Sqlite::open(Options { accept_loss: true, ..options(home.path()) }).expect("accepted");
-        assert_eq!((ledger.standing(&key(8)), ledger.standing(&key(0))), (Standing::Unknown, Standing::Accepted));
-        drop(ledger);
-        assert!(verify(&options(home.path()).place, NOW).expect("it is there").is_sound());
-        deliver(&open(home.path()), &batch(&[8]), &[Outcome::Accepted]);
+    let lacking = "the ledger lacks the last batch that it held: the end of its log is lost";
+    for (now, forgotten_before) in [(NOW + 60, None), (NOW + 3 * DAY, Some(NOW + 3 * DAY + 3_600))] {
+        let crashed = folder();
+        copy(home.path(), crashed.path());
+        let log = OpenOptions::new().write(true).open(crashed.path().join("ledger.sqlite-wal")).expect("the log");
+        log.set_len(length).expect("cut to what this opening had written before");
+        let place = options(crashed.path()).place;
+        for _ in 0..2 {
+            assert_eq!(Sqlite::open(options(crashed.path())).expect_err("a batch is missing").message(), lacking);
+            let found = verify(&place, NOW).expect("it is there");
+            assert_eq!(found.problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [lacking]);
+        }
+        let accepted = folder();
+        copy(crashed.path(), accepted.path());
+
+        let repaired = repair(&place, now, false).expect("the rest is whole");
+        assert_eq!((repaired.lost_batches, repaired.gaps), (1, vec![5..=5]));
+        assert_eq!(repaired.forgotten_before, forgotten_before, "TikTok drops copies for a while");
+        assert_eq!(open(crashed.path()).forgotten_before(), forgotten_before);
+
+        Sqlite::open(Options { accept_loss: true, ..options(accepted.path()) }).expect("whoever accepts it knows");
+        for home in [crashed, accepted] {
+            let ledger = open(home.path());
+            assert_eq!((ledger.standing(&key(8)), ledger.standing(&key(0))), (Standing::Unknown, Standing::Accepted));
+            deliver(&ledger, &batch(&[8]), &[Outcome::Accepted]);
+            drop(ledger);
+            assert!(verify(&options(home.path()).place, NOW).expect("it is there").is_sound());
+        }
     }
 }
 
