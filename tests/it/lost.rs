@@ -2,9 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use postback::contract::EventSource;
+use postback::event::{Batch, Destination, EncodedEvent, EventKey};
+use postback::ledger::sqlite::{self, Options};
+use postback::ledger::{Sqlite, Store};
 use serde_json::Value;
 
+use crate::history::{EVENTS, History, Kill, place};
+use crate::receiver::{Moment, now};
 use crate::server::{Answer, OK, Said, Server, file, postback, said};
 
 const QUERY: &str = "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
@@ -12,6 +21,8 @@ const QUERY: &str = "SET postback.event_source = 'offline'; SET postback.event_s
            1 AS value, 'USD' AS currency
     FROM (VALUES ('a1'), ('a2')) AS t (o)";
 const DAY: &str = "2026-08-20T14:10:00Z";
+/// The same in Unix seconds.
+const NOW: i64 = 1_787_235_000;
 
 /// A query, the server that it is sent to, and the folder of their ledger.
 struct Project {
@@ -104,6 +115,48 @@ fn a_run_over_an_older_copy_of_its_ledger_sends_nothing_until_that_is_accepted()
     copy(&older, &project.database());
     assert_eq!(count(&project.run(DAY, &["--accept-ledger-loss"]), "accepted"), 2);
     assert_eq!(count(&project.run(DAY, &[]), "already_accepted"), 2);
+}
+
+#[test]
+fn a_run_whose_ledger_lost_the_end_of_its_log_sends_nothing() {
+    let mut history = History::new(Duration::from_millis(2));
+    let kill = Kill::At { moment: Moment::WholeAnswer, number: 9, forgets: false };
+    assert_eq!(history.run(Some(&kill)).code, None);
+    let arrived = history.receiver.arrivals().len();
+    let log = place(&history.ledger()).database().with_extension("sqlite-wal");
+    let whole = fs::read(&log).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    for damaged in [&flipped, &whole[..whole.len() / 2]] {
+        fs::write(&log, damaged).unwrap();
+        let refused = history.run(None);
+        assert_eq!((refused.code, history.receiver.arrivals().len()), (Some(2), arrived), "{}", refused.stderr);
+        assert!(refused.stderr.contains("the end of its log is lost"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("postback ledger repair"), "{}", refused.stderr);
+        assert!(!history.verify().is_sound());
+    }
+    let repaired = sqlite::repair(&place(&history.ledger()), now(), false).unwrap();
+    assert!(repaired.lost_batches > 0 && repaired.forgotten_before.is_none(), "{repaired:?}");
+    let last = history.run(None);
+    assert_eq!(last.code, Some(0), "{}", last.stderr);
+    assert_eq!(history.receiver.snapshot().unique, EVENTS as u64);
+}
+
+#[test]
+fn a_dry_run_in_the_past_leaves_what_is_in_doubt_to_be_repeated() {
+    let project = Project::new();
+    assert_eq!(project.run(DAY, &["--min-rows", "9"]).code, 1);
+    let ledger = Sqlite::open(Options::new(place(&project.state()), Arc::new(|| NOW), [0; 32], 28 * 86_400)).unwrap();
+    let destination = Destination { event_source: EventSource::Offline, event_source_id: "7654321098765432109".into() };
+    let key = EventKey::new(&ledger.secret(), &destination, "Purchase", "a1");
+    let events: Arc<[EncodedEvent]> = Arc::new([EncodedEvent { key, span: 0..0, time: NOW - 9, row: 0, payload: 0 }]);
+    let in_doubt =
+        ledger.prepare(&Batch { destination, head: Bytes::new(), json: Bytes::new(), range: 0..1, events }).unwrap();
+    drop((in_doubt, ledger));
+
+    let dry = project.run("2026-07-01T00:00:00Z", &["--dry-run"]);
+    assert!(dry.stderr.contains("1 event in doubt") || dry.stderr.contains("1 events in doubt"), "{}", dry.stderr);
+    assert_eq!(count(&project.run(DAY, &[]), "accepted"), 2);
 }
 
 #[test]
