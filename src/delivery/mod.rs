@@ -28,6 +28,7 @@ use crate::ledger::{Recorded, Store};
 
 mod brakes;
 mod driver;
+mod evidence;
 mod isolation;
 pub mod message;
 mod open;

@@ -53,6 +53,11 @@ impl Open {
         }
     }
 
+    /// Takes back that an event is rejected.
+    pub(super) fn withdraw_rejection(&mut self, position: usize) {
+        self.outcomes[position].take_if(|outcome| matches!(outcome, Outcome::Rejected(_)));
+    }
+
     /// The size that fits where a part of twice as many events did not: known as soon as all of them were accepted.
     pub(super) fn learn_size(&mut self) -> Option<usize> {
         let Self { oversized, outcomes, .. } = self;

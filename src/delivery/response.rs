@@ -35,7 +35,8 @@ pub struct Answer {
 pub enum Fate {
     /// All were accepted.
     Accepted,
-    /// All were accepted but these, by position in the request, ascending.
+    /// Some were accepted, and the body lists the others, by position in the request, ascending. A hint: no such list is
+    /// documented.
     Partial(Vec<usize>),
     /// Some were accepted, and the body does not say which.
     Unsplit,
@@ -74,12 +75,19 @@ impl Fate {
     /// Whether events may have been accepted although the answer does not say which.
     pub(super) fn leaves_doubt(&self) -> bool {
         // What is repeated before it is believed is not believed to have refused anything.
-        matches!(self, Self::Doubtful { .. } | Self::Maintenance | Self::Unsplit | Self::Refused { patience: 1.., .. })
+        matches!(
+            self,
+            Self::Doubtful { .. }
+                | Self::Maintenance
+                | Self::Partial(_)
+                | Self::Unsplit
+                | Self::Refused { patience: 1.., .. }
+        )
     }
 
     /// Whether any event was accepted, or may have been.
     pub(super) fn may_have_delivered(&self) -> bool {
-        self.leaves_doubt() || matches!(self, Self::Accepted | Self::Partial(_) | Self::Duplicate)
+        self.leaves_doubt() || matches!(self, Self::Accepted | Self::Duplicate { .. })
     }
 }
 

@@ -279,6 +279,22 @@ const CASES: &[Case] = &[
         cause: Some(Cause::Credentials),
         requests: 4,
     },
+    // Three requests more, and nothing is rejected.
+    Case {
+        name: "a pixel archived from request 2 on",
+        script: "does = 'code'\ncode = 40002\nmessage = 'The pixel is archived.'\non = '2..'",
+        places: [EVENTS, 0, ALL - EVENTS, 0],
+        cause: Some(Cause::Configuration),
+        requests: 5,
+    },
+    // Sizes are tried down to single events, of which four are enough.
+    Case {
+        name: "a gateway that refuses from request 2 on",
+        script: "does = 'status'\nstatus = 406\non = '2..'",
+        places: [EVENTS, 0, ALL - EVENTS, 0],
+        cause: Some(Cause::Configuration),
+        requests: 9,
+    },
     Case {
         name: "40050 about events never sent before",
         script: "does = 'code'\ncode = 40050\non = 1\ntaken = true",
@@ -301,9 +317,11 @@ const CASES: &[Case] = &[
     rejected("poison with HTTP 400", "does = 'poison'\nevent_id = '1-5'\nstatus = 400", 7),
     rejected("poison by 40000", "does = 'poison'\nevent_id = '2-0'\ncode = 40000", 7),
     rejected("poison by 40700", "does = 'poison'\nevent_id = '2-0'\ncode = 40700\nnames = 'nothing'", 15),
-    rejected("partial that is named", "does = 'partial'\nevent_id = '1-5'", 4),
+    // A list says where to cut, and is not believed further.
+    rejected("partial that is named", "does = 'partial'\nevent_id = '1-5'", 7),
     rejected("partial without names", "does = 'partial'\nevent_id = '1-5'\nnames = 'nothing'", 10),
-    rejected("partial under wrong names", "does = 'partial'\nevent_id = '1-5'\nnames = 'wrong'", 10),
+    rejected("partial that counts from one", "does = 'partial'\nevent_id = '1-5'\nnames = 'wrong'", 11),
+    rejected("partial with names beyond the request", "does = 'partial'\nevent_id = '1-5'\nnames = 'beyond'", 10),
     // Answers that are none of the API's: never a success, whatever they look like.
     survived("empty", "does = 'garbled'\nshape = 'empty'\non = 1", 5),
     survived("text", "does = 'garbled'\non = 1", 5),
@@ -341,7 +359,8 @@ async fn meet(Case { name, script, places, cause, requests }: &Case) -> Option<S
     let exit_code = match cause {
         None => 0,
         Some(Cause::Credentials) => 3,
-        Some(Cause::Configuration) => 2,
+        // Exit 2 says that nothing was sent.
+        Some(Cause::Configuration) if places[0] == 0 => 2,
         Some(_) => 4,
     };
     let found = (ended.places(ALL), ended.report.stop.as_ref().map(|stop| stop.cause), ended.exit_code());

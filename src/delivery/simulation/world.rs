@@ -1,6 +1,6 @@
 //! A world with deliveries in it: a server that counts like TikTok, a ledger, a virtual clock, crashes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -79,6 +79,8 @@ pub(super) struct World {
     pub(super) settled: BTreeMap<u64, Vec<Outcome>>,
     /// When each request was sent, in all lives.
     pub(super) sends: Vec<Duration>,
+    /// Good events that were rejected by a server that refuses everything.
+    wronged: BTreeSet<Event>,
     sends_before: usize,
     /// Seconds after which copies count.
     pub(super) window: Option<i64>,
@@ -89,6 +91,8 @@ pub(super) struct World {
     crashes_left: u64,
     pub(super) server: Server,
 }
+    /// Runs of the query.
+    lives: u64,
 
 /// Events that travel together.
 #[derive(Clone)]
@@ -124,12 +128,31 @@ pub(super) struct Server {
     pub(super) latency: u64,
     pub(super) fails_to_record_percent: u64,
 }
+    /// Whether lists of failed events count from one.
+    pub(super) counts_from_one: bool,
+    /// How it refuses whatever it gets after so many requests.
+    pub(super) breaks: Option<(usize, Breakage)>,
 
 pub(super) fn answer(fate: Fate) -> Answer {
     let transport =
         matches!(fate, Fate::Unwritten | Fate::Doubtful { garbled: false }).then_some(TransportKind::Timeout);
     let status = transport.is_none().then_some(200);
+    /// Of the intents, and of the outcomes.
     Answer { fate, code: None, status, transport, request_id: None, field: None }
+    pub(super) fails_to_settle_percent: u64,
+}
+
+/// How a server refuses everything.
+#[derive(Clone, Copy)]
+pub(super) enum Breakage {
+    /// In the same words each time.
+    SameWords,
+    /// In other words each time.
+    OtherWords,
+    /// By naming the first event of each request.
+    Named,
+    /// By a page of something before the API.
+    Page,
 }
 
 impl World {
@@ -163,12 +186,14 @@ impl World {
             crash_in: None,
             crashes_left: 0,
             server,
+            wronged: BTreeSet::new(),
         }
     }
 
     pub(super) fn from_seed(seed: u64) -> Self {
         let mut random = Random(seed);
         let server = Server {
+            lives: 1,
             fault_percent: [0, 10, 40, 90][random.index(4)],
             faults: random.below(40),
             garbled_percent: [0, 20, 100][random.index(3)],
@@ -186,6 +211,11 @@ impl World {
         let mut world = Self::new(random.next(), options, server);
         let bad_percent = [0, 4, 30, 100][random.index(4)];
         for _ in 0..=random.below(5) {
+            counts_from_one: random.percent(30),
+            breaks: random.percent(10).then(|| {
+                use Breakage::{Named, OtherWords, Page, SameWords};
+                (random.index(20), [SameWords, OtherWords, Named, Page][random.index(4)])
+            }),
             let bad = (0..=random.below(12)).map(|_| random.percent(bad_percent)).collect();
             world.add_batch(bad);
         }
@@ -244,6 +274,8 @@ impl World {
         self.protocol.step(self.now, random, input, &mut commands);
         for command in commands {
             if self.crash_in == Some(0) {
+        // A row of one less than too many for each destination.
+        assert!(self.wronged.len() <= 2 * 31, "{} good events were rejected", self.wronged.len());
                 return self.crash();
             }
             self.crash_in = self.crash_in.map(|commands| commands - 1);
@@ -377,7 +409,11 @@ impl World {
             let (bad, received) = (self.bad[*event], self.received.contains_key(event));
             match outcome {
                 Outcome::Accepted => assert!(!bad && received, "counted as accepted, but never received"),
-                Outcome::Rejected(_) => assert!(bad && !received, "a good event was rejected"),
+                Outcome::Rejected(_) => {
+                    assert!(bad || self.server.breaks.is_some(), "a good event was rejected");
+                    assert!(!(bad && received), "a bad event was received");
+                    self.wronged.extend((!bad).then_some(*event));
+                }
                 Outcome::Unsent | Outcome::InDoubt => assert!(self.has_ended_early(), "{outcome:?} without a reason"),
                 Outcome::Held => assert!(received || self.has_expired, "held, but never received"),
             }
@@ -390,7 +426,9 @@ impl World {
         let received = self.received.contains_key(&event);
         match self.ledger.standing(&key(event)) {
             Standing::Accepted => assert!(received, "on record as accepted, but never received"),
-            Standing::Rejected { .. } => assert!(self.bad[event] && !received, "on record as rejected, but received"),
+            Standing::Rejected { .. } => {
+                assert!((self.bad[event] && !received) || self.wronged.contains(&event), "on record as rejected");
+            }
             Standing::Unknown => assert!(!received, "received, and the ledger knows nothing of it"),
             Standing::InDoubt { first_attempt } | Standing::Held { first_attempt } => {
                 let received = self.received.get(&event);
@@ -439,6 +477,7 @@ impl World {
         }
     }
 
+        self.lives += 1;
     fn serve(&mut self, events: &[Event]) -> Answer {
         let bad: Vec<usize> = (0..events.len()).filter(|position| self.bad[events[*position]]).collect();
         if self.server.faults > 0 && self.random.percent(self.server.fault_percent) {
@@ -470,9 +509,21 @@ impl World {
         self.receive(events, &bad);
         if bad.is_empty() {
             return answer(Fate::Accepted);
+        if let Some((_, breakage)) = self.server.breaks.filter(|(after, _)| self.sends.len() > *after) {
+            let refused = |hint, wording| Fate::Refused { hint, wording, patience: 0 };
+            return answer(match breakage {
+                Breakage::SameWords => refused(None, 7),
+                Breakage::OtherWords => refused(None, self.random.next()),
+                Breakage::Named => refused(Some(0), 7),
+                Breakage::Page => Fate::TooLarge,
+            });
+        }
         }
         if self.server.partial {
-            return answer(if self.random.percent(50) { Fate::Partial(bad) } else { Fate::Unsplit });
+            let ahead = usize::from(self.server.counts_from_one);
+            let mut named: Vec<usize> = bad.iter().map(|position| (position + ahead) % events.len()).collect();
+            named.sort_unstable();
+            return answer(if self.random.percent(50) { Fate::Partial(named) } else { Fate::Unsplit });
         }
         let hint = self.random.percent(self.server.hint_percent).then(|| {
             if self.random.percent(self.server.right_hint_percent) { bad[0] } else { self.random.index(events.len()) }
@@ -506,11 +557,10 @@ impl World {
             let is_lost = !is_decided && !self.has_ended_early() && !self.waits_for_a_person(event);
             assert!(!is_lost, "lost: {:?}", self.ledger.standing(&key(event)));
         }
-        let (events, lives) = (self.bad.len() as u64, self.crashes + 1);
+        let (events, lives) = (self.bad.len() as u64, self.lives);
         let batches = self.settled.len() as u64;
-        let bound = lives * (3 + u64::from(self.server.patience) * 2) * events
-            + 4 * lives * (batches + 1)
-            + 2 * self.server.faulted;
+        let for_each_event = 3 + 2 * u64::from(self.server.patience) + 2 * u64::from(self.server.partial);
+        let bound = lives * for_each_event * events + 4 * lives * (batches + 1) + 2 * self.server.faulted;
         let requests = self.sends.len() as u64;
         assert!(requests <= bound, "{requests} requests, bound {bound}");
     }
@@ -525,7 +575,9 @@ impl World {
 
     /// Runs the query again, against a server that is well, as often as it takes; nothing may be missing then.
     pub(super) fn recover(&mut self) {
-        self.server = Server { faults: 0, fails_to_record_percent: 0, ..self.server.clone() };
+        self.ledger.crash();
+        self.server = Server { faults: 0, breaks: None, ..self.server.clone() };
+        (self.server.fails_to_record_percent, self.server.fails_to_settle_percent) = (0, 0);
         self.has_expired = false;
         self.resume();
         self.run();
