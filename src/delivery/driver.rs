@@ -14,7 +14,7 @@ use super::response::{Answer, Fate, classify};
 use super::{Activity, Exchange, Options, Report, Settled, Transport, Window};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Destination, Outcome};
-use crate::ledger::{Store, Ticket};
+use crate::ledger::{Standing, Store, Ticket};
 
 /// Settled batches that may wait for the receiver before no further batch is taken.
 const MAX_OUTBOX: usize = 64;
@@ -247,10 +247,10 @@ impl<T: Transport> Driver<T> {
 
     fn send(&mut self, request: u64, batch: u64, events: Range<usize>) {
         let Some(ticket) = self.tickets.get(&batch) else { return };
-        let count = events.len();
+        let part = ticket.batch().slice(events.clone());
         let body = ticket.record(events);
         let bytes = body.len() as u64;
-        let (transport, clock) = (Arc::clone(&self.transport), self.clock);
+        let (transport, store, clock) = (Arc::clone(&self.transport), Arc::clone(&self.store), self.clock);
         let renews_token = std::mem::take(&mut self.renews_token);
         let task = self.requests.spawn(async move {
             if renews_token {
@@ -259,7 +259,11 @@ impl<T: Transport> Driver<T> {
             let sent = transport.send(body).await;
             let is_unwritten = sent.as_ref().is_err_and(|error| error.before_first_byte);
             let skew = sent.as_ref().ok().and_then(|response| Some(response.date?.saturating_sub(clock?())));
-            Sent { answer: classify(&sent, count), bytes: if is_unwritten { 0 } else { bytes }, skew }
+            let mut answer = classify(&sent, part.len());
+            if let Fate::Duplicate { on_record } = &mut answer.fate {
+                *on_record = offered_before(store.as_ref(), &part);
+            }
+            Sent { answer, bytes: if is_unwritten { 0 } else { bytes }, skew }
         });
         self.request_ids.insert(task.id(), (request, batch));
         let exchange = self.exchanges.entry(batch).or_default();
@@ -432,6 +436,13 @@ async fn permit(settled: Option<&mpsc::Sender<Settled>>) -> Option<mpsc::Permit<
 }
 
 fn failed_entry(entry: Result<Entry, JoinError>) -> Error {
+/// Positions of the events that earlier runs offered, and that may have been accepted.
+fn offered_before(store: &dyn Store, batch: &Batch) -> Vec<usize> {
+    let may_have_arrived = |standing: Standing| standing == Standing::Accepted || standing.first_attempt().is_some();
+    let events = batch.events().iter().enumerate();
+    events.filter(|(_, event)| may_have_arrived(store.standing(&event.key))).map(|(position, _)| position).collect()
+}
+
     match entry {
         Ok(Entry::Prepared(Err(error)) | Entry::Settled(Err(error))) => error,
         Ok(_) => Error::new(ErrorKind::Internal, "the ledger answered another question"),

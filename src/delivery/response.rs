@@ -66,7 +66,11 @@ pub enum Fate {
     /// None was accepted: the request is too large.
     TooLarge,
     /// The API says it has seen them.
-    Duplicate,
+    Duplicate {
+        /// Those that an earlier run offered, by position in the request, ascending. The answer does not say: whoever
+        /// has the ledger adds them.
+        on_record: Vec<usize>,
+    },
     /// None was accepted, and none will be.
     Stop(Grounds),
 }
@@ -168,7 +172,7 @@ fn by_code(code: i64, message: &str, response: &RawResponse, events: usize) -> F
         (408 | 429, _) => by_status(response),
         (500.., _) | (_, Action::Retry) => Fate::Doubtful { garbled: false },
         (_, Action::Split) => named_items(&response.body, events).map_or(Fate::Unsplit, Fate::Partial),
-        (_, Action::Duplicate) => Fate::Duplicate,
+        (_, Action::Duplicate) => Fate::Duplicate { on_record: Vec::new() },
         (_, Action::Halve) => Fate::TooLarge,
         (_, Action::Isolate) => refused(message, events, 0),
         (_, Action::RetryThenIsolate(patience)) => refused(message, events, patience),
@@ -442,7 +446,7 @@ mod tests {
         }
         assert_eq!(code(302, 40_105), CONFIGURATION);
         assert_eq!(code(413, 40_002), Fate::TooLarge);
-        assert_eq!(code(200, 40_050), Fate::Duplicate);
+        assert_eq!(code(200, 40_050), Fate::Duplicate { on_record: Vec::new() });
         assert_eq!(code(200, 20_001), Fate::Unsplit);
         assert_eq!(code(500, 40_002), DOUBT, "a server fault refuses nobody");
         assert!(matches!(code(400, 40_002), Fate::Refused { patience: 0, .. }));

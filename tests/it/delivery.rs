@@ -170,6 +170,22 @@ async fn rejects_the_bad_event_alone_and_keeps_its_field() {
     assert!(report.codes[&40_002] >= 2);
 }
 
+#[tokio::test]
+async fn a_duplicate_is_accepted_only_where_an_earlier_run_offered_that_event() {
+    let store = model();
+    for (position, outcome) in [(0, Outcome::InDoubt), (2, Outcome::Accepted), (3, Outcome::Held), (4, Outcome::Unsent)]
+    {
+        let ticket = store.prepare(&batch(0, 6).slice(position..position + 1)).expect("prepared");
+        store.settle(ticket, &[outcome]).expect("settled");
+    }
+    let duplicate: Answer = Box::new(|_| raw(200, r#"{"code":40050,"message":"duplicate requests sent"}"#));
+    let (script, _) = Script::new(vec![duplicate]);
+    let (report, outcomes) = run(vec![batch(0, 6)], script, store).await;
+    assert!(report.is_ok());
+    let [accepted, held] = [Outcome::Accepted, Outcome::Held];
+    assert_eq!(outcomes[0].iter().collect::<Vec<_>>(), [&accepted, &held, &accepted, &accepted, &held, &held]);
+}
+
 /// A ledger that cannot write any more after `intents` intents.
 struct Full {
     model: Model,

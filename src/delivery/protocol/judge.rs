@@ -77,7 +77,6 @@ impl Protocol {
         let is_hopeless = is_garbled || matches!(answer.transport, Some(TransportKind::Certificate(_)));
         piece.hopeless = if is_hopeless { piece.hopeless + 1 } else { 0 };
         if answer.fate.leaves_doubt() {
-            piece.doubted = true;
             if let Some(open) = self.batches.get_mut(&piece.batch) {
                 open.doubt(piece.events.clone());
             }
@@ -87,10 +86,10 @@ impl Protocol {
             Fate::Partial(failed) if piece.events.len() > 1 => self.split(&piece, failed),
             Fate::Unsplit if piece.events.len() > 1 => self.split(&piece, &[]),
             Fate::Partial(_) | Fate::Unsplit => self.reject(now, random, &piece, (None, 0), answer, commands),
-            Fate::Duplicate => {
-                let known = piece.doubted || self.batches.get(&piece.batch).is_some_and(|open| open.attempted);
-                let outcome = if known { Outcome::Accepted } else { Outcome::Held };
-                self.settle(&piece, piece.events.clone(), &outcome);
+            Fate::Duplicate { on_record } => {
+                if let Some(open) = self.batches.get_mut(&piece.batch) {
+                    open.duplicate(&piece.events, on_record);
+                }
                 self.accept(&piece);
             }
             Fate::Refused { patience, .. } if piece.disbelieved < *patience => {
@@ -155,8 +154,8 @@ impl Protocol {
         (hint, wording): (Option<usize>, u64),
         answer: &Answer,
         commands: &mut Vec<Command>,
-        let blames_requests = self.blames_requests();
     ) {
+        let blames_requests = self.blames_requests();
         let Some(open) = self.batches.get_mut(&piece.batch) else { return };
         let evidence = self.destinations.entry(open.destination).or_default();
         let hint = hint.map(|position| piece.events.start + position);
@@ -170,10 +169,10 @@ impl Protocol {
                 let event = Refused { batch: piece.batch, position, at, is_among_accepted };
                 let are_too_many = evidence.refused(event, answer.fate == Fate::TooLarge);
                 open.settle(piece.events.clone(), &Outcome::Rejected(refusal(answer)));
+                self.queue_parts(piece, parts);
                 if are_too_many {
                     self.stop(now, Cause::Configuration, Some(answer), commands);
                 }
-                self.queue_parts(piece, parts);
             }
             Next::Send(parts) => self.queue_parts(piece, parts),
             Next::Stop => self.stop(now, Cause::Configuration, Some(answer), commands),

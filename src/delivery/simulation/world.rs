@@ -498,7 +498,11 @@ impl World {
                 14..17 => Fate::Throttled { retry_after: self.random.percent(30).then_some(3 * SECOND) },
                 17 => Fate::Maintenance,
                 18 => Fate::Stop(Grounds::Credentials),
-                _ if events.iter().all(|event| self.received.contains_key(event)) => Fate::Duplicate,
+                _ if events.iter().all(|event| self.received.contains_key(event)) => {
+                    let standing = |position: &usize| self.ledger.standing(&key(events[*position]));
+                    let is_on_record = |position: &usize| standing(position).first_attempt().is_some();
+                    Fate::Duplicate { on_record: (0..events.len()).filter(is_on_record).collect() }
+                }
                 _ => doubt,
             });
         }
