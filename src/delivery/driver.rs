@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::protocol::{Command, Input, Protocol};
 use super::response::{Answer, Fate, classify};
-use super::{Activity, Exchange, Options, Report, Settled, Transport, Window};
+use super::{Activity, Exchange, Failed, Options, Report, Settled, Transport, Window};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Destination, Outcome};
 use crate::ledger::{Standing, Store, Ticket};
@@ -126,7 +126,7 @@ impl<T: Transport> Driver<T> {
         mut batches: mpsc::Receiver<Batch>,
         settled: mpsc::Sender<Settled>,
         mut stop: watch::Receiver<bool>,
-    ) -> Result<Report> {
+    ) -> Result<Report, Box<Failed>> {
         let mut settled = Some(settled);
         let mut may_stop = true;
         while !self.is_done() {
@@ -397,16 +397,13 @@ impl<T: Transport> Driver<T> {
         activity.send_if_modified(|before| std::mem::replace(before, now) != now);
     }
 
-    fn report(self) -> Result<Report> {
-        if let Some(failure) = self.failure {
-            return Err(failure);
-        }
+    fn report(self) -> Result<Report, Box<Failed>> {
         let counts = self.protocol.counts();
         let mut stop = self.protocol.stop_reason().cloned();
         if let Some(stop) = &mut stop {
             self.transport.endpoint().clone_into(&mut stop.endpoint);
         }
-        Ok(Report {
+        let report = Report {
             requests: counts.requests.saturating_sub(self.unwritten),
             retries: counts.retries.min(counts.requests.saturating_sub(self.unwritten)),
             throttles: counts.throttles,
@@ -415,7 +412,11 @@ impl<T: Transport> Driver<T> {
             codes: self.codes,
             clock_skew: self.clock_skew,
             stop,
-        })
+        };
+        match self.failure {
+            None => Ok(report),
+            Some(error) => Err(Box::new(Failed { error, report })),
+        }
     }
 }
 
@@ -435,7 +436,6 @@ async fn permit(settled: Option<&mpsc::Sender<Settled>>) -> Option<mpsc::Permit<
     settled?.reserve().await.ok()
 }
 
-fn failed_entry(entry: Result<Entry, JoinError>) -> Error {
 /// Positions of the events that earlier runs offered, and that may have been accepted.
 fn offered_before(store: &dyn Store, batch: &Batch) -> Vec<usize> {
     let may_have_arrived = |standing: Standing| standing == Standing::Accepted || standing.first_attempt().is_some();
@@ -443,6 +443,7 @@ fn offered_before(store: &dyn Store, batch: &Batch) -> Vec<usize> {
     events.filter(|(_, event)| may_have_arrived(store.standing(&event.key))).map(|(position, _)| position).collect()
 }
 
+fn failed_entry(entry: Result<Entry, JoinError>) -> Error {
     match entry {
         Ok(Entry::Prepared(Err(error)) | Entry::Settled(Err(error))) => error,
         Ok(_) => Error::new(ErrorKind::Internal, "the ledger answered another question"),
