@@ -223,12 +223,17 @@ impl Account {
     /// What keeps the run from being a success, the gravest first.
     ///
     /// # Errors
+    /// [`ErrorKind::Internal`] for a defect,
     /// [`ErrorKind::Rejects`] for an account that does not balance, a query that gave other rows and thresholds,
     /// [`ErrorKind::SourceChanged`] for a source that changed,
     /// [`ErrorKind::Credentials`], [`ErrorKind::Incomplete`] and [`ErrorKind::Held`] for events that were not accepted,
     /// and what ended the reading.
     pub fn verdict(&self, job: &Job) -> Result<()> {
         let Self { tally, report, failure, .. } = self;
+        // A defect may have taken events with it that are in no place of the account.
+        if let Some(defect) = failure.as_ref().filter(|failure| failure.kind() == ErrorKind::Internal) {
+            return Err(defect.restated());
+        }
         if !tally.is_balanced() {
             return Err(Error::new(ErrorKind::Rejects, "the account does not balance")
                 .hint("this is a defect of postback: please report it"));
