@@ -60,6 +60,8 @@ pub(super) struct World {
     sequence: u64,
     /// Whether each event is bad.
     bad: Vec<bool>,
+    /// When each event happened, in seconds; a browser may have sent it then.
+    times: Vec<i64>,
     /// Batches not offered yet.
     waiting: Vec<Load>,
     /// Batches that were offered in this life, by number.
@@ -70,29 +72,33 @@ pub(super) struct World {
     clock: Arc<AtomicI64>,
     /// Intents without an end, by batch.
     tickets: BTreeMap<u64, Ticket>,
+    /// Batches whose ends cannot be put on record, until the protocol hears of it.
+    failing: BTreeSet<u64>,
     /// Ends that are not on record yet, by batch.
     ends: BTreeMap<u64, (Vec<Outcome>, bool)>,
     pub(super) in_flight: BTreeMap<u64, (u64, Range<usize>)>,
     /// Events the server took in, and when it first did, in seconds.
     pub(super) received: BTreeMap<Event, i64>,
+    /// Good events that were rejected by a server that refuses everything.
+    wronged: BTreeSet<Event>,
     /// What the batches of this life ended as.
     pub(super) settled: BTreeMap<u64, Vec<Outcome>>,
     /// When each request was sent, in all lives.
     pub(super) sends: Vec<Duration>,
-    /// Good events that were rejected by a server that refuses everything.
-    wronged: BTreeSet<Event>,
     sends_before: usize,
     /// Seconds after which copies count.
     pub(super) window: Option<i64>,
+    /// Whether a browser sends the events as well, when they happen.
+    overlaps: bool,
     has_expired: bool,
+    /// Runs of the query.
+    lives: u64,
     pub(super) crashes: u64,
     /// Commands until the next crash, and crashes that follow it.
     crash_in: Option<u64>,
     crashes_left: u64,
     pub(super) server: Server,
 }
-    /// Runs of the query.
-    lives: u64,
 
 /// Events that travel together.
 #[derive(Clone)]
@@ -106,6 +112,7 @@ enum Due {
     Input(Input),
     Recorded(u64),
     Ended(u64),
+    Failed(u64),
 }
 
 /// How the server behaves.
@@ -121,24 +128,17 @@ pub(super) struct Server {
     pub(super) right_hint_percent: u64,
     pub(super) same_words: bool,
     pub(super) partial: bool,
+    /// Whether lists of failed events count from one.
+    pub(super) counts_from_one: bool,
+    /// How it refuses whatever it gets after so many requests.
+    pub(super) breaks: Option<(usize, Breakage)>,
     pub(super) size_limit: Option<usize>,
     /// Whether something before the API refuses what holds a bad event, as if it were too large.
     pub(super) is_guarded: bool,
     pub(super) patience: u8,
     pub(super) latency: u64,
-    pub(super) fails_to_record_percent: u64,
-}
-    /// Whether lists of failed events count from one.
-    pub(super) counts_from_one: bool,
-    /// How it refuses whatever it gets after so many requests.
-    pub(super) breaks: Option<(usize, Breakage)>,
-
-pub(super) fn answer(fate: Fate) -> Answer {
-    let transport =
-        matches!(fate, Fate::Unwritten | Fate::Doubtful { garbled: false }).then_some(TransportKind::Timeout);
-    let status = transport.is_none().then_some(200);
     /// Of the intents, and of the outcomes.
-    Answer { fate, code: None, status, transport, request_id: None, field: None }
+    pub(super) fails_to_record_percent: u64,
     pub(super) fails_to_settle_percent: u64,
 }
 
@@ -155,6 +155,13 @@ pub(super) enum Breakage {
     Page,
 }
 
+pub(super) fn answer(fate: Fate) -> Answer {
+    let transport =
+        matches!(fate, Fate::Unwritten | Fate::Doubtful { garbled: false }).then_some(TransportKind::Timeout);
+    let status = transport.is_none().then_some(200);
+    Answer { fate, code: None, status, transport, request_id: None, field: None }
+}
+
 impl World {
     pub(super) fn new(seed: u64, options: Options, server: Server) -> Self {
         let clock = Arc::new(AtomicI64::new(0));
@@ -167,6 +174,7 @@ impl World {
             agenda: BTreeMap::new(),
             sequence: 0,
             bad: Vec::new(),
+            times: Vec::new(),
             waiting: Vec::new(),
             loads: BTreeMap::new(),
             entered: 0,
@@ -174,26 +182,28 @@ impl World {
             ledger: Model::with_clock([0; 32], Arc::new(move || time.load(Ordering::Relaxed))),
             clock,
             tickets: BTreeMap::new(),
+            failing: BTreeSet::new(),
             ends: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             received: BTreeMap::new(),
+            wronged: BTreeSet::new(),
             settled: BTreeMap::new(),
             sends: Vec::new(),
             sends_before: 0,
             window: None,
+            overlaps: false,
             has_expired: false,
+            lives: 1,
             crashes: 0,
             crash_in: None,
             crashes_left: 0,
             server,
-            wronged: BTreeSet::new(),
         }
     }
 
     pub(super) fn from_seed(seed: u64) -> Self {
         let mut random = Random(seed);
         let server = Server {
-            lives: 1,
             fault_percent: [0, 10, 40, 90][random.index(4)],
             faults: random.below(40),
             garbled_percent: [0, 20, 100][random.index(3)],
@@ -201,21 +211,22 @@ impl World {
             right_hint_percent: [0, 50, 100][random.index(3)],
             same_words: random.percent(50),
             partial: random.percent(25),
+            counts_from_one: random.percent(30),
+            breaks: random.percent(10).then(|| {
+                use Breakage::{Named, OtherWords, Page, SameWords};
+                (random.index(20), [SameWords, OtherWords, Named, Page][random.index(4)])
+            }),
             size_limit: random.percent(15).then(|| 1 + random.index(8)),
             patience: u8::from(random.percent(10)),
             latency: 1 + random.below(3_000),
             fails_to_record_percent: if random.percent(3) { 30 } else { 0 },
+            fails_to_settle_percent: if random.percent(3) { 30 } else { 0 },
             ..Server::default()
         };
         let options = Options { concurrency: [1, 2, 5, 32][random.index(4)], ..Options::default() };
         let mut world = Self::new(random.next(), options, server);
         let bad_percent = [0, 4, 30, 100][random.index(4)];
         for _ in 0..=random.below(5) {
-            counts_from_one: random.percent(30),
-            breaks: random.percent(10).then(|| {
-                use Breakage::{Named, OtherWords, Page, SameWords};
-                (random.index(20), [SameWords, OtherWords, Named, Page][random.index(4)])
-            }),
             let bad = (0..=random.below(12)).map(|_| random.percent(bad_percent)).collect();
             world.add_batch(bad);
         }
@@ -225,6 +236,7 @@ impl World {
         }
         if random.percent(10) {
             world.window = Some(i64::try_from(random.below(20)).expect("a small number"));
+            world.overlaps = random.percent(50);
         }
         if random.percent(40) {
             world.crash_in = Some(random.below(40));
@@ -238,6 +250,7 @@ impl World {
         let events = (self.bad.len()..self.bad.len() + bad.len()).collect();
         let destination = u32::from(self.waiting.len() % 3 == 2);
         self.waiting.insert(0, Load { events, destination });
+        self.times.extend(bad.iter().map(|_| -i64::try_from(self.random.below(10)).expect("a small number")));
         self.bad.extend(bad);
     }
 
@@ -252,7 +265,7 @@ impl World {
 
     /// Lives until every batch is settled, through all crashes; checks what holds at every step.
     pub(super) fn run(&mut self) {
-        while !(self.protocol.is_finished() && self.tickets.is_empty()) {
+        while !(self.protocol.is_finished() && self.tickets.is_empty() && self.failing.is_empty()) {
             self.advance();
             assert_eq!(self.protocol.in_flight(), self.in_flight.len());
             assert!(self.in_flight.len() <= usize::from(self.options.concurrency));
@@ -261,6 +274,8 @@ impl World {
             assert!(self.now < Duration::from_hours(12), "an endless delivery");
         }
         assert_eq!(self.settled.len(), self.loads.len(), "every batch settles once");
+        // A row of one less than too many for each destination.
+        assert!(self.wronged.len() <= 2 * 31, "{} good events were rejected", self.wronged.len());
         assert_eq!(self.protocol.counts().requests, (self.sends.len() - self.sends_before) as u64);
     }
 
@@ -274,8 +289,6 @@ impl World {
         self.protocol.step(self.now, random, input, &mut commands);
         for command in commands {
             if self.crash_in == Some(0) {
-        // A row of one less than too many for each destination.
-        assert!(self.wronged.len() <= 2 * 31, "{} good events were rejected", self.wronged.len());
                 return self.crash();
             }
             self.crash_in = self.crash_in.map(|commands| commands - 1);
@@ -311,6 +324,10 @@ impl World {
                     Due::Ended(batch) => {
                         self.end(batch);
                         Input::Settled
+                    }
+                    Due::Failed(batch) => {
+                        self.failing.remove(&batch);
+                        Input::Unsettled
                     }
                 }
             }
@@ -351,8 +368,15 @@ impl World {
                     assert!(is_void, "an end without an intent");
                     return;
                 }
-                self.ends.insert(batch, (outcomes, is_void));
                 let wait = self.random.millis(60);
+                if self.random.percent(self.server.fails_to_settle_percent) {
+                    // The intent stays open until the next run finds it.
+                    self.tickets.remove(&batch);
+                    self.failing.insert(batch);
+                    self.plan_due(wait, Due::Failed(batch));
+                    return;
+                }
+                self.ends.insert(batch, (outcomes, is_void));
                 if self.random.percent(50) {
                     self.end(batch);
                     self.plan(wait, Input::Settled);
@@ -372,7 +396,9 @@ impl World {
         for (other, others) in self.in_flight.values() {
             assert!(*other != batch || others.end <= events.start || events.end <= others.start, "overlap");
         }
-        let is_open = self.window().is_open(self.ledger.now(), ticket.first_attempt(), i64::MAX);
+        let earliest = self.loads[&batch].events[events.clone()].iter().map(|event| self.times[*event]).min();
+        let earliest = earliest.expect("an event");
+        let is_open = self.window().is_open(self.ledger.now(), ticket.first_attempt(), earliest);
         self.in_flight.insert(request, (batch, events.clone()));
         if !is_open {
             self.has_expired = true;
@@ -387,13 +413,14 @@ impl World {
     }
 
     fn window(&self) -> Window {
-        self.window.map_or(Window::unlimited(), |length| Window::new(length + SAFETY, false))
+        self.window.map_or(Window::unlimited(), |length| Window::new(length + SAFETY, self.overlaps))
     }
 
     /// Puts the intent of a batch on record.
     fn record(&mut self, batch: u64) {
         if !self.tickets.contains_key(&batch) {
-            let ticket = self.ledger.prepare(&encoded(&self.loads[&batch])).expect("no event is under way twice");
+            let ticket =
+                self.ledger.prepare(&encoded(&self.loads[&batch], &self.times)).expect("no event is under way twice");
             self.tickets.insert(batch, ticket);
         }
     }
@@ -450,10 +477,12 @@ impl World {
     /// The next run of the same query: what is not known to have ended is offered again, and what is in doubt apart.
     pub(super) fn resume(&mut self) {
         self.protocol = Protocol::new(&self.options);
+        self.lives += 1;
         (self.sends_before, self.closed) = (self.sends.len(), false);
         self.agenda.clear();
         self.in_flight.clear();
         self.tickets.clear();
+        self.failing.clear();
         self.ends.clear();
         self.settled.clear();
         let mut loads: Vec<Load> = std::mem::take(&mut self.loads).into_values().collect();
@@ -463,11 +492,13 @@ impl World {
             let mut apart: BTreeMap<Option<i64>, Vec<Event>> = BTreeMap::new();
             for event in events {
                 match self.ledger.standing(&key(event)) {
-                    Standing::Unknown => apart.entry(None).or_default().push(event),
-                    Standing::InDoubt { first_attempt } if window.is_open(now, first_attempt, i64::MAX) => {
+                    Standing::Unknown if window.admits(now, self.times[event]) => {
+                        apart.entry(None).or_default().push(event);
+                    }
+                    Standing::InDoubt { first_attempt } if window.is_open(now, first_attempt, self.times[event]) => {
                         apart.entry(Some(first_attempt)).or_default().push(event);
                     }
-                    Standing::InDoubt { .. } | Standing::Held { .. } => self.has_expired = true,
+                    Standing::Unknown | Standing::InDoubt { .. } | Standing::Held { .. } => self.has_expired = true,
                     Standing::Accepted | Standing::Rejected { .. } => {}
                 }
             }
@@ -477,8 +508,16 @@ impl World {
         }
     }
 
-        self.lives += 1;
     fn serve(&mut self, events: &[Event]) -> Answer {
+        if let Some((_, breakage)) = self.server.breaks.filter(|(after, _)| self.sends.len() > *after) {
+            let refused = |hint, wording| Fate::Refused { hint, wording, patience: 0 };
+            return answer(match breakage {
+                Breakage::SameWords => refused(None, 7),
+                Breakage::OtherWords => refused(None, self.random.next()),
+                Breakage::Named => refused(Some(0), 7),
+                Breakage::Page => Fate::TooLarge,
+            });
+        }
         let bad: Vec<usize> = (0..events.len()).filter(|position| self.bad[events[*position]]).collect();
         if self.server.faults > 0 && self.random.percent(self.server.fault_percent) {
             self.server.faults -= 1;
@@ -513,15 +552,6 @@ impl World {
         self.receive(events, &bad);
         if bad.is_empty() {
             return answer(Fate::Accepted);
-        if let Some((_, breakage)) = self.server.breaks.filter(|(after, _)| self.sends.len() > *after) {
-            let refused = |hint, wording| Fate::Refused { hint, wording, patience: 0 };
-            return answer(match breakage {
-                Breakage::SameWords => refused(None, 7),
-                Breakage::OtherWords => refused(None, self.random.next()),
-                Breakage::Named => refused(Some(0), 7),
-                Breakage::Page => Fate::TooLarge,
-            });
-        }
         }
         if self.server.partial {
             let ahead = usize::from(self.server.counts_from_one);
@@ -544,6 +574,8 @@ impl World {
         let now = self.ledger.now();
         for (_, event) in events.iter().enumerate().filter(|(position, _)| !bad.contains(position)) {
             let first = *self.received.entry(*event).or_insert(now);
+            // What is sent at once cannot be late, unless a browser was earlier.
+            let first = if self.overlaps { self.times[*event].min(first) } else { first };
             assert!(self.window.is_none_or(|length| first == now || now < first + length), "counted twice");
         }
     }
@@ -554,6 +586,8 @@ impl World {
 
     /// What must hold at the end of every history.
     pub(super) fn check(&self) {
+        // The process has ended: what it could not put on record is in doubt.
+        self.ledger.crash();
         for event in 0..self.bad.len() {
             self.check_standing(event);
             let is_decided =
@@ -572,7 +606,10 @@ impl World {
     fn waits_for_a_person(&self, event: Event) -> bool {
         match self.ledger.standing(&key(event)) {
             Standing::Held { .. } => true,
-            Standing::InDoubt { first_attempt } => !self.window().is_open(self.ledger.now(), first_attempt, i64::MAX),
+            Standing::InDoubt { first_attempt } => {
+                !self.window().is_open(self.ledger.now(), first_attempt, self.times[event])
+            }
+            Standing::Unknown => !self.window().admits(self.ledger.now(), self.times[event]),
             _ => false,
         }
     }
@@ -599,10 +636,10 @@ fn key(event: Event) -> EventKey {
 }
 
 /// The batch as a ledger takes it.
-fn encoded(load: &Load) -> Batch {
+fn encoded(load: &Load, times: &[i64]) -> Batch {
     let destination =
         Destination { event_source: EventSource::Offline, event_source_id: load.destination.to_string().into() };
-    let event = |event: &Event| EncodedEvent { key: key(*event), span: 0..0, time: 0, row: 0, payload: 0 };
+    let event = |event: &Event| EncodedEvent { key: key(*event), span: 0..0, time: times[*event], row: 0, payload: 0 };
     let events: Arc<[EncodedEvent]> = load.events.iter().map(event).collect();
     Batch { destination, head: Bytes::new(), json: Bytes::new(), range: 0..events.len(), events }
 }
