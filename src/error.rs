@@ -33,7 +33,7 @@ pub enum ErrorKind {
     Internal,
     /// Stopped by SIGINT.
     Interrupted,
-    /// Stopped by SIGTERM.
+    /// Stopped by SIGTERM or SIGHUP.
     Terminated,
 }
 
@@ -59,7 +59,7 @@ pub const EXIT_CODES: &[(ErrorKind, u8, &str)] = &[
     (ErrorKind::Held, 7, "held events need a decision"),
     (ErrorKind::Internal, 70, "internal error"),
     (ErrorKind::Interrupted, 130, "SIGINT"),
-    (ErrorKind::Terminated, 143, "SIGTERM"),
+    (ErrorKind::Terminated, 143, "SIGTERM or SIGHUP"),
 ];
 
 impl ErrorKind {

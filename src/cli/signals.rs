@@ -1,9 +1,9 @@
-//! Ctrl-C and SIGTERM: the first drains, the second stops at once.
+//! Ctrl-C, SIGTERM, and SIGHUP when the terminal goes away: the first drains, the second stops at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -25,6 +25,8 @@ impl Signals {
         let unwatched = |error| Error::new(ErrorKind::Internal, "signals cannot be watched").source(error);
         let mut interrupts = signal(SignalKind::interrupt()).map_err(unwatched)?;
         let mut terminations = signal(SignalKind::terminate()).map_err(unwatched)?;
+        let hangup = SignalKind::hangup();
+        let mut hangups = if is_ignored(hangup) { None } else { Some(signal(hangup).map_err(unwatched)?) };
         let (sender, stop) = watch::channel(false);
         let caught = Arc::new(AtomicU8::new(0));
         let seen = Arc::clone(&caught);
@@ -35,6 +37,7 @@ impl Signals {
                 let kind = tokio::select! {
                     _ = interrupts.recv() => ErrorKind::Interrupted,
                     _ = terminations.recv() => ErrorKind::Terminated,
+                    () = next(hangups.as_mut()) => ErrorKind::Terminated,
                 };
                 let code = kind.exit_code();
                 if seen.swap(code, Ordering::SeqCst) != 0 {
@@ -82,4 +85,20 @@ impl Drop for Signals {
     fn drop(&mut self) {
         self.watcher.abort();
     }
+}
+
+/// Waits for the next signal of a kind, if that is watched.
+async fn next(signals: Option<&mut Signal>) {
+    match signals {
+        Some(signals) => drop(signals.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the process was started to ignore signals of this kind, as by `nohup`. Where there is no `/proc`, it was not.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    ignored & 1 << (kind.as_raw_value() - 1) != 0
 }

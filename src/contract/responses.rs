@@ -81,7 +81,7 @@ impl Action {
         match self {
             Self::Accept => "counts every event of the request as accepted",
             Self::Split => {
-                "rejects the events that the answer names; names it none, sends halves until each event is settled"
+                "sends the events that the answer names again, each alone, and the others apart from them, or halves if it names none, until every request is accepted as a whole or refused for its only event"
             }
             Self::Isolate => {
                 "sends halves of the request until the event at fault is found, rejects it and delivers the others"

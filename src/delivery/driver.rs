@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::protocol::{Command, Input, Protocol};
 use super::response::{Answer, Fate, classify};
-use super::{Activity, Exchange, Options, QUEUED, Report, Settled, Transport, Window};
+use super::{Activity, Exchange, Failed, Options, QUEUED, Report, Settled, Transport, Window};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Destination, Outcome};
-use crate::ledger::{Store, Ticket};
+use crate::ledger::{Standing, Store, Ticket};
 
 /// Seconds that the server's clock and this machine's may differ without a word.
 const TOLERATED_SKEW: u64 = 5 * 60;
@@ -124,7 +124,7 @@ impl<T: Transport> Driver<T> {
         mut batches: mpsc::Receiver<Batch>,
         settled: mpsc::Sender<Settled>,
         mut stop: watch::Receiver<bool>,
-    ) -> Result<Report> {
+    ) -> Result<Report, Box<Failed>> {
         let mut settled = Some(settled);
         let mut may_stop = true;
         while !self.is_done() {
@@ -245,10 +245,10 @@ impl<T: Transport> Driver<T> {
 
     fn send(&mut self, request: u64, batch: u64, events: Range<usize>) {
         let Some(ticket) = self.tickets.get(&batch) else { return };
-        let count = events.len();
+        let part = ticket.batch().slice(events.clone());
         let body = ticket.record(events);
         let bytes = body.len() as u64;
-        let (transport, clock) = (Arc::clone(&self.transport), self.clock);
+        let (transport, store, clock) = (Arc::clone(&self.transport), Arc::clone(&self.store), self.clock);
         let renews_token = std::mem::take(&mut self.renews_token);
         let task = self.requests.spawn(async move {
             if renews_token {
@@ -257,7 +257,11 @@ impl<T: Transport> Driver<T> {
             let sent = transport.send(body).await;
             let is_unwritten = sent.as_ref().is_err_and(|error| error.before_first_byte);
             let skew = sent.as_ref().ok().and_then(|response| Some(response.date?.saturating_sub(clock?())));
-            Sent { answer: classify(&sent, count), bytes: if is_unwritten { 0 } else { bytes }, skew }
+            let mut answer = classify(&sent, part.len());
+            if let Fate::Duplicate { on_record } = &mut answer.fate {
+                *on_record = offered_before(store.as_ref(), &part);
+            }
+            Sent { answer, bytes: if is_unwritten { 0 } else { bytes }, skew }
         });
         self.request_ids.insert(task.id(), (request, batch));
         let exchange = self.exchanges.entry(batch).or_default();
@@ -391,16 +395,13 @@ impl<T: Transport> Driver<T> {
         activity.send_if_modified(|before| std::mem::replace(before, now) != now);
     }
 
-    fn report(self) -> Result<Report> {
-        if let Some(failure) = self.failure {
-            return Err(failure);
-        }
+    fn report(self) -> Result<Report, Box<Failed>> {
         let counts = self.protocol.counts();
         let mut stop = self.protocol.stop_reason().cloned();
         if let Some(stop) = &mut stop {
             self.transport.endpoint().clone_into(&mut stop.endpoint);
         }
-        Ok(Report {
+        let report = Report {
             requests: counts.requests.saturating_sub(self.unwritten),
             retries: counts.retries.min(counts.requests.saturating_sub(self.unwritten)),
             throttles: counts.throttles,
@@ -409,7 +410,11 @@ impl<T: Transport> Driver<T> {
             codes: self.codes,
             clock_skew: self.clock_skew,
             stop,
-        })
+        };
+        match self.failure {
+            None => Ok(report),
+            Some(error) => Err(Box::new(Failed { error, report })),
+        }
     }
 }
 
@@ -427,6 +432,13 @@ impl Exchange {
 /// A place in the receiver's channel, or none if the receiver is gone.
 async fn permit(settled: Option<&mpsc::Sender<Settled>>) -> Option<mpsc::Permit<'_, Settled>> {
     settled?.reserve().await.ok()
+}
+
+/// Positions of the events that earlier runs offered, and that may have been accepted.
+fn offered_before(store: &dyn Store, batch: &Batch) -> Vec<usize> {
+    let may_have_arrived = |standing: Standing| standing == Standing::Accepted || standing.first_attempt().is_some();
+    let events = batch.events().iter().enumerate();
+    events.filter(|(_, event)| may_have_arrived(store.standing(&event.key))).map(|(position, _)| position).collect()
 }
 
 fn failed_entry(entry: Result<Entry, JoinError>) -> Error {

@@ -4,9 +4,15 @@
 //! event among n. A position named by the message is tried first, alone. If it was right, three extra requests suffice;
 //! if it was wrong, it cost one, and no further message of this batch is believed.
 //!
-//! While nothing was ever accepted by a destination, a refusal may be about the request itself, for instance its
-//! `event_source_id`. Then both halves are refused in the same words, and so is a single event at an edge of a half,
-//! drawn at random: three extra requests, and the delivery stops instead of rejecting every event.
+//! A refusal may also be about the request itself, for instance its `event_source_id`, and it may be so from one request
+//! to the next. Then both halves are refused in the same words, and so is a single event at an edge of a half, drawn at
+//! random, and nothing that was sent to the destination meanwhile is accepted: three extra requests, and the delivery
+//! stops instead of rejecting every event. A fault of the request that says something else each time does not show in
+//! this way, but in the row of rejected events: see [`super::evidence`].
+//!
+//! A list of failed events in an answer tells only where to cut: those on it are sent again alone, and what lies between
+//! them as it is, since no such list is documented. One that was wrong, as if it counted from one, is the last of its
+//! batch to be believed.
 
 use std::ops::Range;
 
@@ -26,6 +32,8 @@ pub(super) enum Role {
     Edge,
     /// The single event that a message named as the one at fault in this part.
     Named(Range<usize>),
+    /// A single event of those that an answer listed as failed.
+    Listed,
     /// It was cut from a refused part.
     Part,
 }
@@ -51,8 +59,10 @@ pub(super) struct Refusal {
     pub(super) hint: Option<usize>,
     /// Tells messages apart.
     pub(super) wording: u64,
-    /// Whether the destination ever accepted an event.
-    pub(super) proven: bool,
+    /// The protocol's sequence when it was refused.
+    pub(super) at: u64,
+    /// The latest request of which the destination accepted events.
+    pub(super) accepted: Option<u64>,
     /// A random number.
     pub(super) random: u64,
 }
@@ -62,6 +72,7 @@ pub(super) struct Refusal {
 pub(super) struct Isolation {
     watch: Watch,
     believes_hints: bool,
+    believes_lists: bool,
     rejected: usize,
     accepted: usize,
 }
@@ -72,24 +83,30 @@ enum Watch {
     #[default]
     Off,
     /// The halves are on their way; the first refused one is kept here.
-    Halves { wording: u64, refused: Option<Range<usize>> },
+    Halves { cause: Refusal, refused: Option<Range<usize>> },
     /// Both halves were refused in the same words, and an event at an edge of one is on its way.
-    Edge { wording: u64, halves: [Range<usize>; 2], edge: Range<usize> },
+    Edge { cause: Refusal, halves: [Range<usize>; 2], edge: Range<usize> },
 }
 
 impl Isolation {
     pub(super) fn new() -> Self {
-        Self { watch: Watch::Off, believes_hints: true, rejected: 0, accepted: 0 }
+        Self { watch: Watch::Off, believes_hints: true, believes_lists: true, rejected: 0, accepted: 0 }
+    }
+
+    /// Whether any event was accepted, by an answer about it or about some of its request.
+    pub(super) fn has_accepted(&self) -> bool {
+        self.accepted > 0
     }
 
     /// The part was refused for what it contains.
     pub(super) fn refused(&mut self, part: &Range<usize>, role: &Role, refusal: Refusal) -> Next {
         let next = match role {
             Role::Named(parent) => Next::Reject(around(parent, part)),
+            Role::Listed => Next::Reject(Vec::new()),
             Role::Edge => self.refused_edge(refusal),
             Role::Half => self.refused_half(part, refusal),
-            Role::Whole if part.len() > 1 && refusal.hint.is_none() && !refusal.proven && self.is_unwatched() => {
-                self.watch = Watch::Halves { wording: refusal.wording, refused: None };
+            Role::Whole if part.len() > 1 && refusal.hint.is_none() && self.is_unwatched() => {
+                self.watch = Watch::Halves { cause: refusal, refused: None };
                 Next::Send(halves(part, &Role::Half))
             }
             Role::Whole | Role::Part => self.search(part, refusal.hint),
@@ -120,8 +137,28 @@ impl Isolation {
                     Vec::new()
                 }
             },
+            Role::Listed => {
+                self.believes_lists = false;
+                Vec::new()
+            }
             Role::Whole | Role::Part => Vec::new(),
         }
+    }
+
+    /// Some of the part were accepted, and an answer lists these of it as failed, if it lists any. What follows: the parts
+    /// between them, and before these, since they are queued last, the listed ones.
+    pub(super) fn split(&mut self, part: &Range<usize>, failed: &[usize]) -> Parts {
+        let mut parts = self.release();
+        if failed.is_empty() || !self.believes_lists {
+            parts.extend(halves(part, &Role::Part));
+            return parts;
+        }
+        self.accepted += part.len() - failed.len();
+        let starts = [part.start].into_iter().chain(failed.iter().map(|position| position + 1));
+        let between = starts.zip(failed.iter().copied().chain([part.end])).map(|(start, end)| start..end);
+        parts.extend(between.filter(|rest| !rest.is_empty()).map(|rest| (rest, Role::Part)));
+        parts.extend(failed.iter().map(|position| (*position..position + 1, Role::Listed)));
+        parts
     }
 
     /// Ends the suspicion about the whole request; what was kept back for it follows.
@@ -139,9 +176,9 @@ impl Isolation {
 
     fn refused_half(&mut self, part: &Range<usize>, refusal: Refusal) -> Next {
         match std::mem::take(&mut self.watch) {
-            Watch::Halves { wording, refused } if !refusal.proven && same(wording, refusal) => match refused {
+            Watch::Halves { cause, refused } if same(cause, refusal) => match refused {
                 None => {
-                    self.watch = Watch::Halves { wording, refused: Some(part.clone()) };
+                    self.watch = Watch::Halves { cause, refused: Some(part.clone()) };
                     Next::Send(Vec::new())
                 }
                 Some(first) if first.len() + part.len() <= 2 => Next::Stop,
@@ -149,7 +186,7 @@ impl Isolation {
                     let halves = [first, part.clone()];
                     let edges = halves.each_ref().map(|half| [half.start, half.end - 1]).concat();
                     let edge = edges[usize::try_from(refusal.random >> 62).expect("two bits")];
-                    self.watch = Watch::Edge { wording, halves, edge: edge..edge + 1 };
+                    self.watch = Watch::Edge { cause, halves, edge: edge..edge + 1 };
                     Next::Send(vec![(edge..edge + 1, Role::Edge)])
                 }
             },
@@ -170,7 +207,7 @@ impl Isolation {
 
     fn refused_edge(&mut self, refusal: Refusal) -> Next {
         match std::mem::take(&mut self.watch) {
-            Watch::Edge { wording, .. } if !refusal.proven && same(wording, refusal) => Next::Stop,
+            Watch::Edge { cause, .. } if same(cause, refusal) => Next::Stop,
             // The event is bad, but not as the halves are.
             Watch::Edge { halves, edge, .. } => {
                 Next::Reject(halves.iter().flat_map(|half| around(half, &edge)).collect())
@@ -207,8 +244,10 @@ pub(super) fn halves(part: &Range<usize>, role: &Role) -> Parts {
         .collect()
 }
 
-fn same(wording: u64, refusal: Refusal) -> bool {
-    wording == refusal.wording && refusal.hint.is_none()
+/// Whether a refusal is in the words of an earlier one, and nothing that was sent since then was accepted.
+fn same(cause: Refusal, refusal: Refusal) -> bool {
+    let was_accepted = refusal.accepted.is_some_and(|request| request > cause.at);
+    cause.wording == refusal.wording && refusal.hint.is_none() && !was_accepted
 }
 
 /// What remains of `part` before and after `hole`.
@@ -229,21 +268,21 @@ mod tests {
     fn search(
         events: usize,
         bad: &[usize],
-        proven: bool,
+        accepted: Option<u64>,
         message: impl Fn(&Range<usize>) -> (Option<usize>, u64),
     ) -> (Vec<usize>, usize, bool) {
         let (mut isolation, mut rejected, mut requests) = (Isolation::new(), Vec::new(), 0);
-        let mut accepted = vec![false; events];
+        let mut arrived = vec![false; events];
         let mut parts = vec![(0..events, Role::Whole)];
         while let Some((part, role)) = parts.pop() {
             requests += 1;
             if !bad.iter().any(|position| part.contains(position)) {
-                part.clone().for_each(|position| accepted[position] = true);
+                part.clone().for_each(|position| arrived[position] = true);
                 parts.extend(isolation.done(&part, &role));
                 continue;
             }
             let (hint, wording) = message(&part);
-            match isolation.refused(&part, &role, Refusal { hint, wording, proven, random: 0 }) {
+            match isolation.refused(&part, &role, Refusal { hint, wording, at: 0, accepted, random: 0 }) {
                 Next::Stop => return (rejected, requests - 1, true),
                 Next::Send(more) => parts.extend(more),
                 Next::Reject(more) => {
@@ -253,10 +292,13 @@ mod tests {
                 }
             }
         }
-        assert!((0..events).all(|position| accepted[position] != rejected.contains(&position)));
+        assert!((0..events).all(|position| arrived[position] != rejected.contains(&position)));
         rejected.sort_unstable();
         (rejected, requests - 1, false)
     }
+
+    /// A request after all of these.
+    const LATER: Option<u64> = Some(1);
 
     fn bound(events: usize) -> usize {
         2 * events.next_power_of_two().ilog2() as usize + 1
@@ -266,9 +308,11 @@ mod tests {
     fn one_bad_event_costs_two_requests_a_halving() {
         for events in [1, 2, 3, 7, 8, 9, 100, 1_000] {
             for bad in 0..events {
-                let (rejected, extra, _) = search(events, &[bad], true, |_| (None, 0));
-                assert_eq!(rejected, [bad]);
-                assert!(extra <= bound(events), "{extra} for {bad} of {events}");
+                for accepted in [None, LATER] {
+                    let (rejected, extra, _) = search(events, &[bad], accepted, |_| (None, 0));
+                    assert_eq!(rejected, [bad]);
+                    assert!(extra <= bound(events), "{extra} for {bad} of {events}");
+                }
             }
         }
     }
@@ -276,11 +320,11 @@ mod tests {
     #[test]
     fn a_right_hint_costs_three_requests_and_a_wrong_one_costs_one() {
         for bad in [0, 1, 499, 500, 998, 999] {
-            let (rejected, extra, _) = search(1_000, &[bad], false, |_| (Some(bad), 0));
+            let (rejected, extra, _) = search(1_000, &[bad], None, |_| (Some(bad), 0));
             assert_eq!(rejected, [bad]);
             assert!(extra <= 3);
             for wrong in [0, 250, 500, 999] {
-                let (rejected, extra, _) = search(1_000, &[bad], true, |part| (Some(wrong.max(part.start)), 0));
+                let (rejected, extra, _) = search(1_000, &[bad], LATER, |part| (Some(wrong.max(part.start)), 0));
                 assert_eq!(rejected, [bad]);
                 assert!(extra <= bound(1_000), "{extra}");
             }
@@ -289,17 +333,36 @@ mod tests {
 
     #[test]
     fn a_fault_of_the_whole_request_is_known_after_three_requests() {
-        for events in [2, 3, 5, 1_000] {
+        for (events, accepted) in [(2, None), (3, None), (5, Some(0)), (1_000, None), (1_000, Some(0))] {
             let all: Vec<usize> = (0..events).collect();
-            let (rejected, extra, stopped) = search(events, &all, false, |_| (None, 7));
+            let (rejected, extra, stopped) = search(events, &all, accepted, |_| (None, 7));
             assert!(stopped && rejected.is_empty() && extra <= 3, "{events}");
         }
     }
 
     #[test]
+    fn a_request_that_was_accepted_meanwhile_clears_the_whole_request() {
+        let all: Vec<usize> = (0..20).collect();
+        let (rejected, _, stopped) = search(20, &all, LATER, |_| (None, 7));
+        assert!(!stopped && rejected == all);
+    }
+
+    #[test]
+    fn a_list_says_where_to_cut_until_it_is_wrong() {
+        let mut isolation = Isolation::new();
+        let mut split = |failed: &[usize]| isolation.split(&(0..8), failed);
+        let [part, listed] = [|range: Range<usize>| (range, Role::Part), |range| (range, Role::Listed)];
+        assert_eq!(split(&[2, 5]), [part(0..2), part(3..5), part(6..8), listed(2..3), listed(5..6)]);
+        assert_eq!(split(&[0, 1, 7]), [part(2..7), listed(0..1), listed(1..2), listed(7..8)]);
+        assert_eq!(split(&[]), [part(0..4), part(4..8)]);
+        isolation.done(&(2..3), &Role::Listed);
+        assert_eq!(isolation.split(&(0..8), &[2]), [part(0..4), part(4..8)]);
+    }
+
+    #[test]
     fn bad_events_in_both_halves_are_no_fault_of_the_request() {
         for bad in [vec![1, 998], vec![498, 501], vec![3, 4, 700]] {
-            let (rejected, _, stopped) = search(1_000, &bad, false, |_| (None, 7));
+            let (rejected, _, stopped) = search(1_000, &bad, None, |_| (None, 7));
             assert!(!stopped);
             assert_eq!(rejected, bad);
         }
@@ -308,7 +371,7 @@ mod tests {
     #[test]
     fn many_bad_events_cost_no_more_than_all_alone_twice() {
         let bad: Vec<usize> = (0..200).step_by(3).collect();
-        let (rejected, extra, _) = search(200, &bad, true, |_| (None, 0));
+        let (rejected, extra, _) = search(200, &bad, LATER, |_| (None, 0));
         assert_eq!(rejected, bad);
         assert!(extra < 400, "{extra}");
     }

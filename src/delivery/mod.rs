@@ -24,12 +24,13 @@ use tokio::time::Instant;
 
 use self::driver::Driver;
 use crate::api::{Client, RawResponse, TransportError};
-use crate::error::Result;
+use crate::error::Error;
 use crate::event::{Batch, Outcome};
 use crate::ledger::{Recorded, Store};
 
 mod brakes;
 mod driver;
+mod evidence;
 mod isolation;
 pub mod message;
 mod open;
@@ -200,13 +201,22 @@ pub struct Report {
     pub stop: Option<StopReason>,
 }
 
+/// A delivery that something on this side ended, and what it did until then.
+#[derive(Debug)]
+pub struct Failed {
+    /// What failed.
+    pub error: Error,
+    /// What was sent all the same.
+    pub report: Report,
+}
+
 /// Delivers every batch that arrives, until the channel closes, `stop` turns true or the API makes it pointless.
 ///
 /// Each batch comes back through `settled`, which the caller must keep receiving from. After a stop, `batches` is closed:
 /// what the caller could not put into it never entered. If `settled` is dropped, the delivery stops too.
 ///
 /// # Errors
-/// If the ledger failed; every batch was handed back all the same. Everything else is in [`Report::stop`].
+/// If the ledger failed, or a task did; every batch was handed back all the same. Everything else is in [`Report::stop`].
 pub async fn deliver<T: Transport>(
     batches: mpsc::Receiver<Batch>,
     transport: T,
@@ -214,6 +224,6 @@ pub async fn deliver<T: Transport>(
     options: Options,
     settled: mpsc::Sender<Settled>,
     stop: watch::Receiver<bool>,
-) -> Result<Report> {
+) -> Result<Report, Box<Failed>> {
     Driver::new(transport, store, options).run(batches, settled, stop).await
 }

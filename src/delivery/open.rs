@@ -53,6 +53,21 @@ impl Open {
         }
     }
 
+    /// Settles events that the API says it has seen: accepted where they were sent before, in this delivery or, by their
+    /// positions in the part, in an earlier run. Otherwise somebody else sent them.
+    pub(super) fn duplicate(&mut self, part: &Range<usize>, on_record: &[usize]) {
+        for position in part.clone() {
+            let was_sent = self.doubted[position] || on_record.contains(&(position - part.start));
+            let outcome = if was_sent { Outcome::Accepted } else { Outcome::Held };
+            self.outcomes[position].get_or_insert(outcome);
+        }
+    }
+
+    /// Takes back that an event is rejected.
+    pub(super) fn withdraw_rejection(&mut self, position: usize) {
+        self.outcomes[position].take_if(|outcome| matches!(outcome, Outcome::Rejected(_)));
+    }
+
     /// The size that fits where a part of twice as many events did not: known as soon as all of them were accepted.
     pub(super) fn learn_size(&mut self) -> Option<usize> {
         let Self { oversized, outcomes, .. } = self;
@@ -96,8 +111,6 @@ pub(super) struct Piece {
     pub(super) hopeless: u32,
     /// Refusals that were not believed yet.
     pub(super) disbelieved: u8,
-    /// Whether events of it may have arrived although nothing said so.
-    pub(super) doubted: bool,
     /// Whether events of it were sent before.
     pub(super) repeat: bool,
     /// What the next attempt costs of the retry budget.
@@ -108,22 +121,11 @@ pub(super) struct Piece {
 
 impl Piece {
     pub(super) fn new(batch: u64, events: Range<usize>, role: Role) -> Self {
-        Self {
-            batch,
-            events,
-            role,
-            failures: 0,
-            hopeless: 0,
-            disbelieved: 0,
-            doubted: false,
-            repeat: false,
-            price: 0,
-            paid: 0,
-        }
+        Self { batch, events, role, failures: 0, hopeless: 0, disbelieved: 0, repeat: false, price: 0, paid: 0 }
     }
 
     /// Another part of the same batch, cut from this one.
     pub(super) fn cut(&self, events: Range<usize>, role: Role) -> Self {
-        Self { doubted: self.doubted, repeat: true, ..Self::new(self.batch, events, role) }
+        Self { repeat: true, ..Self::new(self.batch, events, role) }
     }
 }

@@ -6,12 +6,13 @@
 //! Until an answer shows that URL, token and envelope are right, one request at a time is sent.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
 use super::Options;
 use super::brakes::{Breaker, Budget, Ladder};
+use super::evidence::Evidence;
 use super::isolation::Role;
 use super::open::{Open, Piece};
 use super::pacing::{Concurrency, Pace};
@@ -174,8 +175,8 @@ pub struct Protocol {
     paused: Option<(Duration, Because)>,
     suspicion: Option<Suspicion>,
     stop: Option<Stopping>,
-    /// Destinations that accepted an event.
-    proven: BTreeSet<u32>,
+    /// What is known of each destination.
+    destinations: BTreeMap<u32, Evidence>,
     /// Whether an event may have been accepted, proven or not.
     may_have_delivered: bool,
     /// Answers about events.
@@ -228,7 +229,7 @@ impl Protocol {
             paused: None,
             suspicion: None,
             stop: None,
-            proven: BTreeSet::new(),
+            destinations: BTreeMap::new(),
             may_have_delivered: false,
             definite: 0,
             reached: false,
@@ -385,7 +386,7 @@ impl Protocol {
         let Some(open) = self.batches.get_mut(&batch) else { return };
         open.pending -= 1;
         open.sent |= answer.fate != Fate::Unwritten;
-        self.take_pulse(now, &piece, answer);
+        self.take_pulse(now, request, &piece, answer);
         let is_probe = self.suspicion.as_ref().is_some_and(|suspicion| suspicion.probe == Some(request));
         let requeued = self.judge(now, random, piece, is_probe, answer, commands);
         if is_probe && self.stop.is_none() {
@@ -420,6 +421,9 @@ impl Protocol {
         let reason = StopReason::new(cause, answer, self.may_have_delivered);
         self.stop = Some(Stopping { reason, deadline: now + self.drain });
         self.suspicion = None;
+        if self.blames_requests() {
+            self.withdraw_refusals();
+        }
         for piece in std::mem::take(&mut self.queue).into_values() {
             if let Some(open) = self.batches.get_mut(&piece.batch) {
                 open.pending -= 1;
@@ -428,6 +432,21 @@ impl Protocol {
         let batches: Vec<u64> = self.batches.keys().copied().collect();
         for batch in batches {
             self.finish_if_done(batch, commands);
+        }
+    }
+
+    /// Whether the delivery stopped because no request gets through, whatever its events are.
+    fn blames_requests(&self) -> bool {
+        let cause = self.stop.as_ref().map(|stopping| stopping.reason.cause);
+        matches!(cause, Some(Cause::Configuration | Cause::Credentials))
+    }
+
+    /// Takes back the rejects of which nothing shows that the events were to blame, where their batches have not ended.
+    fn withdraw_refusals(&mut self) {
+        for refused in self.destinations.values().flat_map(Evidence::unproven) {
+            if let Some(open) = self.batches.get_mut(&refused.batch) {
+                open.withdraw_rejection(refused.position);
+            }
         }
     }
 

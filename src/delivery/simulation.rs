@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use self::world::{Server, World, answer};
+use self::world::{Breakage, Server, World, answer};
 use super::protocol::{Command, Input, Protocol};
 use super::response::{Fate, Grounds};
 use super::{Cause, Options};
@@ -248,6 +248,54 @@ fn a_fault_of_the_whole_request_costs_three_requests_more() {
     assert!(world.settled.values().flatten().all(|outcome| *outcome == Outcome::Unsent));
 }
 
+/// A delivery of 20 batches of so many events to a server that breaks after ten requests.
+fn breaking(concurrency: u16, events: usize, breakage: Breakage) -> World {
+    let server = Server { breaks: Some((10, breakage)), latency: 5, ..Server::default() };
+    let mut world = World::new(5, Options { concurrency, ..Options::default() }, server);
+    (0..2_000 / events).for_each(|_| world.add_batch(vec![false; events]));
+    world.run();
+    assert_eq!(world.cause(), Some(Cause::Configuration));
+    world
+}
+
+fn rejected(world: &World) -> usize {
+    world.settled.values().flatten().filter(|outcome| matches!(outcome, Outcome::Rejected(_))).count()
+}
+
+#[test]
+fn a_fault_of_the_whole_request_in_the_middle_costs_three_requests_more_and_rejects_nobody() {
+    let world = breaking(1, 100, Breakage::SameWords);
+    assert_eq!((world.sends.len(), rejected(&world)), (10 + 4, 0));
+    // At most so many are under way, and each of them may be refused three times more.
+    let world = breaking(32, 100, Breakage::SameWords);
+    assert!(world.sends.len() <= 10 + 4 * 10 && rejected(&world) == 0, "{} requests", world.sends.len());
+}
+
+#[test]
+fn a_fault_of_the_whole_request_in_ever_other_words_is_known_after_32_events() {
+    for (breakage, most) in [(Breakage::OtherWords, 64 + 2 * 7), (Breakage::Named, 64), (Breakage::Page, 7 + 2 * 4)] {
+        let world = breaking(1, 100, breakage);
+        assert!(world.sends.len() <= 10 + most, "{} requests", world.sends.len());
+        assert_eq!(rejected(&world), 0);
+        assert_eq!(rejected(&breaking(32, 100, breakage)), 0);
+        // What is on record already stays; there are two destinations.
+        let world = breaking(1, 1, breakage);
+        assert!(world.sends.len() <= 10 + 31 + 32 && rejected(&world) <= 2 * 31, "{} requests", world.sends.len());
+    }
+}
+
+#[test]
+fn a_list_that_counts_from_one_rejects_no_neighbour() {
+    for position in [0, 3, 7] {
+        let server = Server { partial: true, counts_from_one: true, latency: 5, ..Server::default() };
+        let mut world = World::new(position, Options::default(), server);
+        world.add_batch((0..8).map(|event| event == position).collect());
+        world.run();
+        world.check();
+        assert_eq!((world.cause(), world.received.len(), rejected(&world)), (None, 7, 1));
+    }
+}
+
 #[test]
 fn a_size_the_api_refuses_is_learnt_once() {
     let mut world =
@@ -278,14 +326,17 @@ fn draining_waits_for_requests_under_way_but_not_forever() {
 
 #[test]
 fn what_is_refused_before_the_api_shrinks_no_other_request() {
-    let mut world = World::new(7, Options::default(), Server { is_guarded: true, latency: 5, ..Server::default() });
-    for batch in 0..60 {
-        world.add_batch((0..1_000).map(|event| batch == 20 && event == 500).collect());
+    for (concurrency, bad) in [(1, 0), (1, 500), (1, 999), (32, 0), (32, 500), (32, 999)] {
+        let server = Server { is_guarded: true, latency: 5, ..Server::default() };
+        let mut world = World::new(7, Options { concurrency, ..Options::default() }, server);
+        for batch in 0..60 {
+            world.add_batch((0..1_000).map(|event| batch == 20 && event == bad).collect());
+        }
+        world.run();
+        world.check();
+        assert_eq!((world.cause(), world.received.len()), (None, 59_999));
+        assert!(world.sends.len() <= 60 + 21, "{} requests", world.sends.len());
     }
-    world.run();
-    world.check();
-    assert_eq!((world.cause(), world.received.len()), (None, 59_999));
-    assert!(world.sends.len() <= 60 + 21, "{} requests", world.sends.len());
 }
 
 #[test]

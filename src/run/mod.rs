@@ -218,12 +218,17 @@ impl Account {
     /// What keeps the run from being a success, the gravest first.
     ///
     /// # Errors
+    /// [`ErrorKind::Internal`] for a defect,
     /// [`ErrorKind::Rejects`] for an account that does not balance, a query that gave other rows and thresholds,
     /// [`ErrorKind::SourceChanged`] for a source that changed,
     /// [`ErrorKind::Credentials`], [`ErrorKind::Incomplete`] and [`ErrorKind::Held`] for events that were not accepted,
     /// and what ended the reading.
     pub fn verdict(&self, job: &Job) -> Result<()> {
         let Self { tally, report, failure, .. } = self;
+        // A defect may have taken events with it that are in no place of the account.
+        if let Some(defect) = failure.as_ref().filter(|failure| failure.kind() == ErrorKind::Internal) {
+            return Err(defect.restated());
+        }
         if !tally.is_balanced() {
             return Err(Error::new(ErrorKind::Rejects, "the account does not balance")
                 .hint("this is a defect of postback: please report it"));
@@ -231,7 +236,7 @@ impl Account {
         let has_sent = report.as_ref().is_some_and(|report| report.requests > 0);
         match failure {
             Some(failure) if has_sent && !matches!(failure.kind(), ErrorKind::Rejects | ErrorKind::SourceChanged) => {
-                let message = format!("reading ended early, after {} events were accepted", tally.accepted);
+                let message = format!("the run ended early, after {} events were accepted", tally.accepted);
                 return Err(Error::new(ErrorKind::Incomplete, message).source(failure.restated()));
             }
             Some(failure) => return Err(failure.restated()),
@@ -332,12 +337,16 @@ pub async fn deliver<T: Transport>(
     let intake = Intake::delivering(ports, job.resume, conflicts, onward, checked.folds());
     let inserted = insert(checked, job, ports, intake).await;
     // The intake is gone, so the driver runs out of batches and both tasks end.
-    let outcome = driver.await.map_err(crashed).flatten();
+    let outcome = driver.await;
     let settled = counter.await.map_err(crashed)?;
     let (pass, plan) = inserted?;
     let changed_source = checked.sources()?.verify(checked.context().state().runtime_env()).await.err();
     let (plan, unreadable) = plan.map_or_else(|error| (String::new(), Some(error)), |plan| (plan, None));
-    let (report, undelivered) = outcome.map_or_else(|error| (None, Some(error)), |report| (Some(report), None));
+    let (report, undelivered) = match outcome {
+        Ok(Ok(report)) => (Some(report), None),
+        Ok(Err(failed)) => (Some(failed.report), Some(failed.error)),
+        Err(error) => (None, Some(crashed(error))),
+    };
     let mut failure = undelivered.or(changed_source).or(unreadable);
     let surveyed = pass.survey.as_ref().filter(|_| pass.is_complete).map(|survey| survey.conclude(&job.policy));
     let findings = findings.or(surveyed);

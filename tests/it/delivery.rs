@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use postback::api::{BaseUrl, Client, RawResponse, TransportError, TransportKind};
 use postback::contract::EventSource;
-use postback::delivery::{self, Activity, Cause, Options, Report, Settled, Transport, deliver};
+use postback::delivery::{self, Activity, Cause, Failed, Options, Report, Settled, Transport, deliver};
 use postback::error::{Error, ErrorKind, Result};
 use postback::event::{Batch, Destination, EncodedEvent, EventKey, Outcome};
 use postback::ledger::{Model, Recorded, Run, Standing, Store, Ticket};
@@ -52,16 +52,16 @@ fn raw(status: u16, body: &str) -> Result<RawResponse, TransportError> {
     })
 }
 
-type Answer = Box<dyn Fn(&str) -> Result<RawResponse, TransportError> + Send + Sync>;
+pub(crate) type Answer = Box<dyn Fn(&str) -> Result<RawResponse, TransportError> + Send + Sync>;
 
 /// Answers from a script, then success.
-struct Script {
+pub(crate) struct Script {
     answers: Mutex<VecDeque<Answer>>,
     bodies: Arc<Mutex<Vec<String>>>,
 }
 
 impl Script {
-    fn new(answers: Vec<Answer>) -> (Self, Arc<Mutex<Vec<String>>>) {
+    pub(crate) fn new(answers: Vec<Answer>) -> (Self, Arc<Mutex<Vec<String>>>) {
         let bodies = Arc::new(Mutex::new(Vec::new()));
         (Self { answers: Mutex::new(answers.into()), bodies: Arc::clone(&bodies) }, bodies)
     }
@@ -90,7 +90,7 @@ async fn run<T: Transport>(
     batches: Vec<Batch>,
     transport: T,
     store: Arc<dyn Store>,
-) -> (Result<Report>, Vec<Vec<Outcome>>) {
+) -> (Result<Report, Box<Failed>>, Vec<Vec<Outcome>>) {
     let (offer, offered) = mpsc::channel(2);
     let (settled, mut settlements) = mpsc::channel::<Settled>(1);
     let (_stop, stopped) = watch::channel(false);
@@ -170,6 +170,22 @@ async fn rejects_the_bad_event_alone_and_keeps_its_field() {
     assert!(report.codes[&40_002] >= 2);
 }
 
+#[tokio::test]
+async fn a_duplicate_is_accepted_only_where_an_earlier_run_offered_that_event() {
+    let store = model();
+    for (position, outcome) in [(0, Outcome::InDoubt), (2, Outcome::Accepted), (3, Outcome::Held), (4, Outcome::Unsent)]
+    {
+        let ticket = store.prepare(&batch(0, 6).slice(position..position + 1)).expect("prepared");
+        store.settle(ticket, &[outcome]).expect("settled");
+    }
+    let duplicate: Answer = Box::new(|_| raw(200, r#"{"code":40050,"message":"duplicate requests sent"}"#));
+    let (script, _) = Script::new(vec![duplicate]);
+    let (report, outcomes) = run(vec![batch(0, 6)], script, store).await;
+    assert!(report.is_ok());
+    let [accepted, held] = [Outcome::Accepted, Outcome::Held];
+    assert_eq!(outcomes[0].iter().collect::<Vec<_>>(), [&accepted, &held, &accepted, &accepted, &held, &held]);
+}
+
 /// A ledger that cannot write any more after `intents` intents.
 struct Full {
     model: Model,
@@ -223,7 +239,8 @@ async fn sends_nothing_that_is_not_on_record() {
     let (script, bodies) = Script::new(Vec::new());
     let store = Arc::new(Full { model: Model::new([1; 32]), intents: Mutex::new(0), settles: true });
     let (report, outcomes) = run((0..10).map(|number| batch(number, 2)).collect(), script, store).await;
-    assert_eq!(report.expect_err("the ledger failed").message(), "disk full");
+    let Failed { error, report } = *report.expect_err("the ledger failed");
+    assert_eq!((error.message(), report.requests), ("disk full", 0));
     assert!(all(&outcomes, &Outcome::Unsent));
     assert!(bodies.lock().expect("sound").is_empty());
 }
@@ -233,7 +250,7 @@ async fn a_ledger_that_cannot_settle_ends_the_delivery_but_loses_no_batch() {
     let (script, _) = Script::new(Vec::new());
     let store = Arc::new(Full { model: Model::new([1; 32]), intents: Mutex::new(99), settles: false });
     let (report, outcomes) = run((0..40).map(|number| batch(number, 2)).collect(), script, store).await;
-    assert!(report.is_err());
+    assert!(report.is_err_and(|failed| failed.report.requests > 0));
     assert!(
         outcomes.iter().flatten().any(|outcome| *outcome == Outcome::Unsent)
             || outcomes.last().is_some_and(Vec::is_empty)
@@ -244,7 +261,7 @@ async fn a_ledger_that_cannot_settle_ends_the_delivery_but_loses_no_batch() {
 async fn a_panic_below_ends_the_delivery_as_a_defect() {
     let (script, _) = Script::new(vec![Box::new(|_| panic!("on purpose"))]);
     let (report, outcomes) = run((0..5).map(|number| batch(number, 2)).collect(), script, model()).await;
-    assert_eq!(report.expect_err("a defect").kind(), ErrorKind::Internal);
+    assert_eq!(report.expect_err("a defect").error.kind(), ErrorKind::Internal);
     let in_doubt = outcomes.iter().flatten().filter(|outcome| **outcome == Outcome::InDoubt).count();
     let unsent = outcomes.iter().flatten().filter(|outcome| **outcome == Outcome::Unsent).count();
     assert_eq!((in_doubt, unsent), (2, 8), "a panic says nothing about what was written");

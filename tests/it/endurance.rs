@@ -55,6 +55,8 @@ fn a_million_events_survive_a_tenth_of_faults_and_are_all_on_record() {
     let met: u64 = seen.faults.iter().map(|fault| fault.requests).sum();
     println!("{:?}, {} requests, {met} of them with a fault, {} repeats", start.elapsed(), seen.requests, seen.merged);
     assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(seen.faults.iter().all(|fault| fault.requests > 0), "{:?}", seen.faults);
+    assert!(met * 20 >= EVENTS / 1_000, "{met} faults");
     let account: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!((account["accepted"].as_u64(), seen.unique), (Some(EVENTS), EVENTS));
     assert!(seen.requests * 10 <= EVENTS / 1_000 * 12, "{} requests", seen.requests);

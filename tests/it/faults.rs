@@ -279,6 +279,22 @@ const CASES: &[Case] = &[
         cause: Some(Cause::Credentials),
         requests: 4,
     },
+    // Three requests more, and nothing is rejected.
+    Case {
+        name: "a pixel archived from request 2 on",
+        script: "does = 'code'\ncode = 40002\nmessage = 'The pixel is archived.'\non = '2..'",
+        places: [EVENTS, 0, ALL - EVENTS, 0],
+        cause: Some(Cause::Configuration),
+        requests: 5,
+    },
+    // Sizes are tried down to single events, of which four are enough.
+    Case {
+        name: "a gateway that refuses from request 2 on",
+        script: "does = 'status'\nstatus = 406\non = '2..'",
+        places: [EVENTS, 0, ALL - EVENTS, 0],
+        cause: Some(Cause::Configuration),
+        requests: 9,
+    },
     Case {
         name: "40050 about events never sent before",
         script: "does = 'code'\ncode = 40050\non = 1\ntaken = true",
@@ -301,9 +317,11 @@ const CASES: &[Case] = &[
     rejected("poison with HTTP 400", "does = 'poison'\nevent_id = '1-5'\nstatus = 400", 7),
     rejected("poison by 40000", "does = 'poison'\nevent_id = '2-0'\ncode = 40000", 7),
     rejected("poison by 40700", "does = 'poison'\nevent_id = '2-0'\ncode = 40700\nnames = 'nothing'", 15),
-    rejected("partial that is named", "does = 'partial'\nevent_id = '1-5'", 4),
+    // A list says where to cut, and is not believed further.
+    rejected("partial that is named", "does = 'partial'\nevent_id = '1-5'", 7),
     rejected("partial without names", "does = 'partial'\nevent_id = '1-5'\nnames = 'nothing'", 10),
-    rejected("partial under wrong names", "does = 'partial'\nevent_id = '1-5'\nnames = 'wrong'", 10),
+    rejected("partial that counts from one", "does = 'partial'\nevent_id = '1-5'\nnames = 'wrong'", 11),
+    rejected("partial with names beyond the request", "does = 'partial'\nevent_id = '1-5'\nnames = 'beyond'", 10),
     // Answers that are none of the API's: never a success, whatever they look like.
     survived("empty", "does = 'garbled'\nshape = 'empty'\non = 1", 5),
     survived("text", "does = 'garbled'\non = 1", 5),
@@ -341,7 +359,8 @@ async fn meet(Case { name, script, places, cause, requests }: &Case) -> Option<S
     let exit_code = match cause {
         None => 0,
         Some(Cause::Credentials) => 3,
-        Some(Cause::Configuration) => 2,
+        // Exit 2 says that nothing was sent.
+        Some(Cause::Configuration) if places[0] == 0 => 2,
         Some(_) => 4,
     };
     let found = (ended.places(ALL), ended.report.stop.as_ref().map(|stop| stop.cause), ended.exit_code());
@@ -399,34 +418,137 @@ async fn faults_of_many_requests_at_once_cost_no_event() {
     }
 }
 
-/// One request in ten goes wrong in a way that passes.
-pub(crate) const PASSING: &str = "[[fault]]\ndoes = 'reset'\nchance = 0.02
-    [[fault]]\ndoes = 'reset'\nchance = 0.02\ntaken = true
-    [[fault]]\ndoes = 'half'\nchance = 0.02
-    [[fault]]\ndoes = 'status'\nchance = 0.02\nstatus = 502\ntaken = true
+/// One request in ten goes wrong in a way that passes, and costs neither minutes nor events.
+pub(crate) const PASSING: &str = "[[fault]]\ndoes = 'reset'\nchance = 0.015
+    [[fault]]\ndoes = 'reset'\nchance = 0.015\ntaken = true
+    [[fault]]\ndoes = 'half'\nchance = 0.015
+    [[fault]]\ndoes = 'status'\nchance = 0.015\nstatus = 502\ntaken = true
     [[fault]]\ndoes = 'code'\nchance = 0.01
+    [[fault]]\ndoes = 'throttle'\nchance = 0.01
+    [[fault]]\ndoes = 'status'\nchance = 0.01\nstatus = 429\nretry_after = 1
     [[fault]]\ndoes = 'garbled'\nshape = 'string-code'\nchance = 0.01";
 
-async fn a_tenth_of_faults(batches: u64, events: u64) {
-    let sandbox = sandbox(PASSING).await;
-    let options = Options { concurrency: 16, ..options() };
-    let ended = deliver_batches(&sandbox, options, batches, events).await;
-    ended.check("a tenth");
-    assert_eq!((ended.places(batches * events), &ended.report.stop), ([batches * events, 0, 0, 0], &None));
-    let met: u64 = ended.seen.faults.iter().map(|fault| fault.requests).sum();
-    assert!(met * 20 > batches, "{met} faults in {batches} requests");
-    assert!(ended.report.requests * 5 <= batches * 6, "{} requests for {batches}", ended.report.requests);
+/// Every way in which a request can fail by chance without ending the delivery. Each costs the request once more.
+const FAILING: &[&str] = &[
+    "does = 'reset'",
+    "does = 'reset'\ntaken = true",
+    "does = 'close'",
+    "does = 'close'\ntaken = true",
+    "does = 'close'\nreused = true",
+    "does = 'reset'\nreused = true\ntaken = true",
+    "does = 'half'",
+    "does = 'short-length'",
+    "does = 'long-head'",
+    "does = 'status'\nstatus = 408",
+    "does = 'status'\nstatus = 429",
+    "does = 'status'\nstatus = 429\nretry_after = 2",
+    "does = 'status'\nstatus = 429\nretry_at = 2",
+    "does = 'status'\nstatus = 500",
+    "does = 'status'\nstatus = 502\ntaken = true",
+    "does = 'status'\nstatus = 503",
+    "does = 'status'\nstatus = 504",
+    "does = 'throttle'",
+    "does = 'throttle'\nlimit = 'minute'",
+    "does = 'throttle'\nstatus = 429\nretry_after = 1",
+    "does = 'code'\ncode = 40016",
+    "does = 'code'\ncode = 40132",
+    "does = 'code'\ncode = 40133",
+    "does = 'code'\ncode = 40202",
+    "does = 'code'\ncode = 40700",
+    "does = 'code'",
+    "does = 'code'\ntaken = true",
+    "does = 'code'\ncode = 50002",
+    "does = 'code'\ncode = 51305",
+    "does = 'code'\ncode = 51021",
+    "does = 'code'\ncode = 61000",
+    "does = 'code'\nstatus = 500",
+    "does = 'garbled'\nshape = 'empty'",
+    "does = 'garbled'\nshape = 'text'",
+    "does = 'garbled'\nshape = 'html'",
+    "does = 'garbled'\nshape = 'array'",
+    "does = 'garbled'\nshape = 'truncated'",
+    "does = 'garbled'\nshape = 'trailing'",
+    "does = 'garbled'\nshape = 'string-code'",
+    "does = 'garbled'\nshape = 'float-code'",
+    "does = 'garbled'\nshape = 'null-code'",
+    "does = 'garbled'\nshape = 'no-code'",
+    "does = 'garbled'\nshape = 'two-codes'",
+    "does = 'garbled'\nshape = 'deep'",
+    "does = 'garbled'\nshape = 'huge'",
+    "does = 'garbled'\nshape = 'plain'\nstatus = 500",
+];
+
+/// The chance of each, of which a tenth of the requests fail.
+const CHANCE: f64 = 0.0022;
+
+/// What happens a few times only, since it takes long or slows down what follows, and the requests that each may cost.
+const RARE: &[(&str, u64)] = &[
+    ("does = 'code'\ncode = 40105\non = 211", 1),
+    ("does = 'code'\ncode = 40001\non = 307", 1),
+    ("does = 'status'\nstatus = 401\non = 401", 1),
+    ("does = 'status'\nstatus = 403\non = 503", 1),
+    ("does = 'code'\ncode = 40002\nmessage = 'No permission to operate pixel.'\non = 601", 1),
+    ("does = 'never'\non = 250\ntaken = true", 1),
+    ("does = 'never'\non = 650", 1),
+    ("does = 'slow'\non = 350\nmilliseconds = 3000", 1),
+    ("does = 'code'\ncode = 60001\non = 450", 1),
+    ("does = 'refuse'\non = 550\nmilliseconds = 60", 0),
+    ("does = 'slow'\non = 660\nmilliseconds = 20", 0),
+    ("does = 'trickle'\non = 670\nmilliseconds = 2", 0),
+    ("does = 'garbled'\nshape = 'wrong-type'\non = 680", 0),
+    ("does = 'skew'\non = 690", 0),
+];
+
+/// The ways in which a server refuses an event for what it contains.
+const POISONOUS: &[&str] = &[
+    "does = 'poison'\nevent_id = '17-3'",
+    "does = 'poison'\nevent_id = '23-0'\nnames = 'nothing'",
+    "does = 'poison'\nevent_id = '31-4'\nnames = 'wrong'",
+    "does = 'poison'\nevent_id = '37-1'\nstatus = 400",
+    "does = 'poison'\nevent_id = '41-2'\ncode = 40700",
+    "does = 'partial'\nevent_id = '47-1'",
+    "does = 'partial'\nevent_id = '53-3'\nnames = 'wrong'",
+    "does = 'partial'\nevent_id = '59-0'\nnames = 'beyond'",
+    "does = 'partial'\nevent_id = '61-4'\nnames = 'nothing'",
+];
+
+/// A tenth of the requests fail, in all ways that a server has and a delivery goes on from.
+async fn all_faults(batches: u64, events: u64) {
+    let failing: Vec<String> = FAILING.iter().map(|fault| format!("{fault}\nchance = {CHANCE}")).collect();
+    // The size that it teaches holds from then on.
+    let too_large = format!("does = 'status'\nstatus = 413\non = {batches}");
+    let rare = RARE.iter().map(|(fault, _)| *fault);
+    let all = POISONOUS.iter().copied().chain(rare).chain([&*too_large]).chain(failing.iter().map(String::as_str));
+    let script: String = all.map(|fault| format!("[[fault]]\n{fault}\n")).collect();
+    let sandbox = sandbox(&format!("seed = 4\n{script}")).await;
+    let ended = deliver_batches(&sandbox, Options { concurrency: 16, ..options() }, batches, events).await;
+
+    ended.check("all faults");
+    let bad = POISONOUS.len() as u64;
+    assert_eq!((ended.places(batches * events), &ended.report.stop), ([batches * events - bad, bad, 0, 0], &None));
+    assert!(ended.outcomes[1].iter().all(|id| POISONOUS.iter().any(|fault| fault.contains(&format!("'{id}'")))));
+    assert_eq!(ended.counted, ended.outcomes[0], "each counts once, and is on record");
+    let faults = &ended.seen.faults;
+    let unmet: Vec<_> = faults.iter().filter(|fault| fault.requests == 0).collect();
+    assert!(unmet.is_empty(), "{unmet:?}");
+    let failed: u64 = faults[POISONOUS.len() + RARE.len()..].iter().map(|fault| fault.requests).sum();
+    assert!(failed * 100 > ended.report.requests * 8, "{failed} of {} requests failed", ended.report.requests);
+    let search = 2 * u64::from(events.next_power_of_two().ilog2());
+    // An event costs a search and three requests for what answers name; a size, the halves of what is under way.
+    let stated = bad * (search + 3) + RARE.iter().map(|(_, cost)| cost).sum::<u64>() + 2 * 16;
+    println!("{} requests for {batches}, {failed} failed by chance, {stated} stated", ended.report.requests);
+    assert!(ended.report.requests * 10 <= batches * 12 + stated * 10, "{} requests", ended.report.requests);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tenth_of_faults_costs_at_most_a_fifth_more_requests() {
-    a_tenth_of_faults(400, 5).await;
+async fn a_tenth_of_faults_of_every_kind_costs_at_most_a_fifth_more_requests() {
+    all_faults(2_000, 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a million events: minutes"]
-async fn a_million_events_survive_a_tenth_of_faults() {
-    a_tenth_of_faults(1_000, 1_000).await;
+async fn a_million_events_survive_a_tenth_of_faults_of_every_kind() {
+    all_faults(10_000, 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,6 +11,7 @@ mod check_command;
 mod check_output;
 mod cli;
 mod crash;
+mod defects;
 mod delivery;
 mod documents;
 mod edges;

@@ -8,17 +8,18 @@ use super::{
 };
 use crate::api::TransportKind;
 use crate::delivery::brakes::{Budget, Rung};
-use crate::delivery::isolation::{self, Next, Role};
+use crate::delivery::evidence::{Evidence, Refused};
+use crate::delivery::isolation::{Next, Refusal};
 use crate::delivery::open::Piece;
 use crate::delivery::response::{Answer, Fate, Grounds};
 use crate::delivery::stop::Cause;
-use crate::event::{Outcome, Refusal};
+use crate::event::{self, Outcome};
 
 impl Protocol {
     /// What an answer says about the server, whatever it says about the events.
-    pub(super) fn take_pulse(&mut self, now: Duration, piece: &Piece, answer: &Answer) {
+    pub(super) fn take_pulse(&mut self, now: Duration, request: u64, piece: &Piece, answer: &Answer) {
         self.reached |= answer.status.is_some();
-        let is_definite = matches!(answer.fate, Fate::Refused { .. } | Fate::Duplicate | Fate::Unsplit);
+        let is_definite = matches!(answer.fate, Fate::Refused { .. } | Fate::Duplicate { .. } | Fate::Unsplit);
         if answer.fate.may_have_delivered() {
             self.note_possible_delivery();
         }
@@ -41,10 +42,16 @@ impl Protocol {
                 self.pace.succeeded(now);
                 self.concurrency.succeeded();
                 self.budget.succeeded(piece.paid);
-                self.proven.extend(self.batches.get(&piece.batch).map(|open| open.destination));
+                let has_accepted =
+                    if let Fate::Partial(failed) = &answer.fate { failed.len() < piece.events.len() } else { true };
+                if let Some(open) = self.batches.get(&piece.batch).filter(|_| has_accepted) {
+                    self.destinations.entry(open.destination).or_default().accepted(request);
+                }
                 self.definite = self.definite.max(PROVEN_AFTER);
             }
-            Fate::Refused { .. } | Fate::Duplicate | Fate::Unsplit => self.definite = self.definite.saturating_add(1),
+            Fate::Refused { .. } | Fate::Duplicate { .. } | Fate::Unsplit => {
+                self.definite = self.definite.saturating_add(1);
+            }
             Fate::Maintenance | Fate::TooLarge | Fate::Stop(_) => self.trouble = Some(answer.clone()),
         }
         if is_definite || matches!(answer.fate, Fate::Accepted | Fate::Partial(_)) {
@@ -70,26 +77,19 @@ impl Protocol {
         let is_hopeless = is_garbled || matches!(answer.transport, Some(TransportKind::Certificate(_)));
         piece.hopeless = if is_hopeless { piece.hopeless + 1 } else { 0 };
         if answer.fate.leaves_doubt() {
-            piece.doubted = true;
             if let Some(open) = self.batches.get_mut(&piece.batch) {
                 open.doubt(piece.events.clone());
             }
         }
         match &answer.fate {
             Fate::Accepted => self.accept(&piece),
-            Fate::Partial(refused) if piece.events.len() > 1 => {
-                let rejected = Outcome::Rejected(refusal(answer));
-                for position in refused.iter().map(|position| piece.events.start + position) {
-                    self.settle(&piece, position..position + 1, &rejected);
-                }
-                self.accept(&piece);
-            }
-            Fate::Unsplit if piece.events.len() > 1 => self.halve(&piece),
+            Fate::Partial(failed) if piece.events.len() > 1 => self.split(&piece, failed),
+            Fate::Unsplit if piece.events.len() > 1 => self.split(&piece, &[]),
             Fate::Partial(_) | Fate::Unsplit => self.reject(now, random, &piece, (None, 0), answer, commands),
-            Fate::Duplicate => {
-                let known = piece.doubted || self.batches.get(&piece.batch).is_some_and(|open| open.attempted);
-                let outcome = if known { Outcome::Accepted } else { Outcome::Held };
-                self.settle(&piece, piece.events.clone(), &outcome);
+            Fate::Duplicate { on_record } => {
+                if let Some(open) = self.batches.get_mut(&piece.batch) {
+                    open.duplicate(&piece.events, on_record);
+                }
                 self.accept(&piece);
             }
             Fate::Refused { patience, .. } if piece.disbelieved < *patience => {
@@ -155,14 +155,24 @@ impl Protocol {
         answer: &Answer,
         commands: &mut Vec<Command>,
     ) {
+        let blames_requests = self.blames_requests();
         let Some(open) = self.batches.get_mut(&piece.batch) else { return };
-        let proven = self.proven.contains(&open.destination);
+        let evidence = self.destinations.entry(open.destination).or_default();
         let hint = hint.map(|position| piece.events.start + position);
-        let found = isolation::Refusal { hint, wording, proven, random };
-        match open.isolation.refused(&piece.events, &piece.role, found) {
+        let (at, accepted) = (self.sequence, evidence.last_accepted());
+        match open.isolation.refused(&piece.events, &piece.role, Refusal { hint, wording, at, accepted, random }) {
+            // No refusal counts against an event any more.
+            Next::Reject(_) if blames_requests => {}
             Next::Reject(parts) => {
-                self.settle(piece, piece.events.clone(), &Outcome::Rejected(refusal(answer)));
+                let position = piece.events.start;
+                let is_among_accepted = open.isolation.has_accepted();
+                let event = Refused { batch: piece.batch, position, at, is_among_accepted };
+                let are_too_many = evidence.refused(event, answer.fate == Fate::TooLarge);
+                open.settle(piece.events.clone(), &Outcome::Rejected(refusal(answer)));
                 self.queue_parts(piece, parts);
+                if are_too_many {
+                    self.stop(now, Cause::Configuration, Some(answer), commands);
+                }
             }
             Next::Send(parts) => self.queue_parts(piece, parts),
             Next::Stop => self.stop(now, Cause::Configuration, Some(answer), commands),
@@ -177,19 +187,26 @@ impl Protocol {
             if let Some(open) = self.batches.get_mut(&piece.batch) {
                 open.oversized.push(piece.events.clone());
             }
-            self.halve(piece);
-        } else if self.batches.get(&piece.batch).is_some_and(|open| self.proven.contains(&open.destination)) {
+            self.split(piece, &[]);
+        } else if self.is_known_to_accept(piece.batch) {
             self.reject(now, random, piece, (None, 0), answer, commands);
         } else {
             self.stop(now, Cause::Configuration, Some(answer), commands);
         }
     }
 
-    /// Sends the halves of a part that needs no search, and what was kept back for one.
-    fn halve(&mut self, piece: &Piece) {
+    /// Whether the batch's destination ever accepted an event.
+    fn is_known_to_accept(&self, batch: u64) -> bool {
+        let evidence = self.batches.get(&batch).and_then(|open| self.destinations.get(&open.destination));
+        evidence.and_then(Evidence::last_accepted).is_some()
+    }
+
+    /// Sends a part that needs no search in smaller ones, and what was kept back for one: halves, unless the answer lists
+    /// the events that failed.
+    fn split(&mut self, piece: &Piece, failed: &[usize]) {
         let Some(open) = self.batches.get_mut(&piece.batch) else { return };
-        let mut parts = open.isolation.release();
-        parts.extend(isolation::halves(&piece.events, &Role::Part));
+        let failed: Vec<usize> = failed.iter().map(|position| piece.events.start + position).collect();
+        let parts = open.isolation.split(&piece.events, &failed);
         self.queue_parts(piece, parts);
     }
 
@@ -201,7 +218,7 @@ impl Protocol {
 }
 
 /// What is kept of a refusal. A refusal without a body code keeps its HTTP status.
-fn refusal(answer: &Answer) -> Refusal {
+fn refusal(answer: &Answer) -> event::Refusal {
     let code = answer.code.or(answer.status.map(i64::from)).unwrap_or_default();
-    Refusal { code, field: answer.field, request_id: answer.request_id.clone() }
+    event::Refusal { code, field: answer.field, request_id: answer.request_id.clone() }
 }

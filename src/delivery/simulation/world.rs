@@ -1,6 +1,6 @@
 //! A world with deliveries in it: a server that counts like TikTok, a ledger, a virtual clock, crashes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -60,6 +60,8 @@ pub(super) struct World {
     sequence: u64,
     /// Whether each event is bad.
     bad: Vec<bool>,
+    /// When each event happened, in seconds; a browser may have sent it then.
+    times: Vec<i64>,
     /// Batches not offered yet.
     waiting: Vec<Load>,
     /// Batches that were offered in this life, by number.
@@ -70,11 +72,15 @@ pub(super) struct World {
     clock: Arc<AtomicI64>,
     /// Intents without an end, by batch.
     tickets: BTreeMap<u64, Ticket>,
+    /// Batches whose ends cannot be put on record, until the protocol hears of it.
+    failing: BTreeSet<u64>,
     /// Ends that are not on record yet, by batch.
     ends: BTreeMap<u64, (Vec<Outcome>, bool)>,
     pub(super) in_flight: BTreeMap<u64, (u64, Range<usize>)>,
     /// Events the server took in, and when it first did, in seconds.
     pub(super) received: BTreeMap<Event, i64>,
+    /// Good events that were rejected by a server that refuses everything.
+    wronged: BTreeSet<Event>,
     /// What the batches of this life ended as.
     pub(super) settled: BTreeMap<u64, Vec<Outcome>>,
     /// When each request was sent, in all lives.
@@ -82,7 +88,11 @@ pub(super) struct World {
     sends_before: usize,
     /// Seconds after which copies count.
     pub(super) window: Option<i64>,
+    /// Whether a browser sends the events as well, when they happen.
+    overlaps: bool,
     has_expired: bool,
+    /// Runs of the query.
+    lives: u64,
     pub(super) crashes: u64,
     /// Commands until the next crash, and crashes that follow it.
     crash_in: Option<u64>,
@@ -102,6 +112,7 @@ enum Due {
     Input(Input),
     Recorded(u64),
     Ended(u64),
+    Failed(u64),
 }
 
 /// How the server behaves.
@@ -117,12 +128,31 @@ pub(super) struct Server {
     pub(super) right_hint_percent: u64,
     pub(super) same_words: bool,
     pub(super) partial: bool,
+    /// Whether lists of failed events count from one.
+    pub(super) counts_from_one: bool,
+    /// How it refuses whatever it gets after so many requests.
+    pub(super) breaks: Option<(usize, Breakage)>,
     pub(super) size_limit: Option<usize>,
     /// Whether something before the API refuses what holds a bad event, as if it were too large.
     pub(super) is_guarded: bool,
     pub(super) patience: u8,
     pub(super) latency: u64,
+    /// Of the intents, and of the outcomes.
     pub(super) fails_to_record_percent: u64,
+    pub(super) fails_to_settle_percent: u64,
+}
+
+/// How a server refuses everything.
+#[derive(Clone, Copy)]
+pub(super) enum Breakage {
+    /// In the same words each time.
+    SameWords,
+    /// In other words each time.
+    OtherWords,
+    /// By naming the first event of each request.
+    Named,
+    /// By a page of something before the API.
+    Page,
 }
 
 pub(super) fn answer(fate: Fate) -> Answer {
@@ -144,6 +174,7 @@ impl World {
             agenda: BTreeMap::new(),
             sequence: 0,
             bad: Vec::new(),
+            times: Vec::new(),
             waiting: Vec::new(),
             loads: BTreeMap::new(),
             entered: 0,
@@ -151,14 +182,18 @@ impl World {
             ledger: Model::with_clock([0; 32], Arc::new(move || time.load(Ordering::Relaxed))),
             clock,
             tickets: BTreeMap::new(),
+            failing: BTreeSet::new(),
             ends: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             received: BTreeMap::new(),
+            wronged: BTreeSet::new(),
             settled: BTreeMap::new(),
             sends: Vec::new(),
             sends_before: 0,
             window: None,
+            overlaps: false,
             has_expired: false,
+            lives: 1,
             crashes: 0,
             crash_in: None,
             crashes_left: 0,
@@ -176,10 +211,16 @@ impl World {
             right_hint_percent: [0, 50, 100][random.index(3)],
             same_words: random.percent(50),
             partial: random.percent(25),
+            counts_from_one: random.percent(30),
+            breaks: random.percent(10).then(|| {
+                use Breakage::{Named, OtherWords, Page, SameWords};
+                (random.index(20), [SameWords, OtherWords, Named, Page][random.index(4)])
+            }),
             size_limit: random.percent(15).then(|| 1 + random.index(8)),
             patience: u8::from(random.percent(10)),
             latency: 1 + random.below(3_000),
             fails_to_record_percent: if random.percent(3) { 30 } else { 0 },
+            fails_to_settle_percent: if random.percent(3) { 30 } else { 0 },
             ..Server::default()
         };
         let options = Options { concurrency: [1, 2, 5, 32][random.index(4)], ..Options::default() };
@@ -195,6 +236,7 @@ impl World {
         }
         if random.percent(10) {
             world.window = Some(i64::try_from(random.below(20)).expect("a small number"));
+            world.overlaps = random.percent(50);
         }
         if random.percent(40) {
             world.crash_in = Some(random.below(40));
@@ -208,6 +250,7 @@ impl World {
         let events = (self.bad.len()..self.bad.len() + bad.len()).collect();
         let destination = u32::from(self.waiting.len() % 3 == 2);
         self.waiting.insert(0, Load { events, destination });
+        self.times.extend(bad.iter().map(|_| -i64::try_from(self.random.below(10)).expect("a small number")));
         self.bad.extend(bad);
     }
 
@@ -222,7 +265,7 @@ impl World {
 
     /// Lives until every batch is settled, through all crashes; checks what holds at every step.
     pub(super) fn run(&mut self) {
-        while !(self.protocol.is_finished() && self.tickets.is_empty()) {
+        while !(self.protocol.is_finished() && self.tickets.is_empty() && self.failing.is_empty()) {
             self.advance();
             assert_eq!(self.protocol.in_flight(), self.in_flight.len());
             assert!(self.in_flight.len() <= usize::from(self.options.concurrency));
@@ -231,6 +274,8 @@ impl World {
             assert!(self.now < Duration::from_hours(12), "an endless delivery");
         }
         assert_eq!(self.settled.len(), self.loads.len(), "every batch settles once");
+        // A row of one less than too many for each destination.
+        assert!(self.wronged.len() <= 2 * 31, "{} good events were rejected", self.wronged.len());
         assert_eq!(self.protocol.counts().requests, (self.sends.len() - self.sends_before) as u64);
     }
 
@@ -280,6 +325,10 @@ impl World {
                         self.end(batch);
                         Input::Settled
                     }
+                    Due::Failed(batch) => {
+                        self.failing.remove(&batch);
+                        Input::Unsettled
+                    }
                 }
             }
             (_, Some(wake_at)) => {
@@ -319,8 +368,15 @@ impl World {
                     assert!(is_void, "an end without an intent");
                     return;
                 }
-                self.ends.insert(batch, (outcomes, is_void));
                 let wait = self.random.millis(60);
+                if self.random.percent(self.server.fails_to_settle_percent) {
+                    // The intent stays open until the next run finds it.
+                    self.tickets.remove(&batch);
+                    self.failing.insert(batch);
+                    self.plan_due(wait, Due::Failed(batch));
+                    return;
+                }
+                self.ends.insert(batch, (outcomes, is_void));
                 if self.random.percent(50) {
                     self.end(batch);
                     self.plan(wait, Input::Settled);
@@ -340,7 +396,9 @@ impl World {
         for (other, others) in self.in_flight.values() {
             assert!(*other != batch || others.end <= events.start || events.end <= others.start, "overlap");
         }
-        let is_open = self.window().is_open(self.ledger.now(), ticket.first_attempt(), i64::MAX);
+        let earliest = self.loads[&batch].events[events.clone()].iter().map(|event| self.times[*event]).min();
+        let earliest = earliest.expect("an event");
+        let is_open = self.window().is_open(self.ledger.now(), ticket.first_attempt(), earliest);
         self.in_flight.insert(request, (batch, events.clone()));
         if !is_open {
             self.has_expired = true;
@@ -355,13 +413,14 @@ impl World {
     }
 
     fn window(&self) -> Window {
-        self.window.map_or(Window::unlimited(), |length| Window::new(length + SAFETY, false))
+        self.window.map_or(Window::unlimited(), |length| Window::new(length + SAFETY, self.overlaps))
     }
 
     /// Puts the intent of a batch on record.
     fn record(&mut self, batch: u64) {
         if !self.tickets.contains_key(&batch) {
-            let ticket = self.ledger.prepare(&encoded(&self.loads[&batch])).expect("no event is under way twice");
+            let ticket =
+                self.ledger.prepare(&encoded(&self.loads[&batch], &self.times)).expect("no event is under way twice");
             self.tickets.insert(batch, ticket);
         }
     }
@@ -377,7 +436,11 @@ impl World {
             let (bad, received) = (self.bad[*event], self.received.contains_key(event));
             match outcome {
                 Outcome::Accepted => assert!(!bad && received, "counted as accepted, but never received"),
-                Outcome::Rejected(_) => assert!(bad && !received, "a good event was rejected"),
+                Outcome::Rejected(_) => {
+                    assert!(bad || self.server.breaks.is_some(), "a good event was rejected");
+                    assert!(!(bad && received), "a bad event was received");
+                    self.wronged.extend((!bad).then_some(*event));
+                }
                 Outcome::Unsent | Outcome::InDoubt => assert!(self.has_ended_early(), "{outcome:?} without a reason"),
                 Outcome::Held => assert!(received || self.has_expired, "held, but never received"),
             }
@@ -390,7 +453,9 @@ impl World {
         let received = self.received.contains_key(&event);
         match self.ledger.standing(&key(event)) {
             Standing::Accepted => assert!(received, "on record as accepted, but never received"),
-            Standing::Rejected { .. } => assert!(self.bad[event] && !received, "on record as rejected, but received"),
+            Standing::Rejected { .. } => {
+                assert!((self.bad[event] && !received) || self.wronged.contains(&event), "on record as rejected");
+            }
             Standing::Unknown => assert!(!received, "received, and the ledger knows nothing of it"),
             Standing::InDoubt { first_attempt } | Standing::Held { first_attempt } => {
                 let received = self.received.get(&event);
@@ -412,10 +477,12 @@ impl World {
     /// The next run of the same query: what is not known to have ended is offered again, and what is in doubt apart.
     pub(super) fn resume(&mut self) {
         self.protocol = Protocol::new(&self.options);
+        self.lives += 1;
         (self.sends_before, self.closed) = (self.sends.len(), false);
         self.agenda.clear();
         self.in_flight.clear();
         self.tickets.clear();
+        self.failing.clear();
         self.ends.clear();
         self.settled.clear();
         let mut loads: Vec<Load> = std::mem::take(&mut self.loads).into_values().collect();
@@ -425,11 +492,13 @@ impl World {
             let mut apart: BTreeMap<Option<i64>, Vec<Event>> = BTreeMap::new();
             for event in events {
                 match self.ledger.standing(&key(event)) {
-                    Standing::Unknown => apart.entry(None).or_default().push(event),
-                    Standing::InDoubt { first_attempt } if window.is_open(now, first_attempt, i64::MAX) => {
+                    Standing::Unknown if window.admits(now, self.times[event]) => {
+                        apart.entry(None).or_default().push(event);
+                    }
+                    Standing::InDoubt { first_attempt } if window.is_open(now, first_attempt, self.times[event]) => {
                         apart.entry(Some(first_attempt)).or_default().push(event);
                     }
-                    Standing::InDoubt { .. } | Standing::Held { .. } => self.has_expired = true,
+                    Standing::Unknown | Standing::InDoubt { .. } | Standing::Held { .. } => self.has_expired = true,
                     Standing::Accepted | Standing::Rejected { .. } => {}
                 }
             }
@@ -440,6 +509,15 @@ impl World {
     }
 
     fn serve(&mut self, events: &[Event]) -> Answer {
+        if let Some((_, breakage)) = self.server.breaks.filter(|(after, _)| self.sends.len() > *after) {
+            let refused = |hint, wording| Fate::Refused { hint, wording, patience: 0 };
+            return answer(match breakage {
+                Breakage::SameWords => refused(None, 7),
+                Breakage::OtherWords => refused(None, self.random.next()),
+                Breakage::Named => refused(Some(0), 7),
+                Breakage::Page => Fate::TooLarge,
+            });
+        }
         let bad: Vec<usize> = (0..events.len()).filter(|position| self.bad[events[*position]]).collect();
         if self.server.faults > 0 && self.random.percent(self.server.fault_percent) {
             self.server.faults -= 1;
@@ -459,7 +537,11 @@ impl World {
                 14..17 => Fate::Throttled { retry_after: self.random.percent(30).then_some(3 * SECOND) },
                 17 => Fate::Maintenance,
                 18 => Fate::Stop(Grounds::Credentials),
-                _ if events.iter().all(|event| self.received.contains_key(event)) => Fate::Duplicate,
+                _ if events.iter().all(|event| self.received.contains_key(event)) => {
+                    let standing = |position: &usize| self.ledger.standing(&key(events[*position]));
+                    let is_on_record = |position: &usize| standing(position).first_attempt().is_some();
+                    Fate::Duplicate { on_record: (0..events.len()).filter(is_on_record).collect() }
+                }
                 _ => doubt,
             });
         }
@@ -472,7 +554,10 @@ impl World {
             return answer(Fate::Accepted);
         }
         if self.server.partial {
-            return answer(if self.random.percent(50) { Fate::Partial(bad) } else { Fate::Unsplit });
+            let ahead = usize::from(self.server.counts_from_one);
+            let mut named: Vec<usize> = bad.iter().map(|position| (position + ahead) % events.len()).collect();
+            named.sort_unstable();
+            return answer(if self.random.percent(50) { Fate::Partial(named) } else { Fate::Unsplit });
         }
         let hint = self.random.percent(self.server.hint_percent).then(|| {
             if self.random.percent(self.server.right_hint_percent) { bad[0] } else { self.random.index(events.len()) }
@@ -489,6 +574,8 @@ impl World {
         let now = self.ledger.now();
         for (_, event) in events.iter().enumerate().filter(|(position, _)| !bad.contains(position)) {
             let first = *self.received.entry(*event).or_insert(now);
+            // What is sent at once cannot be late, unless a browser was earlier.
+            let first = if self.overlaps { self.times[*event].min(first) } else { first };
             assert!(self.window.is_none_or(|length| first == now || now < first + length), "counted twice");
         }
     }
@@ -499,6 +586,8 @@ impl World {
 
     /// What must hold at the end of every history.
     pub(super) fn check(&self) {
+        // The process has ended: what it could not put on record is in doubt.
+        self.ledger.crash();
         for event in 0..self.bad.len() {
             self.check_standing(event);
             let is_decided =
@@ -506,11 +595,10 @@ impl World {
             let is_lost = !is_decided && !self.has_ended_early() && !self.waits_for_a_person(event);
             assert!(!is_lost, "lost: {:?}", self.ledger.standing(&key(event)));
         }
-        let (events, lives) = (self.bad.len() as u64, self.crashes + 1);
+        let (events, lives) = (self.bad.len() as u64, self.lives);
         let batches = self.settled.len() as u64;
-        let bound = lives * (3 + u64::from(self.server.patience) * 2) * events
-            + 4 * lives * (batches + 1)
-            + 2 * self.server.faulted;
+        let for_each_event = 3 + 2 * u64::from(self.server.patience) + 2 * u64::from(self.server.partial);
+        let bound = lives * for_each_event * events + 4 * lives * (batches + 1) + 2 * self.server.faulted;
         let requests = self.sends.len() as u64;
         assert!(requests <= bound, "{requests} requests, bound {bound}");
     }
@@ -518,14 +606,19 @@ impl World {
     fn waits_for_a_person(&self, event: Event) -> bool {
         match self.ledger.standing(&key(event)) {
             Standing::Held { .. } => true,
-            Standing::InDoubt { first_attempt } => !self.window().is_open(self.ledger.now(), first_attempt, i64::MAX),
+            Standing::InDoubt { first_attempt } => {
+                !self.window().is_open(self.ledger.now(), first_attempt, self.times[event])
+            }
+            Standing::Unknown => !self.window().admits(self.ledger.now(), self.times[event]),
             _ => false,
         }
     }
 
     /// Runs the query again, against a server that is well, as often as it takes; nothing may be missing then.
     pub(super) fn recover(&mut self) {
-        self.server = Server { faults: 0, fails_to_record_percent: 0, ..self.server.clone() };
+        self.ledger.crash();
+        self.server = Server { faults: 0, breaks: None, ..self.server.clone() };
+        (self.server.fails_to_record_percent, self.server.fails_to_settle_percent) = (0, 0);
         self.has_expired = false;
         self.resume();
         self.run();
@@ -543,10 +636,10 @@ fn key(event: Event) -> EventKey {
 }
 
 /// The batch as a ledger takes it.
-fn encoded(load: &Load) -> Batch {
+fn encoded(load: &Load, times: &[i64]) -> Batch {
     let destination =
         Destination { event_source: EventSource::Offline, event_source_id: load.destination.to_string().into() };
-    let event = |event: &Event| EncodedEvent { key: key(*event), span: 0..0, time: 0, row: 0, payload: 0 };
+    let event = |event: &Event| EncodedEvent { key: key(*event), span: 0..0, time: times[*event], row: 0, payload: 0 };
     let events: Arc<[EncodedEvent]> = load.events.iter().map(event).collect();
     Batch { destination, head: Bytes::new(), json: Bytes::new(), range: 0..events.len(), events }
 }

@@ -201,12 +201,16 @@ fn partial(mut given: Given, names: Names, field: &str, events: &[usize]) -> Res
         json!({ "index": position, "code": 40_002, "message": message })
     };
     let data = match names {
-        Names::Right => json!({ "errors": events.iter().copied().map(error).collect::<Vec<_>>() }),
-        // Positions beyond the request, as by a server that counts in another way.
-        Names::Wrong => {
-            json!({ "errors": events.iter().map(|position| error(given.events + position)).collect::<Vec<_>>() })
-        }
         Names::Nothing => json!({}),
+        Names::Right | Names::Wrong | Names::Beyond => {
+            let named = |position: &usize| match names {
+                Names::Wrong => (position + 1) % given.events.max(1),
+                Names::Beyond => position + given.events,
+                Names::Right | Names::Nothing => *position,
+            };
+            let errors: Vec<Value> = events.iter().map(named).map(error).collect();
+            json!({ "errors": errors })
+        }
     };
     let body = given.json_with(&data);
     given.reply(200, "application/json", body)

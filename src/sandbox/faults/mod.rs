@@ -84,8 +84,10 @@ pub(crate) enum RetryAfter {
 pub(crate) enum Names {
     /// Its position.
     Right,
-    /// Another position.
+    /// The next position, as by a server that counts from one.
     Wrong,
+    /// A position beyond the request.
+    Beyond,
     /// Nothing.
     Nothing,
 }
@@ -111,6 +113,7 @@ impl Hit {
                 let position = match names {
                     Names::Right => first,
                     Names::Wrong => (first + 1) % events.max(1),
+                    Names::Beyond => first + events,
                     Names::Nothing => return Some((*code, "Invalid value.".to_owned())),
                 };
                 Some((*code, format!("Invalid value for data.{position}.{field}: not a valid value.")))

@@ -212,6 +212,7 @@ impl Values<'_> {
     fn names(&self) -> Names {
         match self.text("names") {
             Some("wrong") => Names::Wrong,
+            Some("beyond") => Names::Beyond,
             Some("nothing") => Names::Nothing,
             _ => Names::Right,
         }

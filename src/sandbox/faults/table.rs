@@ -278,9 +278,9 @@ pub(super) static KEYS: &[Key] = &[
     Key { name: "message", form: Form::Text, default: "what the code means", meaning: "`message` of the answer" },
     Key {
         name: "names",
-        form: Form::OneOf(&["right", "wrong", "nothing"]),
+        form: Form::OneOf(&["right", "wrong", "beyond", "nothing"]),
         default: "\"right\"",
-        meaning: "which event the answer names: the one at fault, another one, or none",
+        meaning: "which event the answer names: the one at fault, the next one, one beyond the request, or none",
     },
     Key { name: "field", form: Form::Text, default: "\"properties.value\"", meaning: "the field the answer names" },
     Key { name: "shape", form: Form::OneOf(Shape::NAMES), default: "\"text\"", meaning: "what the body looks like" },
