@@ -53,7 +53,11 @@ impl Sources {
         locations: &[String],
         declared: Option<&Declared>,
     ) -> Result<Arc<dyn TableProvider>> {
-        let Listed { files, mut notes, .. } = self.list(state.runtime_env(), locations).await?;
+        let Listed { files, mut notes, table, .. } = self.list(state.runtime_env(), locations).await?;
+        // The one place that decides what becomes of the files of a table format, wherever they lie.
+        if let Some(table) = table {
+            notes.push(table.as_files(self.options.plain_lake_files)?);
+        }
         let shown = locations.join("`, `");
         let mut sorted = self.sorted(files.clone(), &shown, declared).await?;
         let format = format(&sorted, &shown, declared)?;
@@ -227,6 +231,7 @@ impl Sources {
             }
             all.files.append(&mut listed.files);
             all.notes.append(&mut listed.notes);
+            all.table = all.table.or(listed.table);
         }
         let other = all.files.iter().find(|file| file.store() != all.files[0].store());
         if let Some(other) = other {
@@ -240,13 +245,18 @@ impl Sources {
 
     /// The files behind `location`.
     async fn found(&self, runtime: &RuntimeEnv, location: &str) -> Result<Listed> {
-        if let Some(remote) = stores::Location::parse(location)? {
-            let files = self.options.stores.list(runtime, &remote).await?;
-            let is_named = !location.contains(['*', '?', '[']) && files.len() == 1;
-            return Ok(Listed { files, is_named, ..Listed::default() });
+        let mut listed = match stores::Location::parse(location)? {
+            Some(remote) => self.options.stores.list(runtime, &remote).await?,
+            None => {
+                let (options, location) = (self.options.clone(), location.to_owned());
+                blocking(move || listing::local(&options, &location)).await?
+            }
+        };
+        // The folders of a table are its own business, unless its files are plain files.
+        match listed.foreign.take().filter(|_| listed.table.is_none() || self.options.plain_lake_files) {
+            Some(error) => Err(error),
+            None => Ok(listed),
         }
-        let (options, location) = (self.options.clone(), location.to_owned());
-        blocking(move || listing::local(&options, &location)).await
     }
 
     /// The files that `manifest` names, which stands in `list`.
@@ -256,9 +266,10 @@ impl Sources {
         listed.notes.push(Note { code: None, message, help: None });
         for entry in &manifest.entries {
             match self.found(runtime, &entry.location(list)).await {
-                Ok(Listed { files, .. }) => {
+                Ok(Listed { files, table, .. }) => {
                     files.iter().try_for_each(|file| entry.judge(file, list))?;
                     listed.files.extend(files);
+                    listed.table = listed.table.or(table);
                 }
                 Err(error) if entry.mandatory => return Err(error.context("manifest", list.shown())),
                 Err(error) => listed.notes.push(Note {

@@ -329,6 +329,15 @@ fn files_of_a_table_format_are_read_only_by_those_who_say_so() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8(plain.stdout).unwrap(), "{\"id\":\"1\"}\n");
+    put(here, "ice/metadata/v1.metadata.json", "{}");
+    put(here, "ice/data/day=1/a.csv", "id\n1\n");
+    refused(here, "SELECT * FROM 'ice'", &["`ice` is an Iceberg table"]);
+    refused(&here.join("ice/data/day=1"), "SELECT * FROM 'a.csv'", &["an Iceberg table"]);
+    std::os::unix::fs::symlink(here.join("ice/data"), here.join("link")).unwrap();
+    refused(here, "SELECT * FROM 'link/'", &["an Iceberg table"]);
+    let plain = ["sql", "SELECT * FROM 'ice'", "--plain-lake-files", "true"];
+    let plain = said(postback(&plain).current_dir(here));
+    assert!(plain.code == 5 && plain.stderr.contains("`ice` holds the folder `ice/"), "{}", plain.stderr);
 }
 
 #[test]

@@ -161,6 +161,54 @@ fn folders_patterns_and_partitions_are_listed_as_on_disk() {
 }
 
 #[test]
+fn tables_of_table_formats_are_known_wherever_in_a_bucket_they_lie() {
+    let s3 = S3::start();
+    for number in 0..1_050 {
+        s3.put(&format!("shop/lake/{number:04}/part/a.csv"), ROWS);
+    }
+    s3.put("shop/lake/1049/_delta_log/0.json", "{}");
+    s3.put("shop/ice/metadata/v1.metadata.json", "{}");
+    s3.put("shop/ice/data/0101/0110/1001/10110010/a.csv", ROWS);
+    s3.put("shop/hudi/.hoodie/hoodie.properties", "");
+    s3.put("shop/hudi/day=1/a.csv", ROWS);
+    for (source, table) in [
+        ("s3://shop/lake/*/*/*.csv", "`s3://shop/lake/1049` is a Delta Lake table"),
+        ("s3://shop/lake/1049/*/a.csv", "`s3://shop/lake/1049` is a Delta Lake table"),
+        ("s3://shop/ice/data/**/*.csv", "`s3://shop/ice` is an Iceberg table"),
+        ("s3://shop/ice/data/0101/0110/1001/10110010/a.csv", "`s3://shop/ice` is an Iceberg table"),
+        ("s3://shop/ice/", "`s3://shop/ice` is an Iceberg table"),
+        ("s3://shop/hudi/day=1/", "`s3://shop/hudi` is a Hudi table"),
+    ] {
+        refused(&s3, &format!("SELECT * FROM '{source}'"), &[], 5, &[table, "postback.plain_lake_files"]);
+    }
+    let lists = |s3: &S3| s3.asked().iter().filter(|asked| asked.query.contains("list-type")).count();
+    let before = lists(&s3);
+    let plain =
+        sql(&s3, "SELECT count(*) AS n FROM 's3://shop/ice/data/**/*.csv'", &[("POSTBACK_PLAIN_LAKE_FILES", "true")]);
+    assert_eq!((plain.code, plain.stdout.trim()), (0, r#"{"n":3}"#), "{}", plain.stderr);
+    let asked = lists(&s3) - before;
+    assert!(asked <= 9, "one list, and those of the folders above it: {asked}");
+}
+
+#[test]
+fn a_table_is_not_read_as_files_where_a_store_does_not_say_what_it_is() {
+    let answers = |status: u16, body: &'static str| {
+        let s3 = S3::failing(move |asked| {
+            let is_log = asked.query.contains("_delta_log");
+            is_log.then_some(Fault::Status(status, ("x-a", "b"), body))
+        });
+        s3.put("shop/a.csv", ROWS);
+        s3
+    };
+    let query = "SELECT count(*) AS n FROM 's3://shop/a.csv'";
+    let broken = answers(400, "<Error><Code>ExpiredToken</Code></Error>");
+    refused(&broken, query, &[], 5, &["credentials have expired"]);
+    // Who may read an object and list nothing cannot be told.
+    let closed = answers(403, "<Error><Code>AccessDenied</Code></Error>");
+    assert_eq!(rows(&closed, query), [r#"{"n":3}"#]);
+}
+
+#[test]
 fn a_list_has_pages() {
     let s3 = S3::start();
     for number in 0..1_100 {

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,11 +21,13 @@ use datafusion::object_store::{
     MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tokio::sync::OnceCell;
 
 use super::location::{Location, Vendor};
 use super::refusal;
 use crate::error::{Error, ErrorKind};
 use crate::sources::DAMAGED;
+use crate::sources::lake::Kind;
 
 /// The first part of an object: formats are recognised by it. Each next one is four times as large, up to the largest.
 const FIRST_PART: u64 = 64 << 10;
@@ -51,12 +53,29 @@ pub(super) struct PinnedStore {
     has_ranges: bool,
     /// By the path that DataFusion knows, which no two buckets share: its caches ask for no more than the path.
     pins: Pins,
+    /// What folders are roots of, each asked for once.
+    tables: Mutex<HashMap<String, Arc<OnceCell<Option<Kind>>>>>,
 }
 
 impl PinnedStore {
     /// The bucket of `location` behind the client `inner`, which sends parts of objects if it `has_ranges`.
     pub(super) fn new(inner: Arc<dyn ObjectStore>, location: Location, url: Arc<str>, has_ranges: bool) -> Self {
-        Self { inner, location: Arc::new(location), url, has_ranges, pins: Arc::default() }
+        Self { inner, location: Arc::new(location), url, has_ranges, pins: Arc::default(), tables: Mutex::default() }
+    }
+
+    /// What the folder `root` is the root of: as it was `asked` first.
+    ///
+    /// # Errors
+    /// Those of asking.
+    pub(super) async fn table_at(
+        &self,
+        root: &str,
+        asked: impl Future<Output = crate::error::Result<Option<Kind>>>,
+    ) -> crate::error::Result<Option<Kind>> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = Arc::clone(tables.entry(root.to_owned()).or_default());
+        drop(tables);
+        known.get_or_try_init(|| asked).await.copied()
     }
 
     /// The URL under which DataFusion knows it.

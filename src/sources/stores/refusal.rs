@@ -64,6 +64,15 @@ pub(super) fn is_unexplained(error: &object_store::Error) -> bool {
     )
 }
 
+/// Whether the store knows who asks, and does not allow it.
+pub(super) fn is_forbidden(error: &object_store::Error) -> bool {
+    let Some(Failure { what: What::Status { status: 401 | 403, code, .. }, for_credentials: false }) = failure(error)
+    else {
+        return false;
+    };
+    code.is_none_or(|code| code == "AccessDenied" || code.starts_with("Authorization"))
+}
+
 /// Whether a client says that there is not even a first byte.
 pub(super) fn is_empty_file(error: &object_store::Error) -> bool {
     is_status(error, 416)
