@@ -369,6 +369,30 @@ fn a_bad_file_is_left_out_where_that_is_asked_for() {
     assert_eq!(files.collect::<Vec<_>>(), ["a.parquet", "c.parquet"]);
 }
 
+#[test]
+fn a_forged_page_index_is_an_error_and_takes_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let path = here.join("a.parquet");
+    let properties = WriterProperties::builder().set_data_page_row_count_limit(100).set_write_batch_size(100);
+    let numbers: ArrayRef = Arc::new(Int64Array::from((0..1_000).collect::<Vec<_>>()));
+    write_with(&path, vec![("n", numbers)], properties.build());
+    let whole = fs::read(&path).unwrap();
+    let query = "SELECT count(*) AS n FROM 'a.parquet' WHERE n > 900";
+    gives(here, query, &[r#"{"n":99}"#]);
+    let reader = SerializedFileReader::new(bytes::Bytes::from(whole.clone())).unwrap();
+    let chunk = reader.metadata().row_group(0).column(0);
+    // Two thousand million entries.
+    let forged = [0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07];
+    for offset in [chunk.offset_index_offset(), chunk.column_index_offset()] {
+        let offset = usize::try_from(offset.unwrap()).unwrap();
+        let mut bytes = whole.clone();
+        bytes[offset..offset + forged.len()].copy_from_slice(&forged);
+        fs::write(&path, bytes).unwrap();
+        refused(here, query, &["`a.parquet` is damaged", "page index"]);
+    }
+}
+
 /// Numbers that look random and are the same in every run.
 struct Random(u64);
 

@@ -16,8 +16,9 @@ use futures::future::{BoxFuture, FutureExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
+use super::thrift::{Compact, STRUCT};
 use super::{footers, pages};
 use crate::error::{Error, ErrorKind};
 use crate::sources::DAMAGED;
@@ -179,16 +180,32 @@ impl Chunks {
     /// [`ErrorKind::Source`], naming row group and column, for a page that no decoder should see.
     pub(super) fn judge(&self, range: &Range<u64>, bytes: &[u8], progress: &Progress) -> Result<(), Error> {
         let behind = self.ranges.partition_point(|(chunk, ..)| chunk.start <= range.start);
-        let Some((chunk, row_group, column)) = behind.checked_sub(1).and_then(|last| self.ranges.get(last)) else {
-            return Ok(());
-        };
-        if range.start >= chunk.end {
-            return Ok(());
+        let chunk = behind.checked_sub(1).and_then(|last| self.ranges.get(last));
+        let chunk = chunk.filter(|(chunk, ..)| range.start < chunk.end);
+        // What lies behind the columns are the indexes of their pages, whose lists are as long as they say.
+        let goes_on = chunk.is_none_or(|(chunk, ..)| chunk.end < range.end);
+        if goes_on && !self.indexes(range).all(|index| Compact::new(&bytes[index]).skip(STRUCT).is_some()) {
+            return Err(progress.damaged("its page index is damaged"));
         }
+        let Some((chunk, row_group, column)) = chunk else { return Ok(()) };
         progress.row_group.store(*row_group, Ordering::Relaxed);
         let is_whole = range.start == chunk.start && range.end >= chunk.end;
         let column = self.metadata.row_group(*row_group).column(*column);
         pages::check(bytes, column, is_whole)
             .map_err(|reason| progress.damaged(reason).context("column", column.column_path().string()))
+    }
+
+    /// Where in `range` the indexes of pages lie that are whole in it.
+    fn indexes(&self, range: &Range<u64>) -> impl Iterator<Item = Range<usize>> {
+        let columns = self.metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+        let places = columns.flat_map(|chunk| {
+            let columns = chunk.column_index_offset().zip(chunk.column_index_length());
+            [columns, chunk.offset_index_offset().zip(chunk.offset_index_length())]
+        });
+        places.flatten().filter_map(|(start, length)| {
+            let start = u64::try_from(start).ok()?.checked_sub(range.start)?;
+            let end = start.checked_add(u64::try_from(length).ok()?).filter(|end| *end <= range.end - range.start)?;
+            Some(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+        })
     }
 }
