@@ -83,13 +83,16 @@ fn list(folder: &Path, location: &str) -> Result<Paths> {
     if path.exists() {
         return Ok(Paths { files: vec![path], is_named: true, foreign: None });
     }
-    let missing = || Error::new(ErrorKind::Source, format!("no such file: `{location}`")).hint(where_to_look(&path));
+    let missing =
+        || Error::new(ErrorKind::SourceMissing, format!("no such file: `{location}`")).hint(where_to_look(&path));
     if !location.contains(['*', '?', '[']) {
         return Err(missing());
     }
     let pattern = path.to_str().ok_or_else(missing)?;
     let found = glob::glob(pattern)
-        .map_err(|error| Error::new(ErrorKind::Source, format!("`{location}` is no glob pattern")).source(error))?
+        .map_err(|error| {
+            Error::new(ErrorKind::SourceRefused, format!("`{location}` is no glob pattern")).source(error)
+        })?
         .take(MAX_FILES + 1)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| unreadable(location, error))?;
@@ -109,7 +112,8 @@ fn list(folder: &Path, location: &str) -> Result<Paths> {
     }
     match found.files.len() {
         0 if folders.is_empty() => {
-            Err(Error::new(ErrorKind::Source, format!("no file matches `{location}`")).hint(where_to_look(&path)))
+            Err(Error::new(ErrorKind::SourceMissing, format!("no file matches `{location}`"))
+                .hint(where_to_look(&path)))
         }
         count if count > MAX_FILES => {
             Err(Error::new(ErrorKind::Source, format!("`{location}` matches over {MAX_FILES} files")))
@@ -129,7 +133,7 @@ fn enter(path: &Path, location: &str, found: &mut Paths) -> Result<()> {
     list_folder(path, location, found)?;
     found.files[before..].sort();
     if found.files.len() == before && found.foreign.is_none() {
-        return Err(Error::new(ErrorKind::Source, format!("`{location}` is an empty folder")));
+        return Err(Error::new(ErrorKind::SourceMissing, format!("`{location}` is an empty folder")));
     }
     Ok(())
 }

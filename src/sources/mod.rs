@@ -192,7 +192,7 @@ impl Sources {
     pub async fn find(&self, location: &str) -> Result<Result<(), Error>> {
         match self.list(&RuntimeEnv::default(), &[location.to_owned()]).await {
             Ok(_) => Ok(Ok(())),
-            Err(error) if error.kind() == ErrorKind::Source => Ok(Err(error)),
+            Err(error) if error.kind() != ErrorKind::SourceRefused && error.kind().is_of_source() => Ok(Err(error)),
             Err(error) => Err(error),
         }
     }

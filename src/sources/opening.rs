@@ -271,7 +271,9 @@ impl Sources {
                     listed.files.extend(files);
                     listed.table = listed.table.or(table);
                 }
-                Err(error) if entry.mandatory => return Err(error.context("manifest", list.shown())),
+                Err(error) if entry.mandatory || error.kind() != ErrorKind::SourceMissing => {
+                    return Err(error.context("manifest", list.shown()));
+                }
                 Err(error) => listed.notes.push(Note {
                     code: None,
                     message: format!("{error}; the manifest does not call it mandatory"),

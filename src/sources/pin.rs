@@ -27,7 +27,7 @@ use super::file::{Place, SourceFile};
 use crate::error::{Error, ErrorKind};
 
 /// What to do about a file that changed.
-pub(super) const RUN_AGAIN: &str =
+const RUN_AGAIN: &str =
     "run again when the export has finished, which --wait-for can see to: what was accepted is not sent twice";
 /// Changed files that an error names.
 const NAMED: usize = 3;
@@ -238,6 +238,11 @@ fn difference(old: &SourceFile, new: &SourceFile) -> Option<String> {
     } else {
         Some("it was written again".to_owned())
     }
+}
+
+/// The error of a file that messages call `shown`, of which other bytes came than were listed.
+pub(super) fn changed_while_read(shown: &str) -> Error {
+    Error::new(ErrorKind::SourceChanged, format!("`{shown}` changed while it was read")).hint(RUN_AGAIN)
 }
 
 /// The error of sources that are not what they were when the run began.

@@ -208,6 +208,52 @@ fn a_table_is_not_read_as_files_where_a_store_does_not_say_what_it_is() {
     assert_eq!(rows(&closed, query), [r#"{"n":3}"#]);
 }
 
+/// A server that answers requests for objects whose path ends with `name` with `status` and `code`.
+fn refusing(name: &'static str, status: u16, body: &'static str) -> S3 {
+    S3::failing(move |asked| asked.path.ends_with(name).then_some(Fault::Status(status, ("x-a", "b"), body)))
+}
+
+#[test]
+fn what_a_store_does_not_give_is_no_bad_file_and_no_optional_one() {
+    let denied = "<Error><Code>AccessDenied</Code></Error>";
+    let s3 = refusing("b.csv", 403, denied);
+    s3.put("shop/in/a.csv", ROWS);
+    s3.put("shop/in/b.csv", ROWS);
+    let entry = |name: &str| format!(r#"{{"url":"s3://shop/in/{name}","mandatory":false}}"#);
+    s3.put("shop/one", format!(r#"{{"entries":[{},{}]}}"#, entry("a.csv"), entry("b.csv")));
+    s3.put("shop/other", format!(r#"{{"entries":[{},{}]}}"#, entry("a.csv"), entry("c.csv")));
+    let skip = [("POSTBACK_SKIP_BAD_FILES", "true")];
+    for source in ["in/*.csv", "one"] {
+        let query = format!("SELECT * FROM 's3://shop/{source}'");
+        refused(&s3, &query, &skip, 5, &["may not be read with these credentials"]);
+    }
+    let broken = sql(&s3, "SELECT count(*) AS n FROM 's3://shop/other'", &skip);
+    assert_eq!((broken.code, broken.stdout.trim()), (0, r#"{"n":3}"#), "{}", broken.stderr);
+}
+
+#[test]
+fn nobody_waits_for_what_no_waiting_mends() {
+    let s3 = S3::start();
+    s3.put("shop/a.csv", ROWS);
+    let home = tempfile::tempdir().unwrap();
+    let query = file(home.path(), "q.sql", "SELECT * FROM 's3://shop/a.csv'");
+    let waited = |location: &str, secret: &str| {
+        let mut command = postback(&["run", &query, "--sandbox", "--wait-for", location, "--timeout", "60s"]);
+        with(&mut command, &s3, home.path());
+        said(command.env("AWS_SECRET_ACCESS_KEY", secret))
+    };
+    for (location, secret, told) in [
+        ("s3://shop/_SUCCESS", "canary5e7d-other", "credentials are not valid"),
+        ("s3://shops/_SUCCESS", KEY.1, "no such bucket"),
+        ("ftp://shop/_SUCCESS", KEY.1, "no reader for `ftp://`"),
+    ] {
+        let began = Instant::now();
+        let said = waited(location, secret);
+        assert!(said.code == 5 && said.stderr.contains(told), "{location}: {}", said.stderr);
+        assert!(began.elapsed() < Duration::from_secs(30), "{location}");
+    }
+}
+
 #[test]
 fn a_list_has_pages() {
     let s3 = S3::start();
@@ -357,17 +403,19 @@ fn a_body_that_breaks_off_is_fetched_again_or_an_error() {
 fn an_object_that_is_replaced_is_an_error_and_no_mixture() {
     let place: Arc<Mutex<Option<std::path::PathBuf>>> = Arc::default();
     let replaced = Arc::clone(&place);
+    let rows = ROWS.to_owned() + &"9,Zoe,1\n".repeat(50_000);
+    let others = rows.replace("Ann", "Eve");
     // After the list and the first look at the object, which recognises it.
     let looks = AtomicUsize::new(0);
     let s3 = S3::failing(move |asked| {
         let is_look = asked.method == "GET" && asked.path.ends_with("a.csv");
         if is_look && looks.fetch_add(1, Ordering::SeqCst) == 3 {
             let place = replaced.lock().unwrap();
-            fs::write(place.as_ref().unwrap(), ROWS.replace("Ann", "Eve")).unwrap();
+            fs::write(place.as_ref().unwrap(), &others).unwrap();
         }
         None
     });
-    let path = s3.put("shop/a.csv", ROWS);
+    let path = s3.put("shop/a.csv", &rows);
     File::options()
         .write(true)
         .open(&path)
@@ -377,7 +425,7 @@ fn an_object_that_is_replaced_is_an_error_and_no_mixture() {
     *place.lock().unwrap() = Some(path);
     refused(
         &s3,
-        "SELECT a.name FROM 's3://shop/*.csv' a JOIN 's3://shop/*.csv' b ON a.customer_id = b.customer_id",
+        "SELECT count(*) AS n, max(name) AS name FROM 's3://shop/*.csv'",
         &[],
         1,
         &["`s3://shop/a.csv` changed while it was read"],

@@ -37,7 +37,7 @@ type Client = Arc<dyn ObjectStore>;
 /// The client of an S3 bucket, in the `region` that the bucket said it is in, where it did.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] for a profile or an endpoint that cannot be used; [`ErrorKind::Source`] without credentials.
+/// [`ErrorKind::Usage`] for a profile or an endpoint that cannot be used; [`ErrorKind::SourceRefused`] without credentials.
 pub(super) fn amazon(location: &Location, stores: &Stores, region: Option<&str>) -> Result<Client> {
     let variables = &stores.variables;
     let mut builder = AmazonS3Builder::new()
@@ -131,7 +131,7 @@ pub(super) fn amazon(location: &Location, stores: &Stores, region: Option<&str>)
 /// The client of a bucket of Google.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] for credentials that cannot be read.
+/// [`ErrorKind::SourceRefused`] for credentials that cannot be read.
 pub(super) fn google(location: &Location, variables: &Variables) -> Result<Client> {
     let base = variables.get("GOOGLE_BASE_URL").unwrap_or("https:");
     let mut builder = GoogleCloudStorageBuilder::new()
@@ -151,7 +151,7 @@ pub(super) fn google(location: &Location, variables: &Variables) -> Result<Clien
 /// The client of a container of Azure.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] for credentials that cannot be read; [`ErrorKind::Usage`] for those of another account.
+/// [`ErrorKind::SourceRefused`] for credentials that cannot be read; [`ErrorKind::Usage`] for those of another account.
 pub(super) fn azure(location: &Location, account: Option<&str>, variables: &Variables) -> Result<Client> {
     let mut builder = MicrosoftAzureBuilder::new().with_retry(retries()).with_http_connector(Connector::default());
     let mut given = Vec::new();
@@ -196,7 +196,7 @@ pub(super) fn azure(location: &Location, account: Option<&str>, variables: &Vari
 /// The client of one file of a web server, which comes in parts if the server `has_ranges`.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] if TLS cannot be set up.
+/// [`ErrorKind::SourceRefused`] if TLS cannot be set up.
 pub(super) fn web(location: &Location, origin: &str, query: Option<&str>, has_ranges: bool) -> Result<Client> {
     let options = options_for(origin);
     let builder = HttpBuilder::new()
@@ -219,7 +219,7 @@ fn built(location: &Location, client: datafusion::object_store::Result<impl Obje
         Vendor::Azure { .. } => "AZURE_",
         Vendor::Web { .. } => "SSL_",
     };
-    Err(Error::new(ErrorKind::Source, message)
+    Err(Error::new(ErrorKind::SourceRefused, message)
         .hint(format!("check the {vendor}* variables, and the files that they name")))
 }
 

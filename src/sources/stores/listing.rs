@@ -74,7 +74,7 @@ pub(super) async fn files(store: &Arc<PinnedStore>, location: &Location) -> Resu
 /// The object `found` as a file, from now on in this state.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] if it was listed in another state before.
+/// [`ErrorKind::SourceChanged`] if it was listed in another state before.
 pub(super) fn file(store: &Arc<PinnedStore>, location: &Location, found: ObjectMeta) -> Result<SourceFile> {
     let shown = location.shown(found.location.as_ref());
     Ok(SourceFile::object(&shown, Arc::clone(store) as _, Arc::clone(store.url()), store.pin(found)?))
@@ -139,14 +139,14 @@ async fn in_folder(store: &PinnedStore, location: &Location, folder: &str) -> Re
 /// The objects that the location's pattern matches.
 async fn matching(store: &PinnedStore, location: &Location) -> Result<Found> {
     let pattern = Pattern::new(&location.key).map_err(|error| {
-        Error::new(ErrorKind::Source, format!("`{}` is no glob pattern", location.text)).source(error)
+        Error::new(ErrorKind::SourceRefused, format!("`{}` is no glob pattern", location.text)).source(error)
     })?;
     let literal = location.key.split(['*', '?', '[']).next().unwrap_or_default();
     let folder = literal.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
     let is_meant = |key: &str| !is_hidden(&key[folder.len()..]) && pattern.matches_with(key, MATCHING);
     let found = listed(store, location, &folder, is_meant).await?;
     if found.objects.is_empty() {
-        return Err(Error::new(ErrorKind::Source, format!("no file matches `{}`", location.text))
+        return Err(Error::new(ErrorKind::SourceMissing, format!("no file matches `{}`", location.text))
             .hint(format!("looked in {}{folder}; `*` stays within a folder, `**` does not", location.base)));
     }
     Ok(found)
@@ -245,7 +245,7 @@ async fn near(store: &PinnedStore, location: &Location) -> Option<String> {
 }
 
 fn missing(location: &Location, near: Option<String>) -> Error {
-    let error = Error::new(ErrorKind::Source, format!("no such file: `{}`", location.text));
+    let error = Error::new(ErrorKind::SourceMissing, format!("no such file: `{}`", location.text));
     match near {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint("nothing of that name is there: check the location"),
@@ -254,7 +254,7 @@ fn missing(location: &Location, near: Option<String>) -> Error {
 
 fn parsed(location: &Location, key: &str) -> Result<Path> {
     Path::parse(key)
-        .map_err(|error| Error::new(ErrorKind::Source, format!("`{}` is no key", location.text)).source(error))
+        .map_err(|error| Error::new(ErrorKind::SourceRefused, format!("`{}` is no key", location.text)).source(error))
 }
 
 /// Markers and checksums that warehouses leave beside their data, and all that lies in hidden folders.

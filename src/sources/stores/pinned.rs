@@ -26,8 +26,8 @@ use tokio::sync::OnceCell;
 use super::location::{Location, Vendor};
 use super::refusal;
 use crate::error::{Error, ErrorKind};
-use crate::sources::DAMAGED;
 use crate::sources::lake::Kind;
+use crate::sources::{DAMAGED, pin};
 
 /// The first part of an object: formats are recognised by it. Each next one is four times as large, up to the largest.
 const FIRST_PART: u64 = 64 << 10;
@@ -91,7 +91,7 @@ impl PinnedStore {
     /// The object that `found` describes, from now on in this state; under the path by which it is read here.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`] if it was listed in another state before.
+    /// [`ErrorKind::SourceChanged`] if it was listed in another state before.
     pub(super) fn pin(&self, found: ObjectMeta) -> crate::error::Result<ObjectMeta> {
         let shown = self.location.shown(found.location.as_ref());
         let path = format!("{}/{}", self.location.identity().replace("://", "/"), found.location);
@@ -100,7 +100,7 @@ impl PinnedStore {
         let mut pins = self.pins.write().unwrap_or_else(PoisonError::into_inner);
         match pins.get(&path) {
             Some(earlier) if is_other(&self.location, earlier, &found) => {
-                return Err(refusal::changed(&shown));
+                return Err(pin::changed_while_read(&shown));
             }
             Some(_) => {}
             None => drop(pins.insert(path, found)),
@@ -147,12 +147,12 @@ impl Reader {
             Ok::<_, StoreError>((meta, found.bytes().await?))
         };
         let Ok(fetched) = tokio::time::timeout(PART_TIMEOUT, fetched).await else {
-            let late = Error::new(ErrorKind::Source, format!("`{shown}` does not come in time"));
+            let late = Error::new(ErrorKind::SourceUnreachable, format!("`{shown}` does not come in time"));
             return Err(ours(late.hint("the network is too slow or the store overloaded: run again later")));
         };
         let (meta, bytes) = fetched.map_err(|error| ours(refusal::told(&self.location, &shown, &error)))?;
         if is_other(&self.location, pin, &meta) || bytes.len() as u64 != wanted {
-            return Err(ours(refusal::changed(&shown)));
+            return Err(ours(pin::changed_while_read(&shown)));
         }
         if pin.e_tag.is_none() && meta.e_tag.is_some() {
             let mut pins = self.pins.write().unwrap_or_else(PoisonError::into_inner);
@@ -247,7 +247,7 @@ impl ObjectStore for PinnedStore {
             let found = self.inner.get_opts(&pin.location, conditions(&pin)).await;
             let found = found.map_err(|error| self.told(&pin, &error))?;
             if is_other(&self.location, &pin, &found.meta) {
-                return Err(ours(refusal::changed(&self.location.shown(pin.location.as_ref()))));
+                return Err(ours(pin::changed_while_read(&self.location.shown(pin.location.as_ref()))));
             }
             self.whole(&pin, found)
         } else {
@@ -303,7 +303,7 @@ impl PinnedStore {
             let shown = shown.clone();
             async move {
                 let Ok(next) = tokio::time::timeout(IDLE, chunks.next()).await else {
-                    let late = Error::new(ErrorKind::Source, format!("`{shown}` does not come in time"));
+                    let late = Error::new(ErrorKind::SourceUnreachable, format!("`{shown}` does not come in time"));
                     return Err(ours(late.hint("run again later")));
                 };
                 Ok(next.transpose()?.map(|chunk| (chunk, chunks)))
