@@ -97,10 +97,7 @@ fn list(folder: &Path, location: &str) -> Result<Paths> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| unreadable(location, error))?;
     let fixed = fixed(&path);
-    // A pattern that names a marker means markers.
-    let is_shown = |found: &PathBuf| {
-        is_hidden(&path) || !found.strip_prefix(&fixed).unwrap_or(found).iter().any(|name| is_hidden(name.as_ref()))
-    };
+    let is_shown = |found: &PathBuf| is_shown(&found.strip_prefix(&fixed).unwrap_or(found).to_string_lossy(), pattern);
     let (files, folders): (Vec<PathBuf>, Vec<PathBuf>) =
         found.into_iter().filter(is_shown).partition(|path| !path.is_dir());
     let mut found = Paths { files, ..Paths::default() };
@@ -170,11 +167,11 @@ fn list_folder(path: &Path, location: &str, found: &mut Paths) -> Result<()> {
         .map_err(|error| unreadable(location, error))?;
     for entry in entries {
         let entry = entry.path();
-        if is_hidden(&entry) {
+        let name = entry.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if is_hidden(&name) {
             continue;
         }
         if entry.is_dir() {
-            let name = entry.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             if partitions::of_folder(&name).is_some() {
                 list_folder(&entry, location, found)?;
             } else {
@@ -190,10 +187,40 @@ fn list_folder(path: &Path, location: &str, found: &mut Paths) -> Result<()> {
     Ok(())
 }
 
-/// Markers and checksums that warehouses leave beside their data: `_SUCCESS`, `.part-0.crc`.
-fn is_hidden(path: &Path) -> bool {
+/// Whether the file `below` the folders of `pattern` is meant by it: one that names a marker means markers.
+pub(super) fn is_shown(below: &str, pattern: &str) -> bool {
+    let name = pattern.rsplit('/').next().unwrap_or(pattern);
+    is_hidden(name) || !is_hidden(below)
+}
+
+/// Markers and checksums that warehouses leave beside their data, `_SUCCESS` and `.part-0.crc`, and all in hidden folders,
+/// from the folder on that `below` starts from.
+pub(super) fn is_hidden(below: &str) -> bool {
     let is_marker =
         |name: &str| name.starts_with('.') || name.starts_with('_') && partitions::of_folder(name).is_none();
-    path.file_name().is_some_and(|name| is_marker(&name.to_string_lossy()))
-        || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("crc"))
+    let is_checksum = Path::new(below).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("crc"));
+    is_checksum || below.split('/').any(is_marker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_are_hidden_wherever_they_lie() {
+        for (below, expected) in [
+            ("a.parquet", false),
+            ("_SUCCESS", true),
+            ("day=1/_SUCCESS", true),
+            ("_temporary/0/a.parquet", true),
+            ("_part=1/a.parquet", false),
+            ("a.parquet.crc", true),
+            ("a_b/.x", true),
+            (".part=1/a.parquet", true),
+        ] {
+            assert_eq!(is_hidden(below), expected, "{below}");
+            assert_eq!(is_shown(below, "*/*"), !expected, "{below}");
+            assert!(is_shown(below, "day=*/_SUCCESS"), "{below}");
+        }
+    }
 }

@@ -318,6 +318,26 @@ fn what_an_earlier_export_left_behind_is_warned_of() {
 }
 
 #[test]
+fn copies_of_a_partitioned_export_are_found_beside_its_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    put(here, "unload/country=DE/0000_part_00", "id\n1\n");
+    put(here, "unload/country=FR/0000_part_00", "id\n2\n");
+    put(
+        here,
+        "unload/manifest",
+        r#"{"entries":[{"url":"s3://b/x/country=DE/0000_part_00"},{"url":"s3://b/x/country=FR/0000_part_00"}]}"#,
+    );
+    let query = ["sql", "SELECT id, country FROM 'unload/manifest' ORDER BY id", "--format", "ndjson"];
+    let read = said(postback(&query).current_dir(here));
+    assert_eq!(
+        read.stdout, "{\"id\":\"1\",\"country\":\"DE\"}\n{\"id\":\"2\",\"country\":\"FR\"}\n",
+        "{}",
+        read.stderr
+    );
+}
+
+#[test]
 fn files_of_a_table_format_are_read_only_by_those_who_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

@@ -150,6 +150,23 @@ fn folders_patterns_and_partitions_are_listed_as_on_disk() {
         let counted = rows(&s3, &format!("SELECT count(*) AS n FROM '{source}'"));
         assert_eq!(counted, [format!(r#"{{"n":{count}}}"#)], "{source}");
     }
+    // What consoles and Hadoop put in the place of a folder is no file; a file without a byte is one.
+    for folder in ["in/day=2025-12-03", "in/x_$folder$"] {
+        s3.put(&format!("shop/{folder}"), "");
+    }
+    let home = tempfile::tempdir().unwrap();
+    for (source, files, empty) in [("flat/", 2, 1), ("in/", 2, 0)] {
+        let query = format!(
+            "SET postback.event_source = 'offline'; SET postback.event_source_id = '7'; SET postback.event = 'Purchase';
+            SELECT customer_id AS order_id, name || '@b.example' AS email, 1764900000 AS timestamp FROM 's3://shop/{source}'"
+        );
+        let query = file(home.path(), "q.sql", query);
+        let mut check = postback(&["check", &query, "--format", "json"]);
+        with(&mut check, &s3, home.path());
+        let found: serde_json::Value = serde_json::from_str(&said(&mut check).stdout).unwrap();
+        let source = &found["files"][0]["sources"][0];
+        assert_eq!((&source["files"], &source["empty_files"]), (&files.into(), &empty.into()), "{found}");
+    }
     let query = "SELECT arrow_typeof(day) AS t, country, customer_id FROM 's3://shop/in/' WHERE day = DATE '2025-12-02' LIMIT 1";
     assert_eq!(rows(&s3, query), [r#"{"t":"Date32","country":null,"customer_id":"007"}"#]);
     refused(&s3, "SELECT * FROM 's3://shop/deep/'", &[], 5, &["holds the folder `x`"]);
@@ -206,6 +223,43 @@ fn a_table_is_not_read_as_files_where_a_store_does_not_say_what_it_is() {
     // Who may read an object and list nothing cannot be told.
     let closed = answers(403, "<Error><Code>AccessDenied</Code></Error>");
     assert_eq!(rows(&closed, query), [r#"{"n":3}"#]);
+}
+
+#[test]
+fn folders_of_partitions_in_a_location_are_columns() {
+    let s3 = S3::start();
+    s3.put("shop/part/country=DE/day=1/a.csv", ROWS);
+    s3.put("shop/unload/country=DE/0000_part_00", ROWS);
+    s3.put("shop/unload/country=FR/0000_part_00", ROWS);
+    let entry = |country: &str| format!(r#"{{"url":"s3://shop/unload/country={country}/0000_part_00"}}"#);
+    s3.put("shop/unload/manifest", format!(r#"{{"entries":[{},{}]}}"#, entry("DE"), entry("FR")));
+    for (source, expected) in [
+        ("part/country=DE/", r#"{"n":3,"country":"DE"}"#),
+        ("part/country=DE/day=1/a.csv", r#"{"n":3,"country":"DE"}"#),
+        ("part/country=DE/*/*.csv", r#"{"n":3,"country":"DE"}"#),
+        ("unload/manifest", r#"{"n":6,"country":"FR"}"#),
+    ] {
+        let query = format!("SELECT count(*) AS n, max(country) AS country FROM 's3://shop/{source}'");
+        assert_eq!(rows(&s3, &query), [expected], "{source}");
+    }
+}
+
+#[test]
+fn a_pattern_that_names_a_marker_means_markers() {
+    let s3 = S3::start();
+    s3.put("shop/day=1/_SUCCESS", "");
+    s3.put("shop/day=1/a.csv", ROWS);
+    let home = tempfile::tempdir().unwrap();
+    let query = file(home.path(), "q.sql", "SELECT * FROM 's3://shop/day=*/none.csv'");
+    let waited = |location: &str| {
+        let mut command = postback(&["run", &query, "--sandbox", "--wait-for", location, "--timeout", "1s"]);
+        with(&mut command, &s3, home.path());
+        said(&mut command)
+    };
+    let there = waited("s3://shop/day=*/_SUCCESS");
+    assert!(there.stderr.contains("no file matches") && !there.stderr.contains("did not appear"), "{}", there.stderr);
+    let missing = waited("s3://shop/day=*/_FAILURE");
+    assert!(missing.code == 5 && missing.stderr.contains("did not appear within 1 s"), "{}", missing.stderr);
 }
 
 /// A server that answers requests for objects whose path ends with `name` with `status` and `code`.

@@ -1,6 +1,6 @@
 //! The files behind a location of a bucket: an object, a folder, or what a pattern matches.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path as Folders;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::settings::nearest;
 use crate::sources::file::SourceFile;
 use crate::sources::lake::{Kind, MARKERS, Table};
-use crate::sources::listing::{Listed, MAX_FILES};
+use crate::sources::listing::{Listed, MAX_FILES, is_hidden, is_shown};
 use crate::sources::{AT_ONCE, lake, listing, partitions};
 
 /// Objects that are listed to find those that a pattern matches.
@@ -55,16 +55,10 @@ pub(super) async fn files(store: &Arc<PinnedStore>, location: &Location) -> Resu
         in_folder(store, location, &format!("{key}/")).await?
     };
     let table = table(store, location, &found).await?;
-    let folder = match &found.listed {
-        Some(_) if key.contains(['*', '?', '[']) => "",
-        Some(listed) => listed.trim_end_matches('/'),
-        None => key,
-    };
-    let folder = folder.to_owned();
     let is_named = found.listed.is_none();
     let foreign = found.foreign.map(|folder| listing::foreign_folder(&location.text, &folder));
     let file = |found: ObjectMeta| {
-        let of_folders = partitions::of_path(Folders::new(&folder), Folders::new(found.location.as_ref()));
+        let of_folders = partitions::of_path(Folders::new(""), Folders::new(found.location.as_ref()));
         Ok(file(store, location, found)?.in_folders(of_folders))
     };
     let files = found.objects.into_iter().map(file).collect::<Result<_>>()?;
@@ -143,7 +137,7 @@ async fn matching(store: &PinnedStore, location: &Location) -> Result<Found> {
     })?;
     let literal = location.key.split(['*', '?', '[']).next().unwrap_or_default();
     let folder = literal.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-    let is_meant = |key: &str| !is_hidden(&key[folder.len()..]) && pattern.matches_with(key, MATCHING);
+    let is_meant = |key: &str| is_shown(&key[folder.len()..], &location.key) && pattern.matches_with(key, MATCHING);
     let found = listed(store, location, &folder, is_meant).await?;
     if found.objects.is_empty() {
         return Err(Error::new(ErrorKind::SourceMissing, format!("no file matches `{}`", location.text))
@@ -152,7 +146,7 @@ async fn matching(store: &PinnedStore, location: &Location) -> Result<Found> {
     Ok(found)
 }
 
-/// The objects below `folder` whose keys are meant, by key; those without a byte only if there are no others.
+/// The objects below `folder` whose keys are meant, by key.
 async fn listed(
     store: &PinnedStore,
     location: &Location,
@@ -162,7 +156,6 @@ async fn listed(
     let prefix = if folder.is_empty() { None } else { Some(parsed(location, folder)?) };
     let mut listing = store.client().list(prefix.as_ref()).enumerate();
     let mut found = Found { listed: Some(folder.to_owned()), ..Found::default() };
-    let mut empty = Vec::new();
     while let Some((number, object)) = listing.next().await {
         let object = object.map_err(|error| told(location, &location.text, &error))?;
         let key = object.location.as_ref();
@@ -174,16 +167,22 @@ async fn listed(
         if let Some((root, kind)) = lake::marked(key) {
             found.tables.entry(root.to_owned()).or_insert(kind);
         }
-        if !key.starts_with(folder) || !is_meant(key) {
-            continue;
+        if key.starts_with(folder) && is_meant(key) {
+            found.objects.push(object);
         }
-        if object.size == 0 { empty.push(object) } else { found.objects.push(object) }
     }
-    if found.objects.is_empty() {
-        found.objects = empty;
-    }
+    let folders: HashSet<String> =
+        found.objects.iter().flat_map(|object| lake::folders(object.location.as_ref())).map(str::to_owned).collect();
+    found.objects.retain(|object| object.size > 0 || !is_folder(object.location.as_ref(), &folders));
     found.objects.sort_by(|left, right| left.location.cmp(&right.location));
     Ok(found)
+}
+
+/// Whether an object without a byte stands for a folder, as consoles and Hadoop put one: it has objects below it, of which
+/// `folders` are those that there are, or it is called as a folder is.
+fn is_folder(key: &str, folders: &HashSet<String>) -> bool {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    folders.contains(key) || partitions::of_folder(name).is_some() || name.ends_with("_$folder$")
 }
 
 /// The table that the objects belong to: every folder above them is looked at. What lies in the folder that was listed was
@@ -257,31 +256,9 @@ fn parsed(location: &Location, key: &str) -> Result<Path> {
         .map_err(|error| Error::new(ErrorKind::SourceRefused, format!("`{}` is no key", location.text)).source(error))
 }
 
-/// Markers and checksums that warehouses leave beside their data, and all that lies in hidden folders.
-fn is_hidden(below: &str) -> bool {
-    let is_marker = |name: &str| name.starts_with(['_', '.']) && partitions::of_folder(name).is_none();
-    let is_checksum = below.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("crc"));
-    is_checksum || below.split('/').any(is_marker)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn markers_are_hidden_wherever_they_lie() {
-        for (below, expected) in [
-            ("a.parquet", false),
-            ("_SUCCESS", true),
-            ("day=1/_SUCCESS", true),
-            ("_temporary/0/a.parquet", true),
-            ("_part=1/a.parquet", false),
-            ("a.parquet.crc", true),
-            ("a_b/.x", true),
-        ] {
-            assert_eq!(is_hidden(below), expected, "{below}");
-        }
-    }
 
     #[test]
     fn a_star_stays_within_a_folder() {
