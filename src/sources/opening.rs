@@ -1,22 +1,26 @@
 //! From locations to a table: files are listed, recognised, and opened together.
 
-use std::slice;
 use std::sync::Arc;
+use std::{mem, slice};
 
 use datafusion::catalog::TableProvider;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use futures::stream::{self, StreamExt};
+use datafusion::physical_plan::execute_stream;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::declared::{Declared, Given};
-use super::file::SourceFile;
+use super::file::{SourceFile, unreadable};
 use super::listing::{self, Listed};
 use super::manifest::Manifest;
 use super::partitions::Partitions;
 use super::recognise::{self, Format, Recognised};
 use super::report::{self, Inferred, Note, SourceReport};
 use super::streamed::StreamedFiles;
-use super::{AT_ONCE, Opened, Sources, blocking, delimited, described, header, json, names, parquet, shards, stores};
+use super::{
+    AT_ONCE, Opened, Sources, Unread, blocking, delimited, described, header, json, names, parquet, shards, stores,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The files of a location by what they turned out to be.
@@ -33,12 +37,15 @@ struct Sorted {
 }
 
 /// What a table is opened with, beside its files.
+#[derive(Clone)]
 struct Opening<'a> {
     state: &'a SessionState,
     /// How messages name the location.
     shown: &'a str,
     format: Format,
     declared: Option<&'a Declared>,
+    /// Where rows are noted that cannot be read.
+    unread: &'a Arc<Unread>,
 }
 
 impl Sources {
@@ -64,9 +71,11 @@ impl Sources {
         if sorted.recognised.is_encoding_assumed {
             notes.push(Note::encoding_assumed(&sorted.readable));
         }
-        let opening = Opening { state, shown: &shown, format, declared };
-        let table = self.table_of_sound(&opening, &mut sorted, &mut notes).await?;
-        let Some(table) = table else {
+        let opening = Opening { state, shown: &shown, format, declared, unread: &self.unread };
+        if self.options.skip_bad_files {
+            self.leave_out_bad(&opening, &mut sorted).await?;
+        }
+        let Some(table) = self.table(&opening, &sorted.readable, &mut notes).await? else {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
                 "an export without a row is not zero events: check the export, or take the source out of the query",
             ));
@@ -141,38 +150,52 @@ impl Sources {
         Ok(Sorted { recognised, first, readable, empty, bad })
     }
 
-    /// The table of the readable files; those that turn out to be bad are moved to the others, where that is allowed.
-    async fn table_of_sound(
-        &self,
-        opening: &Opening<'_>,
-        sorted: &mut Sorted,
-        notes: &mut Vec<Note>,
-    ) -> Result<Option<Arc<dyn TableProvider>>> {
-        let mut assumed = Vec::new();
-        let table = match self.table(opening, &sorted.readable, &mut assumed).await {
-            Err(error) if self.options.skip_bad_files && error.kind() == ErrorKind::Source => {
-                assumed.clear();
-                let mut sound = Vec::new();
-                let mut bad = Vec::new();
-                for file in &sorted.readable {
-                    let alone = Opening { shown: file.shown(), format: opening.format.clone(), ..*opening };
-                    match self.table(&alone, slice::from_ref(file), &mut Vec::new()).await {
-                        Ok(_) => sound.push(file.clone()),
-                        Err(error) => bad.push((file.clone(), error)),
-                    }
-                }
-                // One bad file alone is no file among others, and files that are each sound do not go together.
-                if sound.is_empty() || bad.is_empty() {
-                    return Err(error);
-                }
-                sorted.readable = sound;
-                sorted.bad.append(&mut bad);
-                self.table(opening, &sorted.readable, &mut assumed).await?
-            }
-            table => table?,
+    /// Moves the readable files that are not whole to the bad ones: each is read from its first byte to its last.
+    ///
+    /// # Errors
+    /// That of a bad file where none is whole; as a store refuses.
+    async fn leave_out_bad(&self, opening: &Opening<'_>, sorted: &mut Sorted) -> Result<()> {
+        let verify = |file: SourceFile| async move {
+            let whole = self.verify_whole(opening, &file).await;
+            (file, whole)
         };
-        notes.append(&mut assumed);
-        Ok(table)
+        let files = mem::take(&mut sorted.readable);
+        let mut verified = stream::iter(files).map(verify).buffered(AT_ONCE);
+        while let Some((file, whole)) = verified.next().await {
+            match whole {
+                Ok(()) => sorted.readable.push(file),
+                Err(error) if error.kind() == ErrorKind::Source => sorted.bad.push((file, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        drop(verified);
+        // A bad file alone is no file among others.
+        if sorted.readable.is_empty()
+            && let Some((_, error)) = sorted.bad.pop()
+        {
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Reads `file` to its end, as it is read later.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`] if that is not where it ends.
+    async fn verify_whole(&self, opening: &Opening<'_>, file: &SourceFile) -> Result<()> {
+        if opening.format == Format::Parquet {
+            return parquet::verify(opening.state, file).await;
+        }
+        let rows_aside = Arc::default();
+        let alone = Opening { shown: file.shown(), declared: None, unread: &rows_aside, ..opening.clone() };
+        let Some(table) = self.table(&alone, slice::from_ref(file), &mut Vec::new()).await? else { return Ok(()) };
+        let read = async {
+            let plan = table.scan(opening.state, None, &[], None).await?;
+            let mut batches = execute_stream(plan, opening.state.task_ctx())?;
+            while batches.try_next().await?.is_some() {}
+            Ok(())
+        };
+        read.await.map_err(|error: DataFusionError| unreadable(file.shown(), error))
     }
 
     /// The table of `files`; what there is to know is added to `notes`. `None` if none of them has a row.
@@ -182,12 +205,11 @@ impl Sources {
         files: &[SourceFile],
         notes: &mut Vec<Note>,
     ) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Opening { state, shown, format, declared } = opening;
+        let Opening { state, shown, format, declared, unread } = opening;
         let columns = declared.and_then(|declared| declared.columns.clone());
         let of_folders = declared.map_or_else(Vec::new, |declared| declared.partitions.clone());
         if *format == Format::Parquet {
-            let verified = self.options.skip_bad_files;
-            let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders, verified };
+            let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders };
             return opening.table(files, notes).await;
         }
         let (sampled, inferred_of, given) = (files.to_vec(), format.clone(), columns.clone());
@@ -206,7 +228,7 @@ impl Sources {
             (Some(declared), _) => names::spelled(&declared, &schema),
         };
         let partitions = Partitions::of(files, &columns, &of_folders)?;
-        let unread = Arc::clone(&self.unread);
+        let unread = Arc::clone(unread);
         Ok(Some(Arc::new(StreamedFiles::new(format.clone(), columns, files, partitions, unread))))
     }
 

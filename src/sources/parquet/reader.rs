@@ -16,7 +16,7 @@ use futures::future::{BoxFuture, FutureExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 
 use super::thrift::{Compact, STRUCT};
 use super::{footers, pages};
@@ -59,6 +59,16 @@ impl Progress {
     /// How messages name the file.
     pub(super) fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// Notes that row group number `row_group`, from 0, is fetched.
+    pub(super) fn enter(&self, row_group: usize) {
+        self.row_group.store(row_group, Ordering::Relaxed);
+    }
+
+    /// The error of a file whose `column` is damaged, for `reason`.
+    pub(super) fn damaged_column(&self, column: &ColumnChunkMetaData, reason: String) -> Error {
+        self.damaged(reason).context("column", column.column_path().string())
     }
 
     /// The error of a file that a decoder gives up, for `reason`.
@@ -169,9 +179,10 @@ impl Chunks {
         Self { metadata, ranges }
     }
 
-    /// The range of every column of every row group.
-    pub(super) fn ranges(&self) -> impl Iterator<Item = &Range<u64>> {
-        self.ranges.iter().map(|(range, ..)| range)
+    /// Every column of every row group: where it lies, the number of its row group, and what the footer says of it.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&Range<u64>, usize, &ColumnChunkMetaData)> {
+        let column = |row_group: usize, column: usize| self.metadata.row_group(row_group).column(column);
+        self.ranges.iter().map(move |(range, row_group, number)| (range, *row_group, column(*row_group, *number)))
     }
 
     /// Judges the `bytes` of `range`, if they are pages: notes their row group in `progress`.
@@ -188,11 +199,10 @@ impl Chunks {
             return Err(progress.damaged("its page index is damaged"));
         }
         let Some((chunk, row_group, column)) = chunk else { return Ok(()) };
-        progress.row_group.store(*row_group, Ordering::Relaxed);
+        progress.enter(*row_group);
         let is_whole = range.start == chunk.start && range.end >= chunk.end;
         let column = self.metadata.row_group(*row_group).column(*column);
-        pages::check(bytes, column, is_whole)
-            .map_err(|reason| progress.damaged(reason).context("column", column.column_path().string()))
+        pages::check(bytes, column, is_whole).map_err(|reason| progress.damaged_column(column, reason))
     }
 
     /// Where in `range` the indexes of pages lie that are whole in it.
