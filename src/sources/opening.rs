@@ -286,8 +286,13 @@ impl Sources {
         let mut listed = Listed::default();
         let message = format!("the manifest `{}` lists {} files", list.shown(), manifest.entries.len());
         listed.notes.push(Note { code: None, message, help: None });
-        for entry in &manifest.entries {
-            match self.found(runtime, &entry.location(list)).await {
+        let found = manifest.entries.iter().map(|entry| {
+            let location = entry.location(list);
+            async move { (entry, self.found(runtime, &location).await) }
+        });
+        let mut found = stream::iter(found.collect::<Vec<_>>()).buffered(AT_ONCE);
+        while let Some((entry, found)) = found.next().await {
+            match found {
                 Ok(Listed { files, table, .. }) => {
                     files.iter().try_for_each(|file| entry.judge(file, list))?;
                     listed.files.extend(files);

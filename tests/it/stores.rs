@@ -309,6 +309,30 @@ fn nobody_waits_for_what_no_waiting_mends() {
 }
 
 #[test]
+fn small_objects_are_fetched_once_and_several_at_a_time() {
+    let s3 = S3::failing(|asked| {
+        let is_object = asked.method == "GET" && asked.path.ends_with(".csv");
+        is_object.then_some(Fault::Wait(Duration::from_millis(100)))
+    });
+    let entries = (0..96).map(|number| {
+        s3.put(&format!("shop/many/{number:02}.csv"), ROWS);
+        format!(r#"{{"url":"s3://shop/many/{number:02}.csv"}}"#)
+    });
+    let manifest = format!(r#"{{"entries":[{}]}}"#, entries.collect::<Vec<_>>().join(","));
+    s3.put("shop/manifest", manifest);
+    let fetched =
+        |s3: &S3| s3.asked().iter().filter(|asked| asked.method == "GET" && asked.path.ends_with(".csv")).count();
+    for (source, times) in [("many/*.csv", 1), ("manifest", 2)] {
+        let began = Instant::now();
+        assert_eq!(rows(&s3, &format!("SELECT count(*) AS n FROM 's3://shop/{source}'")), [r#"{"n":288}"#]);
+        assert_eq!(fetched(&s3), 96 * times, "{source}");
+        assert!(began.elapsed() < Duration::from_millis(96 * 100), "{source}: {:?}", began.elapsed());
+    }
+    let lists = s3.asked().iter().filter(|asked| asked.query.contains("list-type")).count();
+    assert!(lists < 20, "folders above the files are asked for once: {lists}");
+}
+
+#[test]
 fn a_list_has_pages() {
     let s3 = S3::start();
     for number in 0..1_100 {

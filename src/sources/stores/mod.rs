@@ -29,6 +29,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::settings::{Origin, Settings, Variables};
 
 mod clients;
+mod heads;
 mod listing;
 mod location;
 mod pinned;

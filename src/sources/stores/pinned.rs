@@ -23,6 +23,7 @@ use datafusion::object_store::{
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
+use super::heads::Heads;
 use super::location::{Location, Vendor};
 use super::refusal;
 use crate::error::{Error, ErrorKind};
@@ -53,6 +54,7 @@ pub(super) struct PinnedStore {
     has_ranges: bool,
     /// By the path that DataFusion knows, which no two buckets share: its caches ask for no more than the path.
     pins: Pins,
+    heads: Arc<Heads>,
     /// What folders are roots of, each asked for once.
     tables: Mutex<HashMap<String, Arc<OnceCell<Option<Kind>>>>>,
 }
@@ -60,7 +62,8 @@ pub(super) struct PinnedStore {
 impl PinnedStore {
     /// The bucket of `location` behind the client `inner`, which sends parts of objects if it `has_ranges`.
     pub(super) fn new(inner: Arc<dyn ObjectStore>, location: Location, url: Arc<str>, has_ranges: bool) -> Self {
-        Self { inner, location: Arc::new(location), url, has_ranges, pins: Arc::default(), tables: Mutex::default() }
+        let (pins, heads, tables) = (Arc::default(), Arc::default(), Mutex::default());
+        Self { inner, location: Arc::new(location), url, has_ranges, pins, heads, tables }
     }
 
     /// What the folder `root` is the root of: as it was `asked` first.
@@ -103,7 +106,10 @@ impl PinnedStore {
                 return Err(pin::changed_while_read(&shown));
             }
             Some(_) => {}
-            None => drop(pins.insert(path, found)),
+            None => {
+                self.heads.listed(&path);
+                pins.insert(path, found);
+            }
         }
         Ok(known)
     }
@@ -126,11 +132,30 @@ struct Reader {
     store: Arc<dyn ObjectStore>,
     location: Arc<Location>,
     pins: Pins,
+    heads: Arc<Heads>,
     path: Path,
     pin: ObjectMeta,
 }
 
 impl Reader {
+    /// The first part.
+    async fn head(self) -> Result<Bytes> {
+        let fetch = |path: Path| {
+            let pin = self.pins.read().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
+            let reader = pin.map(|pin| Self { path, pin, ..self.clone() });
+            async move {
+                match reader.filter(|reader| reader.pin.size > 0) {
+                    Some(reader) => {
+                        let first = 0..reader.pin.size.min(FIRST_PART);
+                        reader.part(first).await
+                    }
+                    None => Ok(Bytes::new()),
+                }
+            }
+        };
+        self.heads.get(&self.path, fetch).await
+    }
+
     async fn part(mut self, range: Range<u64>) -> Result<Bytes> {
         // A list without ETags is made up for by the first answer.
         if self.pin.e_tag.is_none() {
@@ -217,6 +242,7 @@ impl ObjectStore for PinnedStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let pin = self.pinned(location)?;
         let meta = ObjectMeta { location: location.clone(), ..pin.clone() };
+        let is_whole = options.range.is_none();
         let (range, first) = match options.range {
             None => (0..pin.size, FIRST_PART),
             Some(GetRange::Bounded(range)) => (range.start..range.end.min(pin.size), LARGEST_PART),
@@ -235,13 +261,20 @@ impl ObjectStore for PinnedStore {
                 store: Arc::clone(&self.inner),
                 location: Arc::clone(&self.location),
                 pins: Arc::clone(&self.pins),
+                heads: Arc::clone(&self.heads),
                 path: location.clone(),
                 pin,
             };
             let mut parts = parts(range.clone(), first);
-            let fetch = move |part| reader.clone().part(part);
+            let fetch = {
+                let reader = reader.clone();
+                move |part| reader.clone().part(part)
+            };
             // Only what goes on behind its first part is fetched ahead.
-            let head = stream::iter(parts.next()).then(fetch.clone());
+            let head = stream::iter(parts.next()).then(move |part| {
+                let reader = reader.clone();
+                async move { if is_whole { reader.head().await } else { reader.part(part).await } }
+            });
             head.chain(stream::iter(parts).map(fetch).buffered(PARTS_AT_ONCE)).boxed()
         } else if range == (0..pin.size) {
             let found = self.inner.get_opts(&pin.location, conditions(&pin)).await;
