@@ -32,6 +32,7 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
@@ -48,7 +49,7 @@ use self::merge::FileColumns;
 use self::reader::{JudgingReaders, Progress};
 use super::file::{Place, SourceFile};
 use super::partitions::Partitions;
-use super::pin::PinnedFiles;
+use super::pin::PinnedLocal;
 use super::report::Note;
 use super::unreadable;
 use crate::error::Result;
@@ -150,13 +151,17 @@ pub(super) async fn verify(state: &SessionState, file: &SourceFile) -> Result<()
 
 /// The store that holds `files`, which messages call `shown`, and its URL. It gives no bytes of files that have changed.
 fn pinned(state: &SessionState, shown: &str, files: &[SourceFile]) -> Result<(Arc<dyn ObjectStore>, ObjectStoreUrl)> {
-    let url = match files.first().map(SourceFile::place) {
-        Some(Place::Object { url, .. }) => ObjectStoreUrl::parse(url),
-        _ => Ok(ObjectStoreUrl::local_filesystem()),
+    let bucket = files.first().and_then(|file| match file.place() {
+        Place::Object { store, url } => Some((Arc::clone(store), url)),
+        Place::Local(_) => None,
+    });
+    let local = || {
+        let url = ObjectStoreUrl::local_filesystem();
+        let files: Arc<dyn ObjectStore> = Arc::new(PinnedLocal::new(state.runtime_env().object_store(&url)?, files));
+        Ok((files, url))
     };
-    let store = url.and_then(|url| Ok((state.runtime_env().object_store(&url)?, url)));
-    let (objects, url) = store.map_err(|error| unreadable(shown, error))?;
-    Ok((Arc::new(PinnedFiles::new(objects, files)), url))
+    let pinned = bucket.map_or_else(local, |(store, url)| Ok((store, ObjectStoreUrl::parse(url)?)));
+    pinned.map_err(|error: DataFusionError| unreadable(shown, error))
 }
 
 /// The columns of each file, where alike ones that follow each other are one.
