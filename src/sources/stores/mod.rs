@@ -26,7 +26,7 @@ use self::location::Vendor;
 use self::pinned::PinnedStore;
 use super::listing::Listed;
 use crate::error::{Error, ErrorKind, Result};
-use crate::settings::{Origin, Settings, Variables};
+use crate::settings::{Authorities, Origin, Settings, Variables};
 
 mod clients;
 mod heads;
@@ -38,13 +38,21 @@ mod refusal;
 mod transport;
 
 /// How buckets are reached.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Stores {
     variables: Variables,
     s3_endpoint: Option<(String, Origin)>,
     s3_region: Option<(String, Origin)>,
     aws_profile: Option<String>,
+    /// Whose certificates are trusted beside the system's, or why nobody can tell.
+    authorities: Arc<Result<Authorities>>,
     known: Arc<Mutex<HashMap<String, Arc<PinnedStore>>>>,
+}
+
+impl Default for Stores {
+    fn default() -> Self {
+        Self::of(&Settings::default())
+    }
 }
 
 impl Stores {
@@ -57,6 +65,7 @@ impl Stores {
             s3_endpoint: given("s3_endpoint"),
             s3_region: given("s3_region"),
             aws_profile: settings.text("aws_profile").map(str::to_owned),
+            authorities: Arc::new(Authorities::of(settings)),
             known: Arc::default(),
         }
     }
@@ -102,9 +111,9 @@ impl Stores {
         origin: &str,
         query: Option<&str>,
     ) -> Result<(Arc<PinnedStore>, Listed)> {
-        let client = clients::web(location, origin, query, true)?;
+        let client = clients::web(location, self, (origin, query), true)?;
         let (found, has_ranges) = listing::web_file(&client, location).await?;
-        let client = if has_ranges { client } else { clients::web(location, origin, query, false)? };
+        let client = if has_ranges { client } else { clients::web(location, self, (origin, query), false)? };
         let store = self.known().get(&location.identity()).cloned();
         let store = store.unwrap_or_else(|| self.store(location, client, has_ranges));
         let file = listing::file(&store, location, found)?;
@@ -113,8 +122,8 @@ impl Stores {
 
     fn client(&self, location: &Location, region: Option<&str>) -> Result<Arc<dyn ObjectStore>> {
         match &location.vendor {
-            Vendor::Google => clients::google(location, &self.variables),
-            Vendor::Azure { account } => clients::azure(location, account.as_deref(), &self.variables),
+            Vendor::Google => clients::google(location, self),
+            Vendor::Azure { account } => clients::azure(location, self, account.as_deref()),
             Vendor::Amazon | Vendor::Web { .. } => clients::amazon(location, self, region),
         }
     }

@@ -9,6 +9,7 @@ use datafusion::object_store::client::HttpError;
 use super::location::{Location, Vendor};
 use super::transport::{Failure, What};
 use crate::error::{Error, ErrorKind};
+use crate::settings::CertificateFlaw;
 use crate::sources::pin;
 
 /// The context under which an error names the region of a bucket.
@@ -42,9 +43,20 @@ pub(super) fn told(location: &Location, shown: &str, error: &object_store::Error
             "lies on a host that cannot be reached",
             "check the endpoint, the region and the network of this machine",
         ),
-        What::Certificate => words.refused(
+        What::Certificate(CertificateFlaw::Time) => words.refused(
+            "lies on a host whose certificate is expired or not valid yet",
+            "check this machine's clock; if it is right, the server needs a new certificate",
+        ),
+        What::Certificate(CertificateFlaw::Host) => {
+            words.refused("lies on a host whose certificate is for another host name", "check the address")
+        }
+        What::Certificate(CertificateFlaw::Authority) => words.refused(
+            "lies on a host whose certificate is from an unknown authority",
+            "the authority of a company's own server or proxy is named with --ca-file",
+        ),
+        What::Certificate(CertificateFlaw::Other) => words.refused(
             "lies on a host whose certificate is not valid",
-            "for a certificate of your own, name its authority in SSL_CERT_FILE",
+            "whoever runs the server has to mend its certificate",
         ),
         What::Tls => words.refused("lies on a host that does not speak TLS as expected", "check the endpoint"),
         What::Broken => words.unreachable("could not be read to the end: the connection broke", "run again"),
