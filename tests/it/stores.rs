@@ -20,7 +20,7 @@ const ROWS: &str = "customer_id,name,total\n007,Ann,1.5\n8,Bo,2.25\n9,\"C\n,c\",
 fn with(command: &mut Command, s3: &S3, home: &Path) {
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy().into_owned();
-        if ["AWS_", "AZURE_", "GOOGLE_"].iter().any(|prefix| name.starts_with(prefix)) {
+        if ["AWS_", "AZURE_", "GOOGLE_", "STORAGE_EMULATOR_"].iter().any(|prefix| name.starts_with(prefix)) {
             command.env_remove(&name);
         }
     }
@@ -557,9 +557,15 @@ fn files_of_a_web_server_are_read_whole_or_in_ranges() {
 fn google_and_azure_are_listed_and_read() {
     let s3 = S3::public();
     s3.put("shop/in/day=1/a.csv", ROWS);
-    let google = [("GOOGLE_BASE_URL", s3.url.as_str()), ("GOOGLE_SKIP_SIGNATURE", "true")];
-    let said = sql(&s3, "SELECT count(*) AS n, max(day) AS day FROM 'gs://shop/in/'", &google);
-    assert_eq!((said.code, said.stdout.trim()), (0, r#"{"n":3,"day":1}"#), "{}", said.stderr);
+    let host = s3.url.strip_prefix("http://").unwrap();
+    for google in [
+        &[("GOOGLE_BASE_URL", s3.url.as_str()), ("GOOGLE_SKIP_SIGNATURE", "true")][..],
+        &[("STORAGE_EMULATOR_HOST", &s3.url)],
+        &[("STORAGE_EMULATOR_HOST", host)],
+    ] {
+        let said = sql(&s3, "SELECT count(*) AS n, max(day) AS day FROM 'gs://shop/in/'", google);
+        assert_eq!((said.code, said.stdout.trim()), (0, r#"{"n":3,"day":1}"#), "{}", said.stderr);
+    }
 
     let azure = Server::judging(blob);
     let variables = [

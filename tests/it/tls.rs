@@ -250,6 +250,7 @@ fn a_source_behind_a_bad_certificate_is_refused_and_says_why() {
                     ("AWS_SECRET_ACCESS_KEY", "canary5e7d"),
                 ],
             ),
+            ("gs://shop/orders.csv".to_owned(), vec![("STORAGE_EMULATOR_HOST", url.as_str())]),
         ] {
             let query = format!("SELECT * FROM '{location}'");
             let mut command = postback(&["sql", &query, "--ca-file", &trusted]);

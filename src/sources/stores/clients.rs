@@ -134,12 +134,18 @@ pub(super) fn amazon(location: &Location, stores: &Stores, region: Option<&str>)
 /// [`ErrorKind::SourceRefused`] for credentials that cannot be read.
 pub(super) fn google(location: &Location, stores: &Stores) -> Result<Client> {
     let variables = &stores.variables;
-    let base = variables.get("GOOGLE_BASE_URL").unwrap_or("https:");
+    // Google's own clients take an emulator from this one, and send it no credentials.
+    let emulator = variables.get("STORAGE_EMULATOR_HOST").filter(|_| variables.get("GOOGLE_BASE_URL").is_none());
+    let emulator = emulator.map(|host| if host.contains("://") { host.to_owned() } else { format!("http://{host}") });
+    let base = emulator.as_deref().or(variables.get("GOOGLE_BASE_URL")).unwrap_or("https:");
     let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&location.bucket)
         .with_retry(retries())
         .with_client_options(options_for(base, stores)?)
         .with_http_connector(Connector::default());
+    if let Some(emulator) = &emulator {
+        builder = builder.with_base_url(emulator.trim_end_matches('/')).with_skip_signature(true);
+    }
     for (name, value) in variables.of_vendor("GOOGLE_") {
         match name.to_ascii_lowercase().parse::<GoogleConfigKey>() {
             Ok(GoogleConfigKey::Bucket) | Err(_) => {}
