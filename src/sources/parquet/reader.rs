@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
@@ -26,11 +26,15 @@ use crate::sources::DAMAGED;
 /// No row group was read yet.
 const NONE: usize = usize::MAX;
 
-/// The file that is read, and the row group that was fetched last: what an error of the decoder is about.
+/// The file that is read, and the row group that was fetched last: what an error of the decoder is about. All readers of the
+/// file share it.
 #[derive(Debug)]
 pub(super) struct Progress {
     shown: Arc<str>,
     row_group: AtomicUsize,
+    /// What its footer says, once it was judged. DataFusion decodes with a reader that never asked for it, where another
+    /// one has looked for bloom filters.
+    chunks: OnceLock<Chunks>,
 }
 
 /// Makes the readers of a scan.
@@ -41,10 +45,10 @@ struct JudgingReader {
     reader: Box<dyn AsyncFileReader + Send>,
     progress: Arc<Progress>,
     size: u64,
-    chunks: Option<Chunks>,
 }
 
 /// Where in a file which column of which row group lies, by beginning.
+#[derive(Debug)]
 pub(super) struct Chunks {
     metadata: Arc<ParquetMetaData>,
     ranges: Vec<(Range<u64>, usize, usize)>,
@@ -53,7 +57,7 @@ pub(super) struct Chunks {
 impl Progress {
     /// At the beginning of the file that messages call `shown`.
     pub(super) fn new(shown: &str) -> Self {
-        Self { shown: shown.into(), row_group: AtomicUsize::new(NONE) }
+        Self { shown: shown.into(), row_group: AtomicUsize::new(NONE), chunks: OnceLock::new() }
     }
 
     /// How messages name the file.
@@ -106,7 +110,7 @@ impl ParquetFileReaderFactory for JudgingReaders {
         let progress = file.extension::<Arc<Progress>>().cloned();
         let progress = progress.unwrap_or_else(|| Arc::new(Progress::new(file.object_meta.location.as_ref())));
         let reader = self.0.create_reader(partition, file, hint, metrics)?;
-        Ok(Box::new(JudgingReader { reader, progress, size, chunks: None }))
+        Ok(Box::new(JudgingReader { reader, progress, size }))
     }
 }
 
@@ -121,8 +125,9 @@ impl JudgingReader {
 
     /// What is wrong with the `bytes` of `range`.
     fn judge(&self, range: &Range<u64>, bytes: &[u8]) -> parquet::errors::Result<()> {
-        let Some(chunks) = &self.chunks else { return Ok(()) };
-        let judged = chunks.judge(range, bytes, &self.progress);
+        let unknown = || Error::new(ErrorKind::Internal, "pages are read before the footer that tells what they are");
+        let judged = self.progress.chunks.get().ok_or_else(unknown);
+        let judged = judged.and_then(|chunks| chunks.judge(range, bytes, &self.progress));
         judged.map_err(|error| ParquetError::External(Box::new(error)))
     }
 }
@@ -158,7 +163,7 @@ impl AsyncFileReader for JudgingReader {
             let metadata = self.reader.get_metadata(options).await?;
             footers::judge(&metadata, self.size)
                 .map_err(|reason| ParquetError::External(Box::new(self.progress.damaged(reason))))?;
-            self.chunks = Some(Chunks::new(Arc::clone(&metadata)));
+            self.progress.chunks.get_or_init(|| Chunks::new(Arc::clone(&metadata)));
             Ok(metadata)
         }
         .boxed()
