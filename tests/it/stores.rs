@@ -286,6 +286,45 @@ fn what_a_store_does_not_give_is_no_bad_file_and_no_optional_one() {
 }
 
 #[test]
+fn a_bad_object_is_left_out_where_that_is_allowed() {
+    let s3 = S3::start();
+    s3.put("shop/in/a.csv", ROWS);
+    s3.put("shop/in/b.csv", b"\x1f\x8b\x08\0cut off");
+    let query = "SELECT count(*) AS n FROM 's3://shop/in/'";
+    refused(&s3, query, &[], 5, &["s3://shop/in/b.csv"]);
+    let left_out = sql(&s3, query, &[("POSTBACK_SKIP_BAD_FILES", "true")]);
+    assert_eq!((left_out.code, left_out.stdout.trim()), (0, r#"{"n":3}"#), "{}", left_out.stderr);
+    assert!(left_out.stderr.contains("s3://shop/in/b.csv"), "{}", left_out.stderr);
+}
+
+#[test]
+fn an_object_that_changes_during_a_delivery_ends_the_run() {
+    let s3 = S3::start();
+    let rows = |value: u32| {
+        let row = |row: u32| format!("{row},a{row}@shop.example,{value}\n");
+        "order_id,email,value\n".to_owned() + &(1..=12_000).map(row).collect::<String>()
+    };
+    let path = s3.put("shop/orders.csv", rows(1));
+    let home = tempfile::tempdir().unwrap();
+    let query = "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
+        SET postback.as_of = '2025-12-07T12:00:00Z'; SET postback.currency = 'USD'; SET postback.event = 'Purchase';
+        SET datafusion.execution.batch_size = 500;
+        SELECT order_id || '' AS order_id, email, value, '2025-12-07T10:00:00Z' AS timestamp FROM 's3://shop/orders.csv'";
+    let query = file(home.path(), "q.sql", query);
+    let server = Server::judging(move |_| {
+        fs::write(&path, rows(10)).unwrap();
+        Answer::ok(OK)
+    });
+    let mut command = postback(&["run", &query, "--base-url", &server.url, "--batch-events", "100"]);
+    with(&mut command, &s3, home.path());
+    let ended = said(&mut command);
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("`s3://shop/orders.csv`") && ended.stderr.contains("chang"), "{}", ended.stderr);
+    let arrived = arrived(&server);
+    assert!(!arrived.is_empty() && arrived.iter().all(|event| !event.contains(r#""value":10"#)), "{}", arrived[0]);
+}
+
+#[test]
 fn nobody_waits_for_what_no_waiting_mends() {
     let s3 = S3::start();
     s3.put("shop/a.csv", ROWS);
