@@ -52,6 +52,7 @@ mod stores;
 mod streamed;
 mod typed;
 mod unread;
+mod widen;
 mod window;
 
 /// Files that are looked at at the same time.
