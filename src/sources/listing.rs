@@ -38,7 +38,7 @@ struct Paths {
 /// The files behind `location` on this machine.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] if there is none.
+/// [`ErrorKind::SourceMissing`] if there is none.
 pub(super) fn local(options: &Options, location: &str) -> Result<Listed> {
     if stdin::is_meant(location) {
         let file = stdin::spooled(&options.spool, location)?;

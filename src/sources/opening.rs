@@ -52,8 +52,8 @@ impl Sources {
     /// Opens the files behind `locations` as one table of the session.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`], naming the file, if there is none, if they are of several formats or of none known, if they
-    /// hold no row, or if they cannot be read.
+    /// [`ErrorKind::Source`], naming the file, if they are of several formats or of none known, if they hold no row, or if
+    /// they cannot be read; [`ErrorKind::SourceMissing`] if there is none, and as a store refuses.
     pub async fn open(
         &self,
         state: &SessionState,
@@ -235,7 +235,7 @@ impl Sources {
     /// The files behind `locations`, which are on this machine or in one bucket, and those that a manifest among them lists.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`] if there is none.
+    /// [`ErrorKind::SourceMissing`] if there is none; as a store refuses.
     pub(super) async fn list(&self, runtime: &RuntimeEnv, locations: &[String]) -> Result<Listed> {
         let mut all = Listed::default();
         for location in locations {

@@ -1,6 +1,7 @@
 //! What is read from buckets and web servers: the same as from files, and nothing beyond loopback.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -260,6 +261,25 @@ fn a_pattern_that_names_a_marker_means_markers() {
     assert!(there.stderr.contains("no file matches") && !there.stderr.contains("did not appear"), "{}", there.stderr);
     let missing = waited("s3://shop/day=*/_FAILURE");
     assert!(missing.code == 5 && missing.stderr.contains("did not appear within 1 s"), "{}", missing.stderr);
+}
+
+#[test]
+fn a_wait_sees_what_is_there_now() {
+    let s3 = S3::start();
+    let manifest = |name: &str| format!(r#"{{"entries":[{{"url":"s3://shop/{name}"}}]}}"#);
+    s3.put("shop/manifest", manifest("late.csv"));
+    let home = tempfile::tempdir().unwrap();
+    let query = file(home.path(), "q.sql", "SELECT * FROM 's3://shop/none.csv'");
+    let mut command = postback(&["run", &query, "--sandbox", "--wait-for", "s3://shop/manifest", "--timeout", "60s"]);
+    with(&mut command, &s3, home.path());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("waiting for `s3://shop/manifest`"));
+    s3.put("shop/a.csv", ROWS);
+    s3.put("shop/manifest", manifest("a.csv"));
+    let told = lines.map(Result::unwrap).collect::<Vec<_>>().join("\n");
+    child.wait().unwrap();
+    assert!(told.contains("`s3://shop/manifest` is there after") && told.contains("none.csv"), "{told}");
 }
 
 /// A server that answers requests for objects whose path ends with `name` with `status` and `code`.

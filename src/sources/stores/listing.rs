@@ -42,7 +42,7 @@ struct Found {
 /// The files behind `location`.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] if there is none, and as the store refuses.
+/// [`ErrorKind::SourceMissing`] if there is none, and as the store refuses.
 pub(super) async fn files(store: &Arc<PinnedStore>, location: &Location) -> Result<Listed> {
     let key = location.key.as_str();
     let found = if key.contains(['*', '?', '[']) {
@@ -77,7 +77,7 @@ pub(super) fn file(store: &Arc<PinnedStore>, location: &Location, found: ObjectM
 /// What the web server behind `client` says of its file, and whether it sends parts of it.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] as the server refuses.
+/// As the server refuses.
 pub(super) async fn web_file(client: &Arc<dyn ObjectStore>, location: &Location) -> Result<(ObjectMeta, bool)> {
     let key = parsed(location, &location.key)?;
     let refused = |error| told(location, &location.text, &error);

@@ -73,8 +73,8 @@ impl Stores {
     /// The files behind `location`, whose store `runtime` knows from now on.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`] if there is none or the store refuses, [`ErrorKind::Usage`] for settings that do not reach
-    /// one.
+    /// [`ErrorKind::SourceMissing`] if there is none, [`ErrorKind::SourceUnreachable`] and [`ErrorKind::SourceRefused`] as
+    /// the store says, [`ErrorKind::Usage`] for settings that do not reach one.
     pub(super) async fn list(&self, runtime: &RuntimeEnv, location: &Location) -> Result<Listed> {
         let (store, listed) = match &location.vendor {
             Vendor::Web { origin, query } => self.web_file(location, origin, query.as_deref()).await?,
@@ -85,6 +85,11 @@ impl Stores {
         runtime.register_object_store(&url, Arc::clone(&store) as _);
         self.known().insert(location.identity(), store);
         Ok(listed)
+    }
+
+    /// Forgets what was listed: objects may have any state from now on.
+    pub(super) fn forget(&self) {
+        self.known().clear();
     }
 
     async fn objects(&self, location: &Location) -> Result<(Arc<PinnedStore>, Listed)> {
