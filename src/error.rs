@@ -23,8 +23,14 @@ pub enum ErrorKind {
     Credentials,
     /// Not everything could be delivered; running again continues.
     Incomplete,
-    /// A source that is missing, unreadable or empty.
+    /// A source that is unreadable or empty.
     Source,
+    /// A source that is not there.
+    SourceMissing,
+    /// A source that its store does not give now: it is out of reach, overloaded or too slow.
+    SourceUnreachable,
+    /// A source that cannot be had in this way, now or later: who asks may not read it, or what is asked makes no sense.
+    SourceRefused,
     /// Another run holds the ledger.
     Locked,
     /// Events that need a person's decision.
@@ -55,6 +61,9 @@ pub const EXIT_CODES: &[(ErrorKind, u8, &str)] = &[
     (ErrorKind::Credentials, 3, "credentials or permission"),
     (ErrorKind::Incomplete, 4, "delivery incomplete, resumable by running again"),
     (ErrorKind::Source, 5, "source missing, unreadable or empty"),
+    (ErrorKind::SourceMissing, 5, "source missing, unreadable or empty"),
+    (ErrorKind::SourceUnreachable, 5, "source missing, unreadable or empty"),
+    (ErrorKind::SourceRefused, 5, "source missing, unreadable or empty"),
     (ErrorKind::Locked, 6, "another run holds the ledger"),
     (ErrorKind::Held, 7, "held events need a decision"),
     (ErrorKind::Internal, 70, "internal error"),
@@ -75,12 +84,21 @@ impl ErrorKind {
             Self::Credentials => "credentials",
             Self::Incomplete => "incomplete",
             Self::Source => "source",
+            Self::SourceMissing => "source_missing",
+            Self::SourceUnreachable => "source_unreachable",
+            Self::SourceRefused => "source_refused",
             Self::Locked => "locked",
             Self::Held => "held",
             Self::Internal => "internal",
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
         }
+    }
+
+    /// Whether a source could not be had or read.
+    #[must_use]
+    pub const fn is_of_source(self) -> bool {
+        matches!(self, Self::Source | Self::SourceMissing | Self::SourceUnreachable | Self::SourceRefused)
     }
 
     /// The process's exit code for this kind.

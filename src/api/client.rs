@@ -10,12 +10,12 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::answer::RawResponse;
-use super::authorities::Authorities;
 use super::base_url::BaseUrl;
 use super::body::Body;
 use super::credentials;
 use super::failure::{TransportError, TransportKind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::settings::Authorities;
 
 /// Largest answer that is read.
 const MAX_RESPONSE_BYTES: usize = 4 << 20;
@@ -178,7 +178,8 @@ fn connector(base: &BaseUrl, options: &Options) -> reqwest::Result<reqwest::Clie
         .connect_timeout(options.timeouts.connect)
         .timeout(options.timeouts.total);
     if base.is_encrypted() {
-        http.tls_certs_merge(options.authorities.certificates().collect::<reqwest::Result<Vec<_>>>()?).build()
+        let certificates = options.authorities.certificates().map(reqwest::Certificate::from_der);
+        http.tls_certs_merge(certificates.collect::<reqwest::Result<Vec<_>>>()?).build()
     } else {
         // No certificate is ever looked at, so none is loaded, and none has to be installed.
         http.tls_certs_only([]).build()

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-use rustls::CertificateError;
+use crate::settings::CertificateFlaw;
 
 /// What kept an exchange from completing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum TransportKind {
     /// The connection did not stand in time.
     ConnectTimeout,
     /// The server's certificate is not to be trusted.
-    Certificate(Flaw),
+    Certificate(CertificateFlaw),
     /// TLS failed for another reason.
     Tls,
     /// The answer did not come in time.
@@ -40,45 +40,6 @@ impl TransportKind {
             Self::Timeout => "no answer in time",
             Self::Broken => "connection broke before the answer was complete",
             Self::Oversize => "answer larger than 4 MiB",
-        }
-    }
-}
-
-/// Why a certificate is not to be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// Its time is over, or has not begun.
-    Time,
-    /// It is for another host.
-    Host,
-    /// No authority that is known has issued it.
-    Authority,
-    /// Another one: revoked, malformed, not for servers.
-    Other,
-}
-
-impl Flaw {
-    /// The phrase error messages use.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Time => "server certificate is expired or not valid yet",
-            Self::Host => "server certificate is for another host name",
-            Self::Authority => "server certificate is from an unknown authority",
-            Self::Other => "server certificate is not valid",
-        }
-    }
-
-    fn of(error: &CertificateError) -> Self {
-        match error {
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. } => Self::Time,
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::Host,
-            // A signature is bad where an authority has the name of a known one and another key.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::Authority,
-            _ => Self::Other,
         }
     }
 }
@@ -148,7 +109,7 @@ fn tls_failure(error: &reqwest::Error) -> Option<TransportKind> {
             .or_else(|| wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
         match found {
             Some(rustls::Error::InvalidCertificate(error)) => {
-                return Some(TransportKind::Certificate(Flaw::of(error)));
+                return Some(TransportKind::Certificate(CertificateFlaw::of(error)));
             }
             Some(_) => return Some(TransportKind::Tls),
             None => {}

@@ -14,7 +14,6 @@
 //! ([`RawResponse::is_premature`]). What an answer means is not decided here.
 
 mod answer;
-mod authorities;
 mod base_url;
 mod body;
 mod client;
@@ -22,7 +21,6 @@ pub mod credentials;
 mod failure;
 
 pub use answer::RawResponse;
-pub use authorities::Authorities;
 pub use base_url::BaseUrl;
 pub use client::{Client, Options, Timeouts};
-pub use failure::{Flaw, TransportError, TransportKind};
+pub use failure::{TransportError, TransportKind};

@@ -54,7 +54,7 @@ pub(super) fn error(error: &Error) {
         let text: String = cause.to_string().chars().take(MAX_CAUSE).collect();
         let text = text.lines().next().unwrap_or_default();
         // What a reader says of a file may quote it.
-        let text = if error.kind() == ErrorKind::Source { query::masked(text) } else { text.to_owned() };
+        let text = if error.kind().is_of_source() { query::masked(text) } else { text.to_owned() };
         // A cause that the message or the cause above it tells adds nothing.
         if error.location().is_none() && !told.contains(&text.to_lowercase()) {
             notes.push(("cause", format!("cause: {text}")));

@@ -1,9 +1,10 @@
 //! Why a delivery ended before everything was delivered, and what a user can do about it.
 
 use super::response::Answer;
-use crate::api::{Flaw, TransportKind};
+use crate::api::TransportKind;
 use crate::contract::responses;
 use crate::error::{Error, ErrorKind};
+use crate::settings::CertificateFlaw;
 
 /// Why nothing more is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,14 +143,14 @@ impl StopReason {
 
     fn unreachable_hint(&self) -> &'static str {
         match self.transport {
-            Some(TransportKind::Certificate(Flaw::Time)) => {
+            Some(TransportKind::Certificate(CertificateFlaw::Time)) => {
                 "check this machine's clock; if it is right, the server needs a new certificate"
             }
-            Some(TransportKind::Certificate(Flaw::Host)) => "check the base URL's host name",
-            Some(TransportKind::Certificate(Flaw::Authority)) => {
+            Some(TransportKind::Certificate(CertificateFlaw::Host)) => "check the base URL's host name",
+            Some(TransportKind::Certificate(CertificateFlaw::Authority)) => {
                 "check the base URL; the authority of a company's own server or proxy is named with --ca-file"
             }
-            Some(TransportKind::Certificate(Flaw::Other)) => {
+            Some(TransportKind::Certificate(CertificateFlaw::Other)) => {
                 "check the base URL; whoever runs the server has to mend its certificate"
             }
             Some(TransportKind::Tls) => "check the base URL; the server must speak TLS 1.2 or later",

@@ -42,7 +42,7 @@ impl From<Error> for Diagnosis {
     fn from(error: Error) -> Self {
         let code = match error.kind() {
             ErrorKind::Usage => "PB1001",
-            ErrorKind::Source => "PB1003",
+            kind if kind.is_of_source() => "PB1003",
             _ => "PB1002",
         };
         let rule = rule(code).expect("the rules of the file are rows of RULES");
@@ -67,7 +67,7 @@ fn told(error: &Error) -> String {
         let cause = cause.to_string();
         let cause = cause.lines().next().unwrap_or_default();
         // What a reader says of a file may quote it.
-        let cause = if error.kind() == ErrorKind::Source { masked(cause) } else { cause.to_owned() };
+        let cause = if error.kind().is_of_source() { masked(cause) } else { cause.to_owned() };
         if !cause.is_empty() && !told.to_lowercase().contains(&cause.to_lowercase()) {
             told = format!("{told}: {cause}");
         }

@@ -80,8 +80,12 @@ impl Kind {
             }
             Self::WebToken => "take it out, and revoke it where it was issued",
             Self::PrivateKey => "take it out, and replace the key wherever it is trusted",
-            Self::Password => "take the address out and change the password: postback reads local files only",
-            Self::Signature => "take the address out and let its signature expire: postback reads local files only",
+            Self::Password => {
+                "take the address out and change the password: buckets are read with keys of the environment"
+            }
+            Self::Signature => {
+                "take the address out and let its signature expire: buckets are read with keys of the environment"
+            }
         }
     }
 }

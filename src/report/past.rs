@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::recording::RESULTS;
 use super::results::RunResults;
@@ -32,7 +33,7 @@ pub struct PastRun {
 }
 
 /// The run of a query before this one.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct EarlierRun {
     /// Its id.
     #[serde(rename = "run_id")]
@@ -41,6 +42,8 @@ pub struct EarlierRun {
     destination: Option<String>,
     status: String,
     fingerprint: Option<String>,
+    #[serde(default)]
+    unread_files: Vec<IgnoredAny>,
 }
 
 impl EarlierRun {
@@ -60,11 +63,13 @@ impl EarlierRun {
         })
     }
 
-    /// Whether it did all that a run with `fingerprint` would do.
+    /// Whether it did all that a run with `fingerprint` would do: what it left out may be there by now.
     #[must_use]
     pub fn did(&self, fingerprint: &str) -> bool {
         // One that was skipped had one before it that succeeded.
-        matches!(self.status.as_str(), "succeeded" | "skipped") && self.fingerprint.as_deref() == Some(fingerprint)
+        matches!(self.status.as_str(), "succeeded" | "skipped")
+            && self.fingerprint.as_deref() == Some(fingerprint)
+            && self.unread_files.is_empty()
     }
 }
 
@@ -155,6 +160,10 @@ mod tests {
         run("5-e", "q.sql", "failed");
         assert!(!find("there", "9").unwrap().did("f"));
         assert_eq!(find("there", "5-e").unwrap().id, "4-d");
+        let unread = r#"{"run_id":"6-f","query":"q.sql","destination":"there","status":"succeeded","fingerprint":"f","unread_files":[{"file":"a"}]}"#;
+        fs::create_dir_all(ledger.path().join("runs/6-f")).unwrap();
+        fs::write(ledger.path().join("runs/6-f").join(RESULTS), unread).unwrap();
+        assert!(!find("there", "9").unwrap().did("f"), "a file that was left out may be whole now");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use datafusion::error::DataFusionError;
 pub use self::form::{Form, Share, seconds};
 use self::form::{bytes, share};
 pub use self::table::{SETTINGS, Setting};
+pub use self::trust::{Authorities, CertificateFlaw};
 pub use self::variables::Variables;
 use crate::contract::EventSource;
 use crate::contract::phone::Region;
@@ -21,6 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 mod form;
 mod table;
+mod trust;
 mod variables;
 
 /// The environment variable that may hold the access token; every other `POSTBACK_*` variable names a setting.

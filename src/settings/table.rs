@@ -38,7 +38,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting { name: "partner_name", flag: "partner-name", form: Form::Text, default: None, meaning: "`partner_name` of the request, as agreed with TikTok" },
     Setting { name: "base_url", flag: "base-url", form: Form::Text, default: Some(contract::PRODUCTION), meaning: "host of the Events API; plain http on loopback only" },
     Setting { name: "token_file", flag: "token-file", form: Form::Text, default: None, meaning: "file with the access token, mode 0600, or `-` for standard input; the alternative is the environment's POSTBACK_ACCESS_TOKEN" },
-    Setting { name: "ca_file", flag: "ca-file", form: Form::Text, default: None, meaning: "PEM file with certificate authorities to trust beside the system's; as a flag or in the environment only" },
+    Setting { name: "ca_file", flag: "ca-file", form: Form::Text, default: None, meaning: "PEM file with certificate authorities to trust beside the system's, for the API and for sources; as a flag or in the environment only" },
     Setting { name: "dedup_window", flag: "dedup-window", form: Form::Duration, default: Some("48h"), meaning: "how long TikTok drops copies of an event; one of unknown fate is sent again only until four hours before that, then held" },
     Setting { name: "pixel_overlap", flag: "pixel-overlap", form: Form::Boolean, default: Some("false"), meaning: "whether a browser's pixel sends the same event ids; the window then begins when the event happened, and older events are not sent" },
     Setting { name: "requests_per_second", flag: "requests-per-second", form: Form::Count(1, 900), default: Some("100"), meaning: "upper bound of the request rate" },

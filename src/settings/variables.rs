@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// How the names of those variables begin.
-const PREFIXES: [&str; 6] = ["AWS_", "AZURE_", "AZURITE_", "GOOGLE_", "IDENTITY_", "MSI_"];
+const PREFIXES: [&str; 7] = ["AWS_", "AZURE_", "AZURITE_", "GOOGLE_", "IDENTITY_", "MSI_", "STORAGE_EMULATOR_"];
 /// Where the vendors' own tools keep their files.
 const HOME: &str = "HOME";
 

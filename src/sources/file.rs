@@ -145,8 +145,7 @@ impl fmt::Debug for SourceFile {
 pub(super) fn unreadable(shown: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     let error = error.into();
     if pin::is_change(error.as_ref()) {
-        let message = format!("`{shown}` changed while it was read");
-        return Error::new(ErrorKind::SourceChanged, message).hint(pin::RUN_AGAIN);
+        return pin::changed_while_read(shown);
     }
     // What a bucket refuses is told where it is known, and no damage.
     match Error::beneath(error.as_ref()) {

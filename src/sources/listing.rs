@@ -20,19 +20,33 @@ pub(super) struct Listed {
     pub(super) notes: Vec<Note>,
     /// Whether the location is the name of one file.
     pub(super) is_named: bool,
+    /// The table of a table format that the files belong to.
+    pub(super) table: Option<lake::Table>,
+    /// Why a folder is no source, which holds a folder that names no partition.
+    pub(super) foreign: Option<Error>,
+}
+
+/// The paths behind one location.
+#[derive(Default)]
+struct Paths {
+    files: Vec<PathBuf>,
+    is_named: bool,
+    /// A folder that names no partition; it was not entered.
+    foreign: Option<PathBuf>,
 }
 
 /// The files behind `location` on this machine.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] if there is none, or if they belong to a table format that plain reading would get wrong.
+/// [`ErrorKind::SourceMissing`] if there is none.
 pub(super) fn local(options: &Options, location: &str) -> Result<Listed> {
     if stdin::is_meant(location) {
         let file = stdin::spooled(&options.spool, location)?;
         return Ok(Listed { files: vec![file], is_named: true, ..Listed::default() });
     }
-    let (paths, is_named) = list(&options.folder, location)?;
-    let notes = lake::judge(&paths, options.plain_lake_files)?.into_iter().collect();
+    let Paths { files, is_named, foreign } = list(&options.folder, location)?;
+    let table = lake::on_disk(files.iter().chain(&foreign));
+    let foreign = foreign.map(|folder| foreign_folder(location, &folder.display().to_string()));
     // Folders of the location name partitions, and those above the query file do not.
     let root = if options.folder == Path::new(".") { Path::new("") } else { &options.folder };
     let file = |path: PathBuf| {
@@ -40,11 +54,21 @@ pub(super) fn local(options: &Options, location: &str) -> Result<Listed> {
         let partitions = partitions::of_path(below, &path);
         Ok(SourceFile::local(path)?.in_folders(partitions))
     };
-    Ok(Listed { files: paths.into_iter().map(file).collect::<Result<_>>()?, notes, is_named })
+    let files = files.into_iter().map(file).collect::<Result<_>>()?;
+    Ok(Listed { files, is_named, table, foreign, ..Listed::default() })
 }
 
-/// The paths behind `location`, and whether it names one file.
-fn list(folder: &Path, location: &str) -> Result<(Vec<PathBuf>, bool)> {
+/// The error of `location`, which holds `folder`.
+pub(super) fn foreign_folder(location: &str, folder: &str) -> Error {
+    Error::new(ErrorKind::Source, format!("`{location}` holds the folder `{folder}`")).hint(format!(
+        "folders are entered where they name a partition, as `country=DE` does: name the files with a glob such as \
+         '{}/**/*'",
+        location.trim_end_matches('/')
+    ))
+}
+
+/// The paths behind `location`.
+fn list(folder: &Path, location: &str) -> Result<Paths> {
     let path = match location.split_once("://") {
         Some(("file", path)) => PathBuf::from(path),
         // Messages name files as the query does.
@@ -52,40 +76,46 @@ fn list(folder: &Path, location: &str) -> Result<(Vec<PathBuf>, bool)> {
         _ => folder.join(location),
     };
     if path.is_dir() {
-        return Ok((folder_files(&path, location)?, false));
+        let mut found = Paths::default();
+        enter(&path, location, &mut found)?;
+        return Ok(found);
     }
     if path.exists() {
-        return Ok((vec![path], true));
+        return Ok(Paths { files: vec![path], is_named: true, foreign: None });
     }
-    let missing = || Error::new(ErrorKind::Source, format!("no such file: `{location}`")).hint(where_to_look(&path));
+    let missing =
+        || Error::new(ErrorKind::SourceMissing, format!("no such file: `{location}`")).hint(where_to_look(&path));
     if !location.contains(['*', '?', '[']) {
         return Err(missing());
     }
     let pattern = path.to_str().ok_or_else(missing)?;
     let found = glob::glob(pattern)
-        .map_err(|error| Error::new(ErrorKind::Source, format!("`{location}` is no glob pattern")).source(error))?
+        .map_err(|error| {
+            Error::new(ErrorKind::SourceRefused, format!("`{location}` is no glob pattern")).source(error)
+        })?
         .take(MAX_FILES + 1)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| unreadable(location, error))?;
     let fixed = fixed(&path);
-    // A pattern that names a marker means markers.
-    let is_shown = |found: &PathBuf| {
-        is_hidden(&path) || !found.strip_prefix(&fixed).unwrap_or(found).iter().any(|name| is_hidden(name.as_ref()))
-    };
-    let (mut files, folders): (Vec<PathBuf>, Vec<PathBuf>) =
+    let is_shown = |found: &PathBuf| is_shown(&found.strip_prefix(&fixed).unwrap_or(found).to_string_lossy(), pattern);
+    let (files, folders): (Vec<PathBuf>, Vec<PathBuf>) =
         found.into_iter().filter(is_shown).partition(|path| !path.is_dir());
-    if files.is_empty() {
+    let mut found = Paths { files, ..Paths::default() };
+    if found.files.is_empty() {
         // `sales/country=*` means what is in the folders.
-        for folder in folders {
-            files.extend(folder_files(&folder, location)?);
+        for folder in &folders {
+            enter(folder, location, &mut found)?;
         }
     }
-    match files.len() {
-        0 => Err(Error::new(ErrorKind::Source, format!("no file matches `{location}`")).hint(where_to_look(&path))),
+    match found.files.len() {
+        0 if folders.is_empty() => {
+            Err(Error::new(ErrorKind::SourceMissing, format!("no file matches `{location}`"))
+                .hint(where_to_look(&path)))
+        }
         count if count > MAX_FILES => {
             Err(Error::new(ErrorKind::Source, format!("`{location}` matches over {MAX_FILES} files")))
         }
-        _ => Ok((files, false)),
+        _ => Ok(found),
     }
 }
 
@@ -94,15 +124,15 @@ fn fixed(pattern: &Path) -> PathBuf {
     pattern.iter().take_while(|name| !name.to_string_lossy().contains(['*', '?', '['])).collect()
 }
 
-/// The files in `path` and in its folders of partitions, sorted.
-fn folder_files(path: &Path, location: &str) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    list_folder(path, location, &mut files)?;
-    files.sort();
-    if files.is_empty() {
-        return Err(Error::new(ErrorKind::Source, format!("`{location}` is an empty folder")));
+/// Adds the files in `path` and in its folders of partitions, sorted.
+fn enter(path: &Path, location: &str, found: &mut Paths) -> Result<()> {
+    let before = found.files.len();
+    list_folder(path, location, found)?;
+    found.files[before..].sort();
+    if found.files.len() == before && found.foreign.is_none() {
+        return Err(Error::new(ErrorKind::SourceMissing, format!("`{location}` is an empty folder")));
     }
-    Ok(files)
+    Ok(())
 }
 
 /// The nearest file beside `path`, or the folder that was searched, or the first folder on the way that is missing.
@@ -130,44 +160,67 @@ fn where_to_look(path: &Path) -> String {
     format!("{near}looked in {}; relative paths start from the query file's folder", folder.display())
 }
 
-/// Adds the files in `path`, and in its folders of partitions.
-fn list_folder(path: &Path, location: &str, files: &mut Vec<PathBuf>) -> Result<()> {
+/// Adds the files in `path` and in its folders of partitions as they come.
+fn list_folder(path: &Path, location: &str, found: &mut Paths) -> Result<()> {
     let entries = fs::read_dir(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unreadable(location, error))?;
     for entry in entries {
         let entry = entry.path();
-        if is_hidden(&entry) {
+        let name = entry.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if is_hidden(&name) {
             continue;
         }
         if entry.is_dir() {
-            let name = entry.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if partitions::of_folder(&name).is_none() {
-                if let Some(kind) = lake::kind(path) {
-                    return Err(lake::refusal(path, kind));
-                }
-                let message = format!("`{location}` holds the folder `{}`", entry.display());
-                return Err(Error::new(ErrorKind::Source, message).hint(format!(
-                    "folders are entered where they name a partition, as `country=DE` does: name the files with a glob \
-                         such as '{}/**/*'",
-                    location.trim_end_matches('/')
-                )));
+            if partitions::of_folder(&name).is_some() {
+                list_folder(&entry, location, found)?;
+            } else {
+                found.foreign = Some(entry);
             }
-            list_folder(&entry, location, files)?;
             continue;
         }
-        if files.len() == MAX_FILES {
+        if found.files.len() == MAX_FILES {
             return Err(Error::new(ErrorKind::Source, format!("`{location}` holds over {MAX_FILES} files")));
         }
-        files.push(entry);
+        found.files.push(entry);
     }
     Ok(())
 }
 
-/// Markers and checksums that warehouses leave beside their data: `_SUCCESS`, `.part-0.crc`.
-fn is_hidden(path: &Path) -> bool {
+/// Whether the file `below` the folders of `pattern` is meant by it: one that names a marker means markers.
+pub(super) fn is_shown(below: &str, pattern: &str) -> bool {
+    let name = pattern.rsplit('/').next().unwrap_or(pattern);
+    is_hidden(name) || !is_hidden(below)
+}
+
+/// Markers and checksums that warehouses leave beside their data, `_SUCCESS` and `.part-0.crc`, and all in hidden folders,
+/// from the folder on that `below` starts from.
+pub(super) fn is_hidden(below: &str) -> bool {
     let is_marker =
         |name: &str| name.starts_with('.') || name.starts_with('_') && partitions::of_folder(name).is_none();
-    path.file_name().is_some_and(|name| is_marker(&name.to_string_lossy()))
-        || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("crc"))
+    let is_checksum = Path::new(below).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("crc"));
+    is_checksum || below.split('/').any(is_marker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_are_hidden_wherever_they_lie() {
+        for (below, expected) in [
+            ("a.parquet", false),
+            ("_SUCCESS", true),
+            ("day=1/_SUCCESS", true),
+            ("_temporary/0/a.parquet", true),
+            ("_part=1/a.parquet", false),
+            ("a.parquet.crc", true),
+            ("a_b/.x", true),
+            (".part=1/a.parquet", true),
+        ] {
+            assert_eq!(is_hidden(below), expected, "{below}");
+            assert_eq!(is_shown(below, "*/*"), !expected, "{below}");
+            assert!(is_shown(below, "day=*/_SUCCESS"), "{below}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::file::SourceFile;
+use super::partitions;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A longer file is none.
@@ -72,7 +73,7 @@ impl Manifest {
 impl Entry {
     /// Where the file lies that the manifest `beside` lists, in the form of a location.
     pub(super) fn location(&self, beside: &SourceFile) -> String {
-        let name = self.url.rsplit('/').next().unwrap_or(&self.url);
+        let name = self.name();
         let is_url = self.url.contains("://");
         match beside.path().and_then(Path::parent) {
             Some(folder) => {
@@ -85,6 +86,19 @@ impl Entry {
                 format!("{}/{}", shown.rsplit_once('/').map_or(shown, |(folder, _)| folder), self.url)
             }
         }
+    }
+
+    /// Its name in the export, with the folders of partitions before it.
+    fn name(&self) -> &str {
+        let mut name = self.url.rsplit('/').next().unwrap_or(&self.url);
+        while let Some(above) = self.url.strip_suffix(name).and_then(|above| above.strip_suffix('/')) {
+            let folder = above.rsplit('/').next().unwrap_or(above);
+            if partitions::of_folder(folder).is_none() {
+                break;
+            }
+            name = &self.url[above.len() - folder.len()..];
+        }
+        name
     }
 
     /// Makes sure that `file` is what the manifest `list` says of it.

@@ -2,7 +2,7 @@
 //!
 //! A location is resolved here and nowhere else, so that DataFusion's own URL tables, which take a wrong extension for
 //! an empty table, are never asked. The format is recognised by content. A location without files, with empty files
-//! only, or with files that hold no row is an error of [`ErrorKind::Source`]: nothing to read is never zero events.
+//! only, or with files that hold no row is an error: nothing to read is never zero events.
 //!
 //! Parquet is scanned by DataFusion; everything else is read as a stream, with types that the first rows show or that the
 //! query declares. No reader may change what a value says, take a damaged file for a short one, or quote a value in an
@@ -52,6 +52,7 @@ mod stores;
 mod streamed;
 mod typed;
 mod unread;
+mod widen;
 mod window;
 
 /// Files that are looked at at the same time.
@@ -190,10 +191,15 @@ impl Sources {
     /// # Errors
     /// What no waiting mends.
     pub async fn find(&self, location: &str) -> Result<Result<(), Error>> {
+        // What an earlier look found is not held against what is there now.
+        self.options.stores.forget();
         match self.list(&RuntimeEnv::default(), &[location.to_owned()]).await {
             Ok(_) => Ok(Ok(())),
-            Err(error) if error.kind() == ErrorKind::Source => Ok(Err(error)),
-            Err(error) => Err(error),
+            Err(error) => match error.kind() {
+                ErrorKind::SourceRefused => Err(error),
+                kind if kind.is_of_source() || kind == ErrorKind::SourceChanged => Ok(Err(error)),
+                _ => Err(error),
+            },
         }
     }
 

@@ -1,22 +1,26 @@
 //! From locations to a table: files are listed, recognised, and opened together.
 
-use std::slice;
 use std::sync::Arc;
+use std::{mem, slice};
 
 use datafusion::catalog::TableProvider;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use futures::stream::{self, StreamExt};
+use datafusion::physical_plan::execute_stream;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::declared::{Declared, Given};
-use super::file::SourceFile;
+use super::file::{SourceFile, unreadable};
 use super::listing::{self, Listed};
 use super::manifest::Manifest;
 use super::partitions::Partitions;
 use super::recognise::{self, Format, Recognised};
 use super::report::{self, Inferred, Note, SourceReport};
 use super::streamed::StreamedFiles;
-use super::{AT_ONCE, Opened, Sources, blocking, delimited, described, header, json, names, parquet, shards, stores};
+use super::{
+    AT_ONCE, Opened, Sources, Unread, blocking, delimited, described, header, json, names, parquet, shards, stores,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The files of a location by what they turned out to be.
@@ -33,36 +37,45 @@ struct Sorted {
 }
 
 /// What a table is opened with, beside its files.
+#[derive(Clone)]
 struct Opening<'a> {
     state: &'a SessionState,
     /// How messages name the location.
     shown: &'a str,
     format: Format,
     declared: Option<&'a Declared>,
+    /// Where rows are noted that cannot be read.
+    unread: &'a Arc<Unread>,
 }
 
 impl Sources {
     /// Opens the files behind `locations` as one table of the session.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`], naming the file, if there is none, if they are of several formats or of none known, if they
-    /// hold no row, or if they cannot be read.
+    /// [`ErrorKind::Source`], naming the file, if they are of several formats or of none known, if they hold no row, or if
+    /// they cannot be read; [`ErrorKind::SourceMissing`] if there is none, and as a store refuses.
     pub async fn open(
         &self,
         state: &SessionState,
         locations: &[String],
         declared: Option<&Declared>,
     ) -> Result<Arc<dyn TableProvider>> {
-        let Listed { files, mut notes, .. } = self.list(state.runtime_env(), locations).await?;
+        let Listed { files, mut notes, table, .. } = self.list(state.runtime_env(), locations).await?;
+        // The one place that decides what becomes of the files of a table format, wherever they lie.
+        if let Some(table) = table {
+            notes.push(table.as_files(self.options.plain_lake_files)?);
+        }
         let shown = locations.join("`, `");
         let mut sorted = self.sorted(files.clone(), &shown, declared).await?;
         let format = format(&sorted, &shown, declared)?;
         if sorted.recognised.is_encoding_assumed {
             notes.push(Note::encoding_assumed(&sorted.readable));
         }
-        let opening = Opening { state, shown: &shown, format, declared };
-        let table = self.table_of_sound(&opening, &mut sorted, &mut notes).await?;
-        let Some(table) = table else {
+        let opening = Opening { state, shown: &shown, format, declared, unread: &self.unread };
+        if self.options.skip_bad_files {
+            self.leave_out_bad(&opening, &mut sorted).await?;
+        }
+        let Some(table) = self.table(&opening, &sorted.readable, &mut notes).await? else {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
                 "an export without a row is not zero events: check the export, or take the source out of the query",
             ));
@@ -137,38 +150,52 @@ impl Sources {
         Ok(Sorted { recognised, first, readable, empty, bad })
     }
 
-    /// The table of the readable files; those that turn out to be bad are moved to the others, where that is allowed.
-    async fn table_of_sound(
-        &self,
-        opening: &Opening<'_>,
-        sorted: &mut Sorted,
-        notes: &mut Vec<Note>,
-    ) -> Result<Option<Arc<dyn TableProvider>>> {
-        let mut assumed = Vec::new();
-        let table = match self.table(opening, &sorted.readable, &mut assumed).await {
-            Err(error) if self.options.skip_bad_files && error.kind() == ErrorKind::Source => {
-                assumed.clear();
-                let mut sound = Vec::new();
-                let mut bad = Vec::new();
-                for file in &sorted.readable {
-                    let alone = Opening { shown: file.shown(), format: opening.format.clone(), ..*opening };
-                    match self.table(&alone, slice::from_ref(file), &mut Vec::new()).await {
-                        Ok(_) => sound.push(file.clone()),
-                        Err(error) => bad.push((file.clone(), error)),
-                    }
-                }
-                // One bad file alone is no file among others, and files that are each sound do not go together.
-                if sound.is_empty() || bad.is_empty() {
-                    return Err(error);
-                }
-                sorted.readable = sound;
-                sorted.bad.append(&mut bad);
-                self.table(opening, &sorted.readable, &mut assumed).await?
-            }
-            table => table?,
+    /// Moves the readable files that are not whole to the bad ones: each is read from its first byte to its last.
+    ///
+    /// # Errors
+    /// That of a bad file where none is whole; as a store refuses.
+    async fn leave_out_bad(&self, opening: &Opening<'_>, sorted: &mut Sorted) -> Result<()> {
+        let verify = |file: SourceFile| async move {
+            let whole = self.verify_whole(opening, &file).await;
+            (file, whole)
         };
-        notes.append(&mut assumed);
-        Ok(table)
+        let files = mem::take(&mut sorted.readable);
+        let mut verified = stream::iter(files).map(verify).buffered(AT_ONCE);
+        while let Some((file, whole)) = verified.next().await {
+            match whole {
+                Ok(()) => sorted.readable.push(file),
+                Err(error) if error.kind() == ErrorKind::Source => sorted.bad.push((file, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        drop(verified);
+        // A bad file alone is no file among others.
+        if sorted.readable.is_empty()
+            && let Some((_, error)) = sorted.bad.pop()
+        {
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Reads `file` to its end, as it is read later.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`] if that is not where it ends.
+    async fn verify_whole(&self, opening: &Opening<'_>, file: &SourceFile) -> Result<()> {
+        if opening.format == Format::Parquet {
+            return parquet::verify(opening.state, file).await;
+        }
+        let rows_aside = Arc::default();
+        let alone = Opening { shown: file.shown(), declared: None, unread: &rows_aside, ..opening.clone() };
+        let Some(table) = self.table(&alone, slice::from_ref(file), &mut Vec::new()).await? else { return Ok(()) };
+        let read = async {
+            let plan = table.scan(opening.state, None, &[], None).await?;
+            let mut batches = execute_stream(plan, opening.state.task_ctx())?;
+            while batches.try_next().await?.is_some() {}
+            Ok(())
+        };
+        read.await.map_err(|error: DataFusionError| unreadable(file.shown(), error))
     }
 
     /// The table of `files`; what there is to know is added to `notes`. `None` if none of them has a row.
@@ -178,12 +205,11 @@ impl Sources {
         files: &[SourceFile],
         notes: &mut Vec<Note>,
     ) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Opening { state, shown, format, declared } = opening;
+        let Opening { state, shown, format, declared, unread } = opening;
         let columns = declared.and_then(|declared| declared.columns.clone());
         let of_folders = declared.map_or_else(Vec::new, |declared| declared.partitions.clone());
         if *format == Format::Parquet {
-            let verified = self.options.skip_bad_files;
-            let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders, verified };
+            let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders };
             return opening.table(files, notes).await;
         }
         let (sampled, inferred_of, given) = (files.to_vec(), format.clone(), columns.clone());
@@ -202,14 +228,14 @@ impl Sources {
             (Some(declared), _) => names::spelled(&declared, &schema),
         };
         let partitions = Partitions::of(files, &columns, &of_folders)?;
-        let unread = Arc::clone(&self.unread);
+        let unread = Arc::clone(unread);
         Ok(Some(Arc::new(StreamedFiles::new(format.clone(), columns, files, partitions, unread))))
     }
 
     /// The files behind `locations`, which are on this machine or in one bucket, and those that a manifest among them lists.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`] if there is none.
+    /// [`ErrorKind::SourceMissing`] if there is none; as a store refuses.
     pub(super) async fn list(&self, runtime: &RuntimeEnv, locations: &[String]) -> Result<Listed> {
         let mut all = Listed::default();
         for location in locations {
@@ -227,6 +253,7 @@ impl Sources {
             }
             all.files.append(&mut listed.files);
             all.notes.append(&mut listed.notes);
+            all.table = all.table.or(listed.table);
         }
         let other = all.files.iter().find(|file| file.store() != all.files[0].store());
         if let Some(other) = other {
@@ -240,13 +267,18 @@ impl Sources {
 
     /// The files behind `location`.
     async fn found(&self, runtime: &RuntimeEnv, location: &str) -> Result<Listed> {
-        if let Some(remote) = stores::Location::parse(location)? {
-            let files = self.options.stores.list(runtime, &remote).await?;
-            let is_named = !location.contains(['*', '?', '[']) && files.len() == 1;
-            return Ok(Listed { files, is_named, ..Listed::default() });
+        let mut listed = match stores::Location::parse(location)? {
+            Some(remote) => self.options.stores.list(runtime, &remote).await?,
+            None => {
+                let (options, location) = (self.options.clone(), location.to_owned());
+                blocking(move || listing::local(&options, &location)).await?
+            }
+        };
+        // The folders of a table are its own business, unless its files are plain files.
+        match listed.foreign.take().filter(|_| listed.table.is_none() || self.options.plain_lake_files) {
+            Some(error) => Err(error),
+            None => Ok(listed),
         }
-        let (options, location) = (self.options.clone(), location.to_owned());
-        blocking(move || listing::local(&options, &location)).await
     }
 
     /// The files that `manifest` names, which stands in `list`.
@@ -254,13 +286,21 @@ impl Sources {
         let mut listed = Listed::default();
         let message = format!("the manifest `{}` lists {} files", list.shown(), manifest.entries.len());
         listed.notes.push(Note { code: None, message, help: None });
-        for entry in &manifest.entries {
-            match self.found(runtime, &entry.location(list)).await {
-                Ok(Listed { files, .. }) => {
+        let found = manifest.entries.iter().map(|entry| {
+            let location = entry.location(list);
+            async move { (entry, self.found(runtime, &location).await) }
+        });
+        let mut found = stream::iter(found.collect::<Vec<_>>()).buffered(AT_ONCE);
+        while let Some((entry, found)) = found.next().await {
+            match found {
+                Ok(Listed { files, table, .. }) => {
                     files.iter().try_for_each(|file| entry.judge(file, list))?;
                     listed.files.extend(files);
+                    listed.table = listed.table.or(table);
                 }
-                Err(error) if entry.mandatory => return Err(error.context("manifest", list.shown())),
+                Err(error) if entry.mandatory || error.kind() != ErrorKind::SourceMissing => {
+                    return Err(error.context("manifest", list.shown()));
+                }
                 Err(error) => listed.notes.push(Note {
                     code: None,
                     message: format!("{error}; the manifest does not call it mandatory"),

@@ -2,7 +2,7 @@
 //!
 //! A file on this machine is known by its size, its number on the disk, and the times of its last change and of its last
 //! change of state, which a writer cannot set back. It is compared after every read, so that what a reader gets was
-//! there when the file was listed. An object is known by its `ETag`, which its store compares.
+//! there when the file was listed. An object is known by its `ETag`, which its store compares: `stores` pins those.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -23,11 +23,11 @@ use datafusion::object_store::{
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::task::spawn_blocking;
 
-use super::file::{Place, SourceFile};
+use super::file::SourceFile;
 use crate::error::{Error, ErrorKind};
 
 /// What to do about a file that changed.
-pub(super) const RUN_AGAIN: &str =
+const RUN_AGAIN: &str =
     "run again when the export has finished, which --wait-for can see to: what was accepted is not sent twice";
 /// Changed files that an error names.
 const NAMED: usize = 3;
@@ -98,14 +98,14 @@ pub(super) fn is_change(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<Changed>() || inner.is_some_and(|inner| is_change(inner)) || error.source().is_some_and(is_change)
 }
 
-/// A store that gives the bytes of listed files only as they were listed.
+/// The files of this machine as a store that gives their bytes only as they were listed.
 #[derive(Debug)]
-pub(super) struct PinnedFiles {
+pub(super) struct PinnedLocal {
     store: Arc<dyn ObjectStore>,
     files: HashMap<ObjectPath, SourceFile>,
 }
 
-impl PinnedFiles {
+impl PinnedLocal {
     /// `store`, which holds `files`.
     pub(super) fn new(store: Arc<dyn ObjectStore>, files: &[SourceFile]) -> Self {
         let files = files.iter().map(|file| (file.meta.location.clone(), file.clone())).collect();
@@ -121,20 +121,16 @@ impl PinnedFiles {
             _ => Err(generic(Changed)),
         }
     }
-
-    fn is_local(&self, location: &ObjectPath) -> bool {
-        self.files.get(location).is_some_and(|file| matches!(file.place(), Place::Local(_)))
-    }
 }
 
-impl fmt::Display for PinnedFiles {
+impl fmt::Display for PinnedLocal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.store.fmt(f)
     }
 }
 
 #[async_trait]
-impl ObjectStore for PinnedFiles {
+impl ObjectStore for PinnedLocal {
     async fn put_opts(&self, _: &ObjectPath, _: PutPayload, _: PutOptions) -> object_store::Result<PutResult> {
         Err(generic("sources are read only"))
     }
@@ -148,12 +144,6 @@ impl ObjectStore for PinnedFiles {
     }
 
     async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> object_store::Result<GetResult> {
-        if !self.is_local(location) {
-            let pinned = self.files.get(location).map(|file| &file.meta);
-            let e_tag = options.if_match.or_else(|| pinned?.e_tag.clone());
-            let version = options.version.or_else(|| pinned?.version.clone());
-            return self.store.get_opts(location, GetOptions { if_match: e_tag, version, ..options }).await;
-        }
         let found = self.store.get_opts(location, options).await?;
         let (meta, range, attributes) = (found.meta.clone(), found.range.clone(), found.attributes.clone());
         let bytes = found.bytes().await?;
@@ -163,16 +153,9 @@ impl ObjectStore for PinnedFiles {
     }
 
     async fn get_ranges(&self, location: &ObjectPath, ranges: &[Range<u64>]) -> object_store::Result<Vec<Bytes>> {
-        if self.is_local(location) {
-            let bytes = self.store.get_ranges(location, ranges).await?;
-            self.assure(location).await?;
-            return Ok(bytes);
-        }
-        let get = |range: Range<u64>| async move {
-            let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
-            self.get_opts(location, options).await?.bytes().await
-        };
-        object_store::coalesce_ranges(ranges, get, object_store::OBJECT_STORE_COALESCE_DEFAULT).await
+        let bytes = self.store.get_ranges(location, ranges).await?;
+        self.assure(location).await?;
+        Ok(bytes)
     }
 
     fn delete_stream(
@@ -238,6 +221,11 @@ fn difference(old: &SourceFile, new: &SourceFile) -> Option<String> {
     } else {
         Some("it was written again".to_owned())
     }
+}
+
+/// The error of a file that messages call `shown`, of which other bytes came than were listed.
+pub(super) fn changed_while_read(shown: &str) -> Error {
+    Error::new(ErrorKind::SourceChanged, format!("`{shown}` changed while it was read")).hint(RUN_AGAIN)
 }
 
 /// The error of sources that are not what they were when the run began.
@@ -318,7 +306,7 @@ mod tests {
         fs::write(&path, "0123456789").unwrap();
         let file = listed(&path);
         let local = Arc::new(object_store::local::LocalFileSystem::new());
-        let store = PinnedFiles::new(local, std::slice::from_ref(&file));
+        let store = PinnedLocal::new(local, std::slice::from_ref(&file));
         let ranges = [2..4, 6..8];
         let read = store.get_ranges(&file.meta.location, &ranges).await.unwrap();
         assert_eq!(read, ["23", "67"]);

@@ -5,7 +5,6 @@
 //! and never bend one.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -13,20 +12,16 @@ use datafusion::arrow::array::{
     UnionArray, new_null_array,
 };
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, Schema, TimeUnit,
-};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::FormatOptions;
 
-/// Digits that every decimal number keeps in a 64-bit float.
-const FLOAT_DIGITS: u8 = 15;
+use super::widen;
+
 /// The metadata of a field of an extension type.
 const EXTENSION: &str = "ARROW:extension:name";
 /// The extension type of a UUID: 16 bytes.
 const UUID: &str = "arrow.uuid";
-/// Digits of a UUID before which a hyphen stands.
-const HYPHENS: [usize; 4] = [4, 6, 8, 10];
 
 /// The columns of `schema`, in plain types, each possibly null.
 pub(super) fn schema(schema: &Schema) -> Schema {
@@ -43,7 +38,7 @@ pub(super) fn union(left: &Schema, right: &Schema) -> Result<Schema, String> {
     for field in right.fields() {
         match fields.iter_mut().find(|known| known.name() == field.name()) {
             Some(known) => {
-                let wide = wider(known.data_type(), field.data_type()).ok_or_else(|| field.name().clone())?;
+                let wide = widen::widened(known.data_type(), field.data_type()).ok_or_else(|| field.name().clone())?;
                 known.set_data_type(wide);
             }
             None => fields.push(field.as_ref().clone()),
@@ -86,12 +81,9 @@ pub(super) fn cast(array: &ArrayRef, field: &Field, data_type: &DataType) -> Res
             let list = ListArray::try_new(Arc::clone(wanted), list.offsets().clone(), items, list.nulls().cloned());
             Ok(Arc::new(list?))
         }
-        (from, DataType::Float64) if from.is_integer() => {
-            let floats = cast_with_options(&plain, data_type, &options)?;
-            if cast_with_options(&floats, from, &CastOptions { safe: true, ..options })? == plain {
-                return Ok(floats);
-            }
-            Err(ArrowError::CastError("a whole number is too long for a float".to_owned()))
+        (from, to) if widen::may_bend(from, to) => {
+            let numbers = widen::exact(&plain, to)?;
+            numbers.ok_or_else(|| ArrowError::CastError("a number does not fit exactly".to_owned()))
         }
         _ => cast_with_options(&plain, data_type, &options),
     }
@@ -207,81 +199,7 @@ fn texts(union: &UnionArray) -> Result<ArrayRef, ArrowError> {
 /// UUIDs as they are written.
 fn uuids(array: &ArrayRef) -> ArrayRef {
     let bytes: &FixedSizeBinaryArray = array.as_fixed_size_binary();
-    let written = |bytes: &[u8]| {
-        let mut text = String::with_capacity(36);
-        for (index, byte) in bytes.iter().enumerate() {
-            if HYPHENS.contains(&index) {
-                text.push('-');
-            }
-            write!(text, "{byte:02x}").expect("a string takes all text");
-        }
-        text
-    };
-    Arc::new(bytes.iter().map(|bytes| bytes.map(written)).collect::<StringArray>())
-}
-
-/// A plain type that holds the values of both; none if there is none.
-fn wider(left: &DataType, right: &DataType) -> Option<DataType> {
-    use DataType::{Binary, Boolean, Date32, List, Null, Struct, Timestamp, Utf8};
-    Some(match (left, right) {
-        (left, right) if left == right => left.clone(),
-        (Null, other) | (other, Null) => other.clone(),
-        (left, right) if is_number(left) && is_number(right) => wider_number(left, right),
-        (Timestamp(one, Some(_)), Timestamp(two, Some(_))) => Timestamp(*one.max(two), Some("UTC".into())),
-        (Timestamp(one, None), Timestamp(two, None)) => Timestamp(*one.max(two), None),
-        (Date32, Timestamp(unit, None)) | (Timestamp(unit, None), Date32) => Timestamp(*unit, None),
-        (Utf8, Binary) | (Binary, Utf8) => Utf8,
-        (Utf8, other) | (other, Utf8) if is_number(other) || matches!(other, Boolean | Date32) => Utf8,
-        (List(left), List(right)) => {
-            List(Arc::new(Field::new("item", wider(left.data_type(), right.data_type())?, true)))
-        }
-        (Struct(left), Struct(right)) => {
-            Struct(union(&Schema::new(left.clone()), &Schema::new(right.clone())).ok()?.fields)
-        }
-        _ => return None,
-    })
-}
-
-fn is_number(data_type: &DataType) -> bool {
-    data_type.is_integer()
-        || matches!(
-            data_type,
-            DataType::Float32 | DataType::Float64 | DataType::Decimal128(..) | DataType::Decimal256(..)
-        )
-}
-
-/// The number type that holds the values of two that differ; text where decimals would grow too long.
-fn wider_number(left: &DataType, right: &DataType) -> DataType {
-    if left.is_floating() || right.is_floating() {
-        // A float would not keep every digit of a long decimal, and text does.
-        let is_long = |data_type: &DataType| match data_type {
-            DataType::Decimal128(precision, _) | DataType::Decimal256(precision, _) => *precision > FLOAT_DIGITS,
-            _ => false,
-        };
-        return if is_long(left) || is_long(right) { DataType::Utf8 } else { DataType::Float64 };
-    }
-    let is_signed_or_small = |data_type: &DataType| data_type.is_integer() && *data_type != DataType::UInt64;
-    if is_signed_or_small(left) && is_signed_or_small(right) {
-        return DataType::Int64;
-    }
-    let ((whole, scale), (other_whole, other_scale)) = (digits(left), digits(right));
-    let (whole, scale) = (whole.max(other_whole), scale.max(other_scale));
-    let precision = whole + i16::from(scale);
-    match u8::try_from(precision) {
-        Ok(precision) if precision <= DECIMAL128_MAX_PRECISION => DataType::Decimal128(precision, scale),
-        Ok(precision) if precision <= DECIMAL256_MAX_PRECISION => DataType::Decimal256(precision, scale),
-        _ => DataType::Utf8,
-    }
-}
-
-/// Digits before and behind the point.
-fn digits(data_type: &DataType) -> (i16, i8) {
-    match data_type {
-        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
-            (i16::from(*precision) - i16::from(*scale), *scale)
-        }
-        _ => (20, 0),
-    }
+    Arc::new(bytes.iter().map(|bytes| bytes.map(widen::uuid)).collect::<StringArray>())
 }
 
 #[cfg(test)]
@@ -329,27 +247,6 @@ mod tests {
         );
         let texts = plainly(&(Arc::new(union.unwrap()) as ArrayRef));
         assert_eq!(texts.as_string::<i32>().iter().collect::<Vec<_>>(), [Some("x"), Some("7"), None]);
-    }
-
-    #[test]
-    fn types_widen_and_never_lose_a_digit() {
-        use DataType::{Boolean, Date32, Decimal128, Float32, Float64, Int8, Int32, Int64, Timestamp, UInt64, Utf8};
-        for (left, right, expected) in [
-            (Int8, Int64, Some(Int64)),
-            (Int32, Float32, Some(Float64)),
-            (Int64, Float64, Some(Float64)),
-            (Decimal128(38, 0), Float64, Some(Utf8)),
-            (Int64, UInt64, Some(Decimal128(20, 0))),
-            (Decimal128(10, 2), Decimal128(8, 4), Some(Decimal128(12, 4))),
-            (Decimal128(38, 0), Decimal128(38, 30), Some(DataType::Decimal256(68, 30))),
-            (Int32, Utf8, Some(Utf8)),
-            (Date32, Timestamp(TimeUnit::Second, None), Some(Timestamp(TimeUnit::Second, None))),
-            (Timestamp(TimeUnit::Second, None), Timestamp(TimeUnit::Second, Some("UTC".into())), None),
-            (Boolean, Int32, None),
-        ] {
-            assert_eq!(wider(&left, &right), expected, "{left} and {right}");
-            assert_eq!(wider(&right, &left), expected, "{right} and {left}");
-        }
     }
 
     #[test]

@@ -108,6 +108,7 @@ def checksums(version, codec):
         compression=codec,
         use_dictionary=["store"],
         write_page_checksum=True,
+        write_page_index=True,
         store_schema=False,
     )
     return out.getvalue()

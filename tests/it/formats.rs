@@ -9,7 +9,8 @@ use arrow_avro::compression::CompressionCodec;
 use arrow_avro::writer::WriterBuilder;
 use arrow_avro::writer::format::AvroOcfFormat;
 use datafusion::arrow::array::{
-    ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, StringViewArray,
+    ArrayRef, Decimal128Array, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    StringViewArray, TimestampMicrosecondArray, TimestampNanosecondArray,
 };
 use datafusion::arrow::datatypes::Int32Type;
 use datafusion::arrow::ipc::CompressionType;
@@ -256,6 +257,36 @@ fn files_that_describe_themselves_meet_by_name() {
     )]);
     file(here, "parts/3", arrow_stream(&[other.unwrap()]));
     refused(here, "SELECT * FROM 'parts/'", &["parts/3", "`id`", "Boolean"]);
+}
+
+#[test]
+fn types_of_files_that_describe_themselves_widen_as_those_of_parquet_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let written = |name: &str, column: ArrayRef| {
+        fs::create_dir_all(here.join(name).parent().unwrap()).unwrap();
+        file(here, name, arrow_stream(&[RecordBatch::try_from_iter([("a", column)]).unwrap()]));
+    };
+    // The end of time has no nanoseconds in 64 bits.
+    written("time/1", Arc::new(TimestampNanosecondArray::from(vec![1_000_000_000])));
+    written("time/2", Arc::new(TimestampMicrosecondArray::from(vec![253_402_214_400_000_000])));
+    assert_eq!(
+        rows(here, "SELECT a FROM 'time/' ORDER BY a"),
+        [r#"{"a":"1970-01-01T00:00:01"}"#, r#"{"a":"9999-12-31T00:00:00"}"#]
+    );
+    // An id would be `1001.0` in one file and `1001` in the other.
+    written("text/1", Arc::new(StringArray::from(vec!["1001"])));
+    written("text/2", Arc::new(Float64Array::from(vec![1001.0])));
+    refused(here, "SELECT a FROM 'text/'", &["text/2", "`a`", "Float64"]);
+    let cents = |cents: i128| {
+        let cents = Decimal128Array::from(vec![cents]).with_precision_and_scale(20, 2).unwrap();
+        Arc::new(cents) as ArrayRef
+    };
+    written("exact/1", cents(1386));
+    written("exact/2", Arc::new(Float64Array::from(vec![0.5])));
+    assert_eq!(rows(here, "SELECT a FROM 'exact/' ORDER BY a"), [r#"{"a":0.5}"#, r#"{"a":13.86}"#]);
+    written("exact/1", cents(12_345_678_901_234_567_890));
+    refused(here, "SELECT a FROM 'exact/'", &["exact/1", "`a`"]);
 }
 
 #[test]

@@ -318,6 +318,26 @@ fn what_an_earlier_export_left_behind_is_warned_of() {
 }
 
 #[test]
+fn copies_of_a_partitioned_export_are_found_beside_its_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    put(here, "unload/country=DE/0000_part_00", "id\n1\n");
+    put(here, "unload/country=FR/0000_part_00", "id\n2\n");
+    put(
+        here,
+        "unload/manifest",
+        r#"{"entries":[{"url":"s3://b/x/country=DE/0000_part_00"},{"url":"s3://b/x/country=FR/0000_part_00"}]}"#,
+    );
+    let query = ["sql", "SELECT id, country FROM 'unload/manifest' ORDER BY id", "--format", "ndjson"];
+    let read = said(postback(&query).current_dir(here));
+    assert_eq!(
+        read.stdout, "{\"id\":\"1\",\"country\":\"DE\"}\n{\"id\":\"2\",\"country\":\"FR\"}\n",
+        "{}",
+        read.stderr
+    );
+}
+
+#[test]
 fn files_of_a_table_format_are_read_only_by_those_who_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
@@ -329,6 +349,15 @@ fn files_of_a_table_format_are_read_only_by_those_who_say_so() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8(plain.stdout).unwrap(), "{\"id\":\"1\"}\n");
+    put(here, "ice/metadata/v1.metadata.json", "{}");
+    put(here, "ice/data/day=1/a.csv", "id\n1\n");
+    refused(here, "SELECT * FROM 'ice'", &["`ice` is an Iceberg table"]);
+    refused(&here.join("ice/data/day=1"), "SELECT * FROM 'a.csv'", &["an Iceberg table"]);
+    std::os::unix::fs::symlink(here.join("ice/data"), here.join("link")).unwrap();
+    refused(here, "SELECT * FROM 'link/'", &["an Iceberg table"]);
+    let plain = ["sql", "SELECT * FROM 'ice'", "--plain-lake-files", "true"];
+    let plain = said(postback(&plain).current_dir(here));
+    assert!(plain.code == 5 && plain.stderr.contains("`ice` holds the folder `ice/"), "{}", plain.stderr);
 }
 
 #[test]

@@ -48,6 +48,16 @@ fn listen(serve: impl Fn(TcpStream) -> Vec<u8> + Send + 'static) -> (String, See
 
 /// A server with a certificate of `authority` for `host`, which ends in `last_year`. It keeps what it could decrypt.
 fn tls_server(authority: &Authority, host: &str, last_year: i32) -> (String, Seen) {
+    serving(authority, host, last_year, answered)
+}
+
+/// One that serves connections with `serve`, which gives what it could decrypt of each.
+fn serving(
+    authority: &Authority,
+    host: &str,
+    last_year: i32,
+    serve: fn(ServerConnection, TcpStream) -> Vec<u8>,
+) -> (String, Seen) {
     let key = KeyPair::generate().unwrap();
     let mut parameters = CertificateParams::new([host.to_owned()]).unwrap();
     parameters.not_after = rcgen::date_time_ymd(last_year, 12, 31);
@@ -61,7 +71,7 @@ fn tls_server(authority: &Authority, host: &str, last_year: i32) -> (String, See
         .with_single_cert(vec![certificate.der().clone()], key)
         .unwrap();
     let config = Arc::new(config);
-    listen(move |stream| answered(ServerConnection::new(Arc::clone(&config)).unwrap(), stream))
+    listen(move |stream| serve(ServerConnection::new(Arc::clone(&config)).unwrap(), stream))
 }
 
 /// Answers the one request of a connection that may not come to stand; gives the bytes that came through it.
@@ -168,6 +178,89 @@ fn a_server_that_speaks_nothing_newer_than_tls_1_1_gets_no_byte_of_a_request() {
                 assert!(!String::from_utf8_lossy(&sent).contains(TOKEN));
             }
         }
+    }
+}
+
+/// What a source says.
+const ROWS: &str = "order_id,email\n007,a@shop.example\n";
+
+/// Answers one request for a file, of which it knows no parts.
+fn file_sent(connection: ServerConnection, stream: TcpStream) -> Vec<u8> {
+    let mut stream = rustls::StreamOwned::new(connection, stream);
+    let (mut read, mut piece) = (Vec::new(), [0; 4096]);
+    while !read.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut piece) {
+            Ok(length) if length > 0 => read.extend_from_slice(&piece[..length]),
+            _ => return read,
+        }
+    }
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nConnection: close\r\n";
+    let date = "Last-Modified: Mon, 01 Dec 2025 10:00:00 GMT\r\n";
+    drop(write!(stream, "{head}{date}Content-Length: {}\r\n\r\n{ROWS}", ROWS.len()));
+    stream.conn.send_close_notify();
+    drop(stream.flush());
+    read
+}
+
+#[test]
+fn a_source_is_read_from_a_server_whose_authority_a_file_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, proxy) = (authority("one"), Server::answering([Answer::ok(OK)]));
+    let trusted = file(folder.path(), "ca.pem", authority.pem());
+    let (url, seen) = serving(&authority, "localhost", 4_000, file_sent);
+    let query = format!("SELECT order_id FROM '{url}/orders.csv?key=7'");
+    let keys = folder.path().join("keys");
+    let mut command = postback(&["sql", &query, "--format", "ndjson", "--ca-file", &trusted]);
+    command.env("SSLKEYLOGFILE", &keys).env("POSTBACK_ACCESS_TOKEN", TOKEN);
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env(name, &proxy.url);
+    }
+    let read = said(&mut command);
+    assert_eq!((read.code, read.stdout.trim()), (0, r#"{"order_id":"007"}"#), "{}", read.stderr);
+    for request in seen.connections() {
+        let request = String::from_utf8(request).unwrap();
+        assert!(request.starts_with("GET /orders.csv?key=7 HTTP/1.1"), "{request}");
+        assert!(!request.contains(TOKEN) && !request.to_lowercase().contains("authorization"), "{request}");
+    }
+    assert!(!keys.exists() && proxy.requests().is_empty());
+    let of_query = format!("SET postback.ca_file = '{trusted}'; {query}");
+    let refused = said(&mut postback(&["sql", &of_query]));
+    assert!(refused.code == 2 && refused.stderr.contains("POSTBACK_CA_FILE"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_source_behind_a_bad_certificate_is_refused_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let authorities = ["one", "other"].map(authority);
+    let [authority, other] = &authorities;
+    for (host, last_year, trusted, told, hint) in [
+        ("localhost", 2_020, authority, "whose certificate is expired or not valid yet", "clock"),
+        ("example.test", 4_000, authority, "whose certificate is for another host name", "address"),
+        ("localhost", 4_000, other, "whose certificate is from an unknown authority", "--ca-file"),
+    ] {
+        let (url, seen) = serving(authority, host, last_year, file_sent);
+        let trusted = file(folder.path(), "ca.pem", trusted.pem());
+        for (location, variables) in [
+            (format!("{url}/orders.csv"), vec![]),
+            (
+                "s3://shop/orders.csv".to_owned(),
+                vec![
+                    ("AWS_ENDPOINT_URL_S3", url.as_str()),
+                    ("AWS_ACCESS_KEY_ID", "AKID"),
+                    ("AWS_SECRET_ACCESS_KEY", "canary5e7d"),
+                ],
+            ),
+            ("gs://shop/orders.csv".to_owned(), vec![("STORAGE_EMULATOR_HOST", url.as_str())]),
+        ] {
+            let query = format!("SELECT * FROM '{location}'");
+            let mut command = postback(&["sql", &query, "--ca-file", &trusted]);
+            let refused = said(command.envs(variables));
+            assert_eq!(refused.code, 5, "{location}: {}", refused.stderr);
+            for words in [told, hint, &location] {
+                assert!(refused.stderr.contains(words), "{location}: no {words} in {}", refused.stderr);
+            }
+        }
+        assert!(seen.connections().iter().all(Vec::is_empty), "{told}: nothing is asked of such a server");
     }
 }
 

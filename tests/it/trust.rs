@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::ipc::writer::StreamWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use serde_json::Value;
@@ -221,6 +222,52 @@ fn files_that_cannot_be_opened_are_left_out_where_that_is_allowed() {
     fs::remove_file(place.path("orders/1.parquet")).unwrap();
     let none = place.run(&server, &["--skip-bad-files"]);
     assert_eq!(none.code, 5, "a bad file alone is not left out: {}", none.stderr);
+}
+
+/// Files in formats that are read as streams, each longer than what is looked at when a file is opened.
+fn long_files() -> Vec<(&'static str, Vec<u8>)> {
+    let rows = 0..200_000_i64;
+    let noise = |row: i64| blake3::hash(&row.to_le_bytes()).to_hex().to_string();
+    let csv = rows.clone().fold("n,a\n".to_owned(), |text, row| text + &format!("{row},{}\n", noise(row)));
+    let object = |row: i64| format!(r#"{{"n":{row},"a":"{}"}}"#, noise(row));
+    let ndjson = rows.clone().fold(String::new(), |text, row| text + &object(row) + "\n");
+    let array = format!("[{}]", rows.clone().map(object).collect::<Vec<_>>().join(","));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("n", Arc::new(Int64Array::from(rows.clone().collect::<Vec<_>>()))),
+        ("a", Arc::new(StringArray::from_iter_values(rows.map(noise)))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut arrow = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    for start in (0..200_000).step_by(1_000) {
+        arrow.write(&batch.slice(start, 1_000)).unwrap();
+    }
+    let gzip = |text: &str| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(text.as_bytes()).unwrap();
+        gzip.finish().unwrap()
+    };
+    vec![
+        ("csv.gz", gzip(&csv)),
+        ("ndjson.gz", gzip(&ndjson)),
+        ("json", array.into_bytes()),
+        ("arrow", arrow.into_inner().unwrap()),
+    ]
+}
+
+#[test]
+fn files_that_break_off_far_behind_their_beginning_are_left_out_as_well() {
+    for (ending, whole) in long_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        fs::write(here.join(format!("1.{ending}")), &whole).unwrap();
+        fs::write(here.join(format!("2.{ending}")), &whole[..whole.len() * 95 / 100]).unwrap();
+        let query = ["sql", &format!("SELECT count(*) AS n FROM '*.{ending}'"), "--format", "ndjson"];
+        let refused = said(postback(&query).current_dir(here));
+        assert!(refused.code == 5 && refused.stderr.contains("2."), "{ending}: {}{}", refused.stdout, refused.stderr);
+        let left_out = said(postback(&query).current_dir(here).env("POSTBACK_SKIP_BAD_FILES", "true"));
+        assert_eq!((left_out.code, left_out.stdout.trim()), (0, r#"{"n":200000}"#), "{ending}: {}", left_out.stderr);
+        assert!(left_out.stderr.contains(&format!("2.{ending}")), "{ending}: {}", left_out.stderr);
+    }
 }
 
 /// A place whose query sorts more than its memory holds, and the folder in which it spills.

@@ -159,7 +159,7 @@ fn metric<'a>(said: &'a Said, name: &str) -> &'a str {
 }
 
 /// A number as DataFusion prints it: `71.03 K`.
-fn printed(number: &str) -> f64 {
+pub(crate) fn printed(number: &str) -> f64 {
     let (digits, unit) = number.trim().split_once(' ').unwrap_or((number.trim(), ""));
     let scale = match unit {
         "K" | "KB" => 1e3,

@@ -37,9 +37,8 @@ impl<'a> Failures<'a> {
         let message = format!("{} of {} files failed, `{}` first", self.errors.len(), self.files, path.display());
         let kind = match first.kind() {
             // Their exit codes say that nothing was sent.
-            ErrorKind::Usage | ErrorKind::Sql | ErrorKind::Contract | ErrorKind::Source if self.others_ran => {
-                ErrorKind::Incomplete
-            }
+            ErrorKind::Usage | ErrorKind::Sql | ErrorKind::Contract if self.others_ran => ErrorKind::Incomplete,
+            kind if kind.is_of_source() && self.others_ran => ErrorKind::Incomplete,
             kind => kind,
         };
         Err(Error::new(kind, message))

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::Arguments;
-use crate::api::{self, Authorities, BaseUrl, Client, credentials};
+use crate::api::{self, BaseUrl, Client, credentials};
 use crate::cli::{World, unix_now};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sandbox::{Options, Sandbox};
-use crate::settings::{Origin, Settings, TOKEN_VARIABLE};
+use crate::settings::{Authorities, Origin, Settings, TOKEN_VARIABLE};
 
 /// What a loopback server gets where nobody gave a token.
 const LOOPBACK_TOKEN: &str = "sandbox";
@@ -56,7 +56,7 @@ pub(super) async fn target(arguments: &Arguments, settings: &Settings, world: &W
             Error::new(ErrorKind::Usage, message).hint("give it as --base-url or POSTBACK_BASE_URL, not in a file")
         );
     }
-    let authorities = authorities(settings)?;
+    let authorities = Authorities::of(settings)?;
     let (token, token_file) = if is_from_file && base.is_loopback() {
         // Whatever listens there was not named by whoever owns the token.
         (SecretString::from(LOOPBACK_TOKEN), None)
@@ -66,16 +66,6 @@ pub(super) async fn target(arguments: &Arguments, settings: &Settings, world: &W
     let options = api::Options { authorities, token_file, ..api::Options::default() };
     let client = Client::with_options(&base, &token, options)?;
     Ok(Target { description: base.to_string(), client: Some(client), sandbox: None })
-}
-
-/// Who is trusted beside the system's authorities; only whoever owns the token may say so.
-fn authorities(settings: &Settings) -> Result<Authorities> {
-    let Some(path) = settings.text("ca_file") else { return Ok(Authorities::default()) };
-    if matches!(settings.origin("ca_file"), Origin::Set | Origin::File) {
-        return Err(Error::new(ErrorKind::Usage, "whose certificates are trusted is not for a file to say")
-            .hint("give it as --ca-file or POSTBACK_CA_FILE"));
-    }
-    Authorities::from_file(path.as_ref())
 }
 
 /// The access token, and the file it came from.

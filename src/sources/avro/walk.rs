@@ -13,8 +13,8 @@ pub(super) const MAX_LONG: usize = 10;
 const MAX_DEPTH: usize = 64;
 /// Types of a schema, each counted wherever it is referred to: references to references grow without end.
 const MAX_SHAPES: usize = 100_000;
-/// Items of a list that take no byte.
-const MAX_EMPTY_ITEMS: u64 = 1 << 16;
+/// Items of all lists in one block that take no byte.
+const MAX_EMPTY_ITEMS: u32 = 1 << 16;
 
 /// The types of a schema.
 #[derive(Debug)]
@@ -57,8 +57,8 @@ pub(super) fn shapes(json: &str) -> io::Result<Shapes> {
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] if it does not.
 pub(super) fn require_records(shapes: &Shapes, block: &[u8], count: u64) -> io::Result<()> {
-    let mut rest = block;
-    let is_whole = (0..count).all(|_| shapes.record.skip(&mut rest).is_some());
+    let (mut rest, mut empty) = (block, MAX_EMPTY_ITEMS);
+    let is_whole = (0..count).all(|_| shapes.record.skip(&mut rest, &mut empty).is_some());
     if is_whole && rest.is_empty() { Ok(()) } else { Err(damaged("a block does not hold the records that it says")) }
 }
 
@@ -167,8 +167,8 @@ impl Shape {
         }
     }
 
-    /// Takes the bytes of one value away; none if they are not all there.
-    fn skip(&self, bytes: &mut &[u8]) -> Option<()> {
+    /// Takes the bytes of one value away; none if they are not all there, or if more than `empty` items have none.
+    fn skip(&self, bytes: &mut &[u8], empty: &mut u32) -> Option<()> {
         match self {
             Self::Fixed(count) => *bytes = bytes.get(*count..)?,
             Self::Long => {
@@ -178,10 +178,10 @@ impl Shape {
                 let count = usize::try_from(long(bytes)?).ok()?;
                 *bytes = bytes.get(count..)?;
             }
-            Self::Union(branches) => branches.get(usize::try_from(long(bytes)?).ok()?)?.skip(bytes)?,
+            Self::Union(branches) => branches.get(usize::try_from(long(bytes)?).ok()?)?.skip(bytes, empty)?,
             Self::Record(fields) => {
                 for field in fields {
-                    field.skip(bytes)?;
+                    field.skip(bytes, empty)?;
                 }
             }
             Self::Items { item, has_keys } => loop {
@@ -193,15 +193,15 @@ impl Shape {
                     // The length of the block in bytes, for readers that jump.
                     usize::try_from(long(bytes)?).ok()?;
                 }
-                let count = count.unsigned_abs();
-                if count > (bytes.len() as u64).max(MAX_EMPTY_ITEMS) {
-                    return None;
-                }
-                for _ in 0..count {
+                for _ in 0..count.unsigned_abs() {
+                    let before = bytes.len();
                     if *has_keys {
-                        Self::Bytes.skip(bytes)?;
+                        Self::Bytes.skip(bytes, empty)?;
                     }
-                    item.skip(bytes)?;
+                    item.skip(bytes, empty)?;
+                    if bytes.len() == before {
+                        *empty = empty.checked_sub(1)?;
+                    }
                 }
             },
         }
@@ -229,6 +229,17 @@ mod tests {
         for wrong in [&record[1..], &record[..record.len() - 1], &record.repeat(2), b""] {
             require_records(&shapes, wrong, 1).unwrap_err();
         }
+    }
+
+    #[test]
+    fn items_without_a_byte_are_few_in_all_of_a_block() {
+        let schema = r#"{"type":"record","name":"R","fields":[{"name":"l","type":{"type":"array","items":"null"}}]}"#;
+        let shapes = shapes(schema).unwrap();
+        // Blocks of 30,000 items in three bytes each.
+        let blocks = |count: usize| [b"\xe0\xd4\x03".repeat(count), vec![0]].concat();
+        require_records(&shapes, &blocks(2), 1).unwrap();
+        require_records(&shapes, &blocks(3), 1).unwrap_err();
+        require_records(&shapes, &blocks(1).repeat(3), 3).unwrap_err();
     }
 
     #[test]

@@ -4,15 +4,14 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray};
-use datafusion::arrow::compute::kernels::cmp::not_distinct;
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_plan::PhysicalExpr;
 
 use crate::error::{Error, ErrorKind};
+use crate::sources::widen;
 
 /// Bytes of a UUID.
 const UUID_BYTES: i32 = 16;
@@ -37,21 +36,9 @@ pub(super) struct Converted {
 impl Conversion {
     /// What has to be done here to get from one type to the other; none where a cast is as good.
     pub(super) fn of(from: &DataType, to: &DataType) -> Option<Self> {
-        use DataType::{Decimal128, Decimal256, Float64, Int8, Int16, Int32, UInt8, UInt16, UInt32, Utf8View};
         match (from, to) {
-            (from, to) if from == to => None,
-            (DataType::FixedSizeBinary(UUID_BYTES), Utf8View) => Some(Self::Uuid),
-            (Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32, Float64) => None,
-            (from, to) if from.is_integer() && to.is_integer() => None,
-            (from, Decimal128(..) | Decimal256(..)) if from.is_integer() => None,
-            (Decimal128(_, scale) | Decimal256(_, scale), Decimal128(_, wider) | Decimal256(_, wider))
-                if wider >= scale =>
-            {
-                None
-            }
-            (from, to) if from.is_floating() && to.is_floating() => None,
-            (from, to) if from.is_numeric() && to.is_numeric() => Some(Self::Exact),
-            _ => None,
+            (DataType::FixedSizeBinary(UUID_BYTES), DataType::Utf8View) => Some(Self::Uuid),
+            (from, to) => widen::may_bend(from, to).then_some(Self::Exact),
         }
     }
 }
@@ -64,33 +51,15 @@ impl Converted {
 
     /// The same numbers in the type of the table.
     fn exact(&self, numbers: &ArrayRef) -> Result<ArrayRef> {
-        let options = CastOptions { safe: true, ..CastOptions::default() };
-        let converted = cast_with_options(numbers, self.field.data_type(), &options)?;
-        let back = cast_with_options(&converted, numbers.data_type(), &options)?;
-        let same: BooleanArray = not_distinct(&back, numbers)?;
-        if same.has_false() {
+        let Some(converted) = widen::exact(numbers, self.field.data_type())? else {
             let (name, from, to) = (self.field.name(), numbers.data_type(), self.field.data_type());
             let message = format!("`{name}` holds a number of type {from} that {to} cannot hold exactly");
             let error = Error::new(ErrorKind::Source, message)
                 .hint("files of one table give the column different types: read them as two tables, and cast one");
             return Err(DataFusionError::External(Box::new(error)));
-        }
+        };
         Ok(converted)
     }
-}
-
-/// Bytes in the form 8-4-4-4-12.
-fn uuid(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(36);
-    for (index, byte) in bytes.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        for digit in [byte >> 4, byte & 0x0f] {
-            text.extend(char::from_digit(u32::from(digit), 16));
-        }
-    }
-    text
 }
 
 impl PhysicalExpr for Converted {
@@ -106,7 +75,7 @@ impl PhysicalExpr for Converted {
         let values = self.column.evaluate(batch)?.into_array(batch.num_rows())?;
         Ok(ColumnarValue::Array(match (self.conversion, values.as_fixed_size_binary_opt()) {
             (Conversion::Uuid, Some(bytes)) => {
-                Arc::new(bytes.iter().map(|bytes| bytes.map(uuid)).collect::<StringViewArray>())
+                Arc::new(bytes.iter().map(|bytes| bytes.map(widen::uuid)).collect::<StringViewArray>())
             }
             _ => self.exact(&values)?,
         }))
@@ -180,11 +149,5 @@ mod tests {
             let number: ArrayRef = Arc::new(Float64Array::from(vec![number]));
             assert_eq!(converted(&number, DataType::Int64).is_ok(), fits);
         }
-    }
-
-    #[test]
-    fn a_uuid_reads_as_it_is_written() {
-        let bytes = (0..16).map(|index| index * 17).collect::<Vec<u8>>();
-        assert_eq!(uuid(&bytes), "00112233-4455-6677-8899-aabbccddeeff");
     }
 }

@@ -20,6 +20,7 @@ use parquet::file::metadata::{
 };
 
 use super::merge::FileColumns;
+use super::pages::Pages;
 use super::reader::{Chunks, Progress};
 use super::thrift::Compact;
 use super::types;
@@ -33,6 +34,8 @@ const PREFETCHED: u64 = 64 << 10;
 const TAIL: u64 = 8;
 /// Bytes of a footer.
 const FOOTER_BYTES: u64 = 64 << 20;
+/// Bytes that are judged at once.
+const WINDOW: u64 = 4 << 20;
 /// Row groups that the format can number.
 const ROW_GROUPS: usize = 1 << 15;
 /// The number of the row groups among the fields of a footer.
@@ -51,16 +54,13 @@ pub(super) struct Footer {
     pub(super) columns: FileColumns,
 }
 
-/// Reads the footer of `file`, and all of its pages if they are to be `verified`.
+/// Reads the footer of `file`.
 ///
 /// # Errors
 /// [`ErrorKind::Source`], naming the file, if it cannot be read, is encrypted, damaged or forged.
-pub(super) async fn read(store: &Arc<dyn ObjectStore>, file: &SourceFile, verified: bool) -> Result<Footer> {
+pub(super) async fn read(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<Footer> {
     let reading = async {
-        let metadata = Arc::new(fetch(store, file).await?);
-        if verified {
-            verify(store, file, &metadata).await?;
-        }
+        let metadata = fetch(store, file).await?;
         let metadata = metadata.file_metadata();
         let schema = parquet_to_arrow_schema(metadata.schema_descr(), metadata.key_value_metadata());
         let schema = types::read_as(metadata.schema_descr(), &schema.map_err(|error| damaged(file, error))?);
@@ -71,8 +71,7 @@ pub(super) async fn read(store: &Arc<dyn ObjectStore>, file: &SourceFile, verifi
         }
         Ok(Footer { rows: metadata.num_rows(), columns: FileColumns { schema: Arc::new(schema), uuids } })
     };
-    let outcome = AssertUnwindSafe(reading).catch_unwind().await;
-    outcome.unwrap_or_else(|_| Err(damaged(file, "it makes the reader of Parquet files crash")))
+    whole(file, reading).await
 }
 
 /// Makes sure that no two columns have the same name: the reader finds columns by name, and would give one for the other.
@@ -180,15 +179,39 @@ pub(super) fn judge(metadata: &ParquetMetaData, size: u64) -> Result<(), String>
     }
 }
 
-/// Judges the pages of every column of `file`.
-async fn verify(store: &Arc<dyn ObjectStore>, file: &SourceFile, metadata: &Arc<ParquetMetaData>) -> Result<()> {
-    let progress = Progress::new(file.shown());
-    let chunks = Chunks::new(Arc::clone(metadata));
-    for range in chunks.ranges() {
-        let bytes = store.get_range(&file.meta.location, range.clone()).await;
-        chunks.judge(range, &bytes.map_err(|error| unreadable(file.shown(), error))?, &progress)?;
-    }
-    Ok(())
+/// Judges every page of `file`, a window at a time.
+///
+/// # Errors
+/// [`ErrorKind::Source`], naming the file, for one that cannot be read to its end; as its store refuses.
+pub(super) async fn verify(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<()> {
+    let judging = async {
+        let metadata = Arc::new(fetch(store, file).await?);
+        let progress = Progress::new(file.shown());
+        for (range, row_group, column) in Chunks::new(metadata).columns() {
+            progress.enter(row_group);
+            let mut pages = Pages::of(column);
+            let (mut start, mut window) = (range.start, WINDOW);
+            while start < range.end && !pages.are_all() {
+                let end = range.end.min(start.saturating_add(window));
+                let bytes = store.get_range(&file.meta.location, start..end).await;
+                let bytes = bytes.map_err(|error| unreadable(file.shown(), error))?;
+                let judged = pages.judge(&bytes, end == range.end);
+                let judged = judged.map_err(|reason| progress.damaged_column(column, reason))?;
+                start += judged as u64;
+                // A page is larger than the window, and no larger than a page may be.
+                window = if judged == 0 { window.saturating_mul(4) } else { WINDOW };
+            }
+            pages.end().map_err(|reason| progress.damaged_column(column, reason))?;
+        }
+        Ok(())
+    };
+    whole(file, judging).await
+}
+
+/// What `reading` gives; a crash in it is damage of the `file`.
+async fn whole<T>(file: &SourceFile, reading: impl Future<Output = Result<T>>) -> Result<T> {
+    let outcome = AssertUnwindSafe(reading).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Err(damaged(file, "it makes the reader of Parquet files crash")))
 }
 
 fn damaged(file: &SourceFile, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use datafusion::arrow::compute::can_cast_types;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::types::{shown_as, widened};
+use super::types::shown_as;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sources::file::SourceFile;
 use crate::sources::names::exposed;
 use crate::sources::report::Note;
+use crate::sources::widen::widened;
 
 /// What the reader gives of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,10 +16,11 @@
 //!
 //! # Files that are skipped
 //!
-//! With `skip_bad_files` every page of every file is judged when the table is opened, at the price of reading the files
-//! once more, so that a bad one is left out before any of its rows is given. A file whose pages are sound to the eye and
-//! still do not decode is an error of the run: rows that were given cannot be taken back.
+//! With `skip_bad_files` every page of every file is judged before the table is opened ([`verify`]), so that a bad one is
+//! left out before any of its rows is given. A file whose pages are sound to the eye and still do not decode is an error
+//! of the run: rows that were given cannot be taken back.
 
+use std::slice;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -31,6 +32,7 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
@@ -47,7 +49,7 @@ use self::merge::FileColumns;
 use self::reader::{JudgingReaders, Progress};
 use super::file::{Place, SourceFile};
 use super::partitions::Partitions;
-use super::pin::PinnedFiles;
+use super::pin::PinnedLocal;
 use super::report::Note;
 use super::unreadable;
 use crate::error::Result;
@@ -88,8 +90,6 @@ pub(super) struct Opening<'a> {
     pub(super) columns: Option<SchemaRef>,
     /// The declared columns of folders.
     pub(super) of_folders: &'a [FieldRef],
-    /// Whether every page is looked at, so that a bad file is known before a row of it is read.
-    pub(super) verified: bool,
 }
 
 impl Opening<'_> {
@@ -103,13 +103,7 @@ impl Opening<'_> {
         files: &[SourceFile],
         notes: &mut Vec<Note>,
     ) -> Result<Option<Arc<dyn TableProvider>>> {
-        let url = match files.first().map(SourceFile::place) {
-            Some(Place::Object { url, .. }) => ObjectStoreUrl::parse(url),
-            _ => Ok(ObjectStoreUrl::local_filesystem()),
-        };
-        let store = url.and_then(|url| Ok((self.state.runtime_env().object_store(&url)?, url)));
-        let (objects, store) = store.map_err(|error| unreadable(self.shown, error))?;
-        let pinned: Arc<dyn ObjectStore> = Arc::new(PinnedFiles::new(objects, files));
+        let (pinned, store) = pinned(self.state, self.shown, files)?;
         let (files, footers) = self.footers(&pinned, files).await?;
         if footers.iter().all(|footer| footer.rows == 0) {
             return Ok(None);
@@ -135,7 +129,7 @@ impl Opening<'_> {
         store: &Arc<dyn ObjectStore>,
         files: &[SourceFile],
     ) -> Result<(Vec<SourceFile>, Vec<Footer>)> {
-        let footers = files.iter().map(|file| footers::read(store, file, self.verified)).collect::<Vec<_>>();
+        let footers = files.iter().map(|file| footers::read(store, file)).collect::<Vec<_>>();
         let mut footers = stream::iter(footers).buffered(AT_ONCE).zip(stream::iter(files));
         let mut read = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
         while let Some((footer, file)) = footers.next().await {
@@ -144,6 +138,30 @@ impl Opening<'_> {
         }
         Ok(read)
     }
+}
+
+/// Looks at every page of `file`.
+///
+/// # Errors
+/// [`ErrorKind::Source`](crate::error::ErrorKind), naming the file, for one that cannot be read to its end.
+pub(super) async fn verify(state: &SessionState, file: &SourceFile) -> Result<()> {
+    let (store, _) = pinned(state, file.shown(), slice::from_ref(file))?;
+    footers::verify(&store, file).await
+}
+
+/// The store that holds `files`, which messages call `shown`, and its URL. It gives no bytes of files that have changed.
+fn pinned(state: &SessionState, shown: &str, files: &[SourceFile]) -> Result<(Arc<dyn ObjectStore>, ObjectStoreUrl)> {
+    let bucket = files.first().and_then(|file| match file.place() {
+        Place::Object { store, url } => Some((Arc::clone(store), url)),
+        Place::Local(_) => None,
+    });
+    let local = || {
+        let url = ObjectStoreUrl::local_filesystem();
+        let files: Arc<dyn ObjectStore> = Arc::new(PinnedLocal::new(state.runtime_env().object_store(&url)?, files));
+        Ok((files, url))
+    };
+    let pinned = bucket.map_or_else(local, |(store, url)| Ok((store, ObjectStoreUrl::parse(url)?)));
+    pinned.map_err(|error: DataFusionError| unreadable(shown, error))
 }
 
 /// The columns of each file, where alike ones that follow each other are one.

@@ -11,6 +11,9 @@ const PAGE_BYTES: i64 = 256 << 20;
 /// Bytes of a compressed page in its file.
 const COMPRESSED_PAGE_BYTES: i64 = 64 << 20;
 
+/// Bytes of the header of a page, statistics included.
+const HEADER_BYTES: usize = 16 << 20;
+
 /// Kinds of pages.
 const DATA: i64 = 0;
 const DICTIONARY: i64 = 2;
@@ -40,32 +43,78 @@ struct PageHeader {
 /// # Errors
 /// What is wrong with them, in words.
 pub(super) fn check(bytes: &[u8], chunk: &ColumnChunkMetaData, is_whole: bool) -> Result<(), String> {
-    let is_compressed = chunk.compression() != Compression::UNCOMPRESSED;
-    let (mut position, mut values) = (0, 0);
-    while position < bytes.len() && values < chunk.num_values() {
-        let (header, length) = PageHeader::read(&bytes[position..]).ok_or("the header of a page is damaged")?;
-        position += length;
-        let size = usize::try_from(header.compressed).map_err(|_| "a page has a negative length")?;
-        let body = bytes.get(position..).and_then(|rest| rest.get(..size));
-        let body = body.ok_or("a page goes on behind the end of its column")?;
-        position += size;
-        header.is_plausible(chunk, is_compressed)?;
-        if let Some(checksum) = header.checksum {
-            let mut found = Crc::new();
-            found.update(body);
-            // The format stores the bits of the checksum as a signed number.
-            if i64::from(found.sum().cast_signed()) != checksum {
-                return Err("the checksum of a page does not fit its bytes".to_owned());
+    let mut pages = Pages::of(chunk);
+    pages.judge(bytes, true)?;
+    if is_whole { pages.end() } else { Ok(()) }
+}
+
+/// The pages of one column of a row group, judged as they come.
+pub(super) struct Pages<'a> {
+    chunk: &'a ColumnChunkMetaData,
+    values: i64,
+}
+
+impl<'a> Pages<'a> {
+    /// Those of `chunk`, from the first on.
+    pub(super) fn of(chunk: &'a ColumnChunkMetaData) -> Self {
+        Self { chunk, values: 0 }
+    }
+
+    /// Whether all values were seen.
+    pub(super) fn are_all(&self) -> bool {
+        self.values >= self.chunk.num_values()
+    }
+
+    /// Judges the pages that are whole in `bytes`, and gives their length; where the bytes end all are.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words.
+    pub(super) fn judge(&mut self, bytes: &[u8], is_end: bool) -> Result<usize, String> {
+        let is_compressed = self.chunk.compression() != Compression::UNCOMPRESSED;
+        let mut position = 0;
+        while position < bytes.len() && !self.are_all() {
+            let rest = &bytes[position..];
+            let Some((header, length)) = PageHeader::read(rest) else {
+                if !is_end && rest.len() < HEADER_BYTES {
+                    break;
+                }
+                return Err("the header of a page is damaged".to_owned());
+            };
+            let size = usize::try_from(header.compressed).map_err(|_| "a page has a negative length")?;
+            let Some(body) = rest.get(length..).and_then(|rest| rest.get(..size)) else {
+                if is_end {
+                    return Err("a page goes on behind the end of its column".to_owned());
+                }
+                header.is_plausible(self.chunk, is_compressed)?;
+                break;
+            };
+            header.is_plausible(self.chunk, is_compressed)?;
+            if let Some(checksum) = header.checksum {
+                let mut found = Crc::new();
+                found.update(body);
+                // The format stores the bits of the checksum as a signed number.
+                if i64::from(found.sum().cast_signed()) != checksum {
+                    return Err("the checksum of a page does not fit its bytes".to_owned());
+                }
             }
+            if header.kind != DICTIONARY {
+                self.values += header.values;
+            }
+            position += length + size;
         }
-        if header.kind != DICTIONARY {
-            values += header.values;
+        if self.values > self.chunk.num_values() { self.end().map(|()| position) } else { Ok(position) }
+    }
+
+    /// Makes sure that all pages were seen.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub(super) fn end(&self) -> Result<(), String> {
+        if self.values == self.chunk.num_values() {
+            return Ok(());
         }
+        Err("the pages of a column hold more or fewer values than the footer says".to_owned())
     }
-    if values > chunk.num_values() || is_whole && values != chunk.num_values() {
-        return Err("the pages of a column hold more or fewer values than the footer says".to_owned());
-    }
-    Ok(())
 }
 
 impl PageHeader {
@@ -235,6 +284,25 @@ mod tests {
         assert!(check(&twice, &chunk(Compression::UNCOMPRESSED), true).is_err());
         let cut = &page(0, 16, 16, 2, &body, None)[..20];
         assert!(check(cut, &chunk(Compression::SNAPPY), true).is_err());
+    }
+
+    #[test]
+    fn pages_are_judged_as_they_come() {
+        let one = page(0, 8, 8, 1, &[7; 8], None);
+        let both = [one.clone(), one.clone()].concat();
+        let chunk = chunk(Compression::SNAPPY);
+        for cut in 1..both.len() {
+            let mut pages = Pages::of(&chunk);
+            let read = pages.judge(&both[..cut], false).unwrap();
+            assert_eq!((read, pages.are_all()), (cut / one.len() * one.len(), false), "{cut}");
+            assert_eq!(pages.judge(&both[read..], true), Ok(both.len() - read));
+            assert_eq!((pages.are_all(), pages.end()), (true, Ok(())));
+        }
+        let mut pages = Pages::of(&chunk);
+        assert!(
+            pages.judge(&page(0, 257 << 20, 300, 1, &[], None), false).unwrap_err().contains("256 MiB is the most")
+        );
+        assert!(pages.end().is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
@@ -16,8 +16,9 @@ use futures::future::{BoxFuture, FutureExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 
+use super::thrift::{Compact, STRUCT};
 use super::{footers, pages};
 use crate::error::{Error, ErrorKind};
 use crate::sources::DAMAGED;
@@ -25,11 +26,15 @@ use crate::sources::DAMAGED;
 /// No row group was read yet.
 const NONE: usize = usize::MAX;
 
-/// The file that is read, and the row group that was fetched last: what an error of the decoder is about.
+/// The file that is read, and the row group that was fetched last: what an error of the decoder is about. All readers of the
+/// file share it.
 #[derive(Debug)]
 pub(super) struct Progress {
     shown: Arc<str>,
     row_group: AtomicUsize,
+    /// What its footer says, once it was judged. DataFusion decodes with a reader that never asked for it, where another
+    /// one has looked for bloom filters.
+    chunks: OnceLock<Chunks>,
 }
 
 /// Makes the readers of a scan.
@@ -40,10 +45,10 @@ struct JudgingReader {
     reader: Box<dyn AsyncFileReader + Send>,
     progress: Arc<Progress>,
     size: u64,
-    chunks: Option<Chunks>,
 }
 
 /// Where in a file which column of which row group lies, by beginning.
+#[derive(Debug)]
 pub(super) struct Chunks {
     metadata: Arc<ParquetMetaData>,
     ranges: Vec<(Range<u64>, usize, usize)>,
@@ -52,12 +57,22 @@ pub(super) struct Chunks {
 impl Progress {
     /// At the beginning of the file that messages call `shown`.
     pub(super) fn new(shown: &str) -> Self {
-        Self { shown: shown.into(), row_group: AtomicUsize::new(NONE) }
+        Self { shown: shown.into(), row_group: AtomicUsize::new(NONE), chunks: OnceLock::new() }
     }
 
     /// How messages name the file.
     pub(super) fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// Notes that row group number `row_group`, from 0, is fetched.
+    pub(super) fn enter(&self, row_group: usize) {
+        self.row_group.store(row_group, Ordering::Relaxed);
+    }
+
+    /// The error of a file whose `column` is damaged, for `reason`.
+    pub(super) fn damaged_column(&self, column: &ColumnChunkMetaData, reason: String) -> Error {
+        self.damaged(reason).context("column", column.column_path().string())
     }
 
     /// The error of a file that a decoder gives up, for `reason`.
@@ -95,7 +110,7 @@ impl ParquetFileReaderFactory for JudgingReaders {
         let progress = file.extension::<Arc<Progress>>().cloned();
         let progress = progress.unwrap_or_else(|| Arc::new(Progress::new(file.object_meta.location.as_ref())));
         let reader = self.0.create_reader(partition, file, hint, metrics)?;
-        Ok(Box::new(JudgingReader { reader, progress, size, chunks: None }))
+        Ok(Box::new(JudgingReader { reader, progress, size }))
     }
 }
 
@@ -110,8 +125,9 @@ impl JudgingReader {
 
     /// What is wrong with the `bytes` of `range`.
     fn judge(&self, range: &Range<u64>, bytes: &[u8]) -> parquet::errors::Result<()> {
-        let Some(chunks) = &self.chunks else { return Ok(()) };
-        let judged = chunks.judge(range, bytes, &self.progress);
+        let unknown = || Error::new(ErrorKind::Internal, "pages are read before the footer that tells what they are");
+        let judged = self.progress.chunks.get().ok_or_else(unknown);
+        let judged = judged.and_then(|chunks| chunks.judge(range, bytes, &self.progress));
         judged.map_err(|error| ParquetError::External(Box::new(error)))
     }
 }
@@ -147,7 +163,7 @@ impl AsyncFileReader for JudgingReader {
             let metadata = self.reader.get_metadata(options).await?;
             footers::judge(&metadata, self.size)
                 .map_err(|reason| ParquetError::External(Box::new(self.progress.damaged(reason))))?;
-            self.chunks = Some(Chunks::new(Arc::clone(&metadata)));
+            self.progress.chunks.get_or_init(|| Chunks::new(Arc::clone(&metadata)));
             Ok(metadata)
         }
         .boxed()
@@ -168,9 +184,10 @@ impl Chunks {
         Self { metadata, ranges }
     }
 
-    /// The range of every column of every row group.
-    pub(super) fn ranges(&self) -> impl Iterator<Item = &Range<u64>> {
-        self.ranges.iter().map(|(range, ..)| range)
+    /// Every column of every row group: where it lies, the number of its row group, and what the footer says of it.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&Range<u64>, usize, &ColumnChunkMetaData)> {
+        let column = |row_group: usize, column: usize| self.metadata.row_group(row_group).column(column);
+        self.ranges.iter().map(move |(range, row_group, number)| (range, *row_group, column(*row_group, *number)))
     }
 
     /// Judges the `bytes` of `range`, if they are pages: notes their row group in `progress`.
@@ -179,16 +196,31 @@ impl Chunks {
     /// [`ErrorKind::Source`], naming row group and column, for a page that no decoder should see.
     pub(super) fn judge(&self, range: &Range<u64>, bytes: &[u8], progress: &Progress) -> Result<(), Error> {
         let behind = self.ranges.partition_point(|(chunk, ..)| chunk.start <= range.start);
-        let Some((chunk, row_group, column)) = behind.checked_sub(1).and_then(|last| self.ranges.get(last)) else {
-            return Ok(());
-        };
-        if range.start >= chunk.end {
-            return Ok(());
+        let chunk = behind.checked_sub(1).and_then(|last| self.ranges.get(last));
+        let chunk = chunk.filter(|(chunk, ..)| range.start < chunk.end);
+        // What lies behind the columns are the indexes of their pages, whose lists are as long as they say.
+        let goes_on = chunk.is_none_or(|(chunk, ..)| chunk.end < range.end);
+        if goes_on && !self.indexes(range).all(|index| Compact::new(&bytes[index]).skip(STRUCT).is_some()) {
+            return Err(progress.damaged("its page index is damaged"));
         }
-        progress.row_group.store(*row_group, Ordering::Relaxed);
+        let Some((chunk, row_group, column)) = chunk else { return Ok(()) };
+        progress.enter(*row_group);
         let is_whole = range.start == chunk.start && range.end >= chunk.end;
         let column = self.metadata.row_group(*row_group).column(*column);
-        pages::check(bytes, column, is_whole)
-            .map_err(|reason| progress.damaged(reason).context("column", column.column_path().string()))
+        pages::check(bytes, column, is_whole).map_err(|reason| progress.damaged_column(column, reason))
+    }
+
+    /// Where in `range` the indexes of pages lie that are whole in it.
+    fn indexes(&self, range: &Range<u64>) -> impl Iterator<Item = Range<usize>> {
+        let columns = self.metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+        let places = columns.flat_map(|chunk| {
+            let columns = chunk.column_index_offset().zip(chunk.column_index_length());
+            [columns, chunk.offset_index_offset().zip(chunk.offset_index_length())]
+        });
+        places.flatten().filter_map(|(start, length)| {
+            let start = u64::try_from(start).ok()?.checked_sub(range.start)?;
+            let end = start.checked_add(u64::try_from(length).ok()?).filter(|end| *end <= range.end - range.start)?;
+            Some(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+        })
     }
 }

@@ -8,7 +8,7 @@ use datafusion::object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use datafusion::object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use datafusion::object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use datafusion::object_store::http::HttpBuilder;
-use datafusion::object_store::{BackoffConfig, ClientOptions, HeaderValue, ObjectStore, RetryConfig};
+use datafusion::object_store::{BackoffConfig, Certificate, ClientOptions, HeaderValue, ObjectStore, RetryConfig};
 use url::Url;
 
 use super::Stores;
@@ -37,13 +37,13 @@ type Client = Arc<dyn ObjectStore>;
 /// The client of an S3 bucket, in the `region` that the bucket said it is in, where it did.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] for a profile or an endpoint that cannot be used; [`ErrorKind::Source`] without credentials.
+/// [`ErrorKind::Usage`] for a profile or an endpoint that cannot be used; [`ErrorKind::SourceRefused`] without credentials.
 pub(super) fn amazon(location: &Location, stores: &Stores, region: Option<&str>) -> Result<Client> {
     let variables = &stores.variables;
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&location.bucket)
         .with_retry(retries())
-        .with_client_options(options().with_allow_http(variables.is_true("AWS_ALLOW_HTTP")))
+        .with_client_options(options(stores)?.with_allow_http(variables.is_true("AWS_ALLOW_HTTP")))
         .with_http_connector(Connector::default());
     let chosen = stores.aws_profile.as_deref();
     let profile = profile(chosen, variables)?;
@@ -131,14 +131,21 @@ pub(super) fn amazon(location: &Location, stores: &Stores, region: Option<&str>)
 /// The client of a bucket of Google.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] for credentials that cannot be read.
-pub(super) fn google(location: &Location, variables: &Variables) -> Result<Client> {
-    let base = variables.get("GOOGLE_BASE_URL").unwrap_or("https:");
+/// [`ErrorKind::SourceRefused`] for credentials that cannot be read.
+pub(super) fn google(location: &Location, stores: &Stores) -> Result<Client> {
+    let variables = &stores.variables;
+    // Google's own clients take an emulator from this one, and send it no credentials.
+    let emulator = variables.get("STORAGE_EMULATOR_HOST").filter(|_| variables.get("GOOGLE_BASE_URL").is_none());
+    let emulator = emulator.map(|host| if host.contains("://") { host.to_owned() } else { format!("http://{host}") });
+    let base = emulator.as_deref().or(variables.get("GOOGLE_BASE_URL")).unwrap_or("https:");
     let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&location.bucket)
         .with_retry(retries())
-        .with_client_options(options_for(base))
+        .with_client_options(options_for(base, stores)?)
         .with_http_connector(Connector::default());
+    if let Some(emulator) = &emulator {
+        builder = builder.with_base_url(emulator.trim_end_matches('/')).with_skip_signature(true);
+    }
     for (name, value) in variables.of_vendor("GOOGLE_") {
         match name.to_ascii_lowercase().parse::<GoogleConfigKey>() {
             Ok(GoogleConfigKey::Bucket) | Err(_) => {}
@@ -151,8 +158,9 @@ pub(super) fn google(location: &Location, variables: &Variables) -> Result<Clien
 /// The client of a container of Azure.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] for credentials that cannot be read; [`ErrorKind::Usage`] for those of another account.
-pub(super) fn azure(location: &Location, account: Option<&str>, variables: &Variables) -> Result<Client> {
+/// [`ErrorKind::SourceRefused`] for credentials that cannot be read; [`ErrorKind::Usage`] for those of another account.
+pub(super) fn azure(location: &Location, stores: &Stores, account: Option<&str>) -> Result<Client> {
+    let variables = &stores.variables;
     let mut builder = MicrosoftAzureBuilder::new().with_retry(retries()).with_http_connector(Connector::default());
     let mut given = Vec::new();
     for (name, value) in variables.get("AZURE_STORAGE_CONNECTION_STRING").into_iter().flat_map(connection) {
@@ -178,7 +186,7 @@ pub(super) fn azure(location: &Location, account: Option<&str>, variables: &Vari
         let message = format!("the credentials in the environment are of the account `{theirs}`, not of `{account}`");
         return Err(Error::new(ErrorKind::Usage, message).hint("set those of the account that the location names"));
     }
-    let options = options_for(of(AzureConfigKey::Endpoint).unwrap_or("https:"));
+    let options = options_for(of(AzureConfigKey::Endpoint).unwrap_or("https:"), stores)?;
     if account.or(theirs).is_none() && of(AzureConfigKey::UseEmulator).is_none() {
         return Err(Error::new(ErrorKind::Usage, format!("`{}` names no storage account", location.text))
             .hint("set AZURE_STORAGE_ACCOUNT_NAME, or write abfss://container@account.dfs.core.windows.net/folder/"));
@@ -196,9 +204,14 @@ pub(super) fn azure(location: &Location, account: Option<&str>, variables: &Vari
 /// The client of one file of a web server, which comes in parts if the server `has_ranges`.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] if TLS cannot be set up.
-pub(super) fn web(location: &Location, origin: &str, query: Option<&str>, has_ranges: bool) -> Result<Client> {
-    let options = options_for(origin);
+/// [`ErrorKind::SourceRefused`] if TLS cannot be set up.
+pub(super) fn web(
+    location: &Location,
+    stores: &Stores,
+    (origin, query): (&str, Option<&str>),
+    has_ranges: bool,
+) -> Result<Client> {
+    let options = options_for(origin, stores)?;
     let builder = HttpBuilder::new()
         .with_url(origin)
         .with_retry(retries())
@@ -219,7 +232,7 @@ fn built(location: &Location, client: datafusion::object_store::Result<impl Obje
         Vendor::Azure { .. } => "AZURE_",
         Vendor::Web { .. } => "SSL_",
     };
-    Err(Error::new(ErrorKind::Source, message)
+    Err(Error::new(ErrorKind::SourceRefused, message)
         .hint(format!("check the {vendor}* variables, and the files that they name")))
 }
 
@@ -274,20 +287,28 @@ fn connection(text: &str) -> impl Iterator<Item = (AzureConfigKey, &str)> {
     })
 }
 
-fn options() -> ClientOptions {
-    ClientOptions::new()
+fn options(stores: &Stores) -> Result<ClientOptions> {
+    let mut options = ClientOptions::new()
         .with_connect_timeout(CONNECT)
         .with_timeout(TRY)
-        .with_user_agent(HeaderValue::from_static(concat!("postback/", env!("CARGO_PKG_VERSION"))))
+        .with_user_agent(HeaderValue::from_static(concat!("postback/", env!("CARGO_PKG_VERSION"))));
+    let authorities = stores.authorities.as_ref().as_ref().map_err(Error::restated)?;
+    for certificate in authorities.certificates() {
+        let certificate = Certificate::from_der(certificate).map_err(|error| {
+            Error::new(ErrorKind::Usage, "a certificate of the ca file is not usable").source(error)
+        })?;
+        options = options.with_root_certificate(certificate);
+    }
+    Ok(options)
 }
 
 /// Those for an endpoint that the operator named: plain where its URL is, and without a proxy on this machine.
-fn options_for(endpoint: &str) -> ClientOptions {
-    let options = options().with_allow_http(endpoint.starts_with("http://"));
-    match Url::parse(endpoint) {
+fn options_for(endpoint: &str, stores: &Stores) -> Result<ClientOptions> {
+    let options = options(stores)?.with_allow_http(endpoint.starts_with("http://"));
+    Ok(match Url::parse(endpoint) {
         Ok(url) if is_loopback(&url) => options.with_proxy_url(NO_PROXY.0).with_proxy_excludes(NO_PROXY.1),
         _ => options,
-    }
+    })
 }
 
 fn retries() -> RetryConfig {

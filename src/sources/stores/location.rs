@@ -45,12 +45,12 @@ impl Location {
     /// Reads a location; none for one on this machine.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`] for a scheme without a reader and for a URL that cannot be read.
+    /// [`ErrorKind::SourceRefused`] for a scheme without a reader and for a URL that cannot be read.
     pub(in crate::sources) fn parse(text: &str) -> Result<Option<Self>> {
         let Some((scheme, rest)) = text.split_once("://") else { return Ok(None) };
         let (authority, key) = rest.split_once('/').unwrap_or((rest, ""));
         let base = format!("{scheme}://{authority}/");
-        let wrong = |message: String, hint: &str| Err(Error::new(ErrorKind::Source, message).hint(hint));
+        let wrong = |message: String, hint: &str| Err(Error::new(ErrorKind::SourceRefused, message).hint(hint));
         let (vendor, bucket) = match scheme.to_ascii_lowercase().as_str() {
             "file" => return Ok(None),
             "http" | "https" => return Self::web(text).map(Some),
@@ -94,7 +94,8 @@ impl Location {
 
     /// A file of a web server.
     fn web(text: &str) -> Result<Self> {
-        let wrong = |message: &str, hint: &str| Err(Error::new(ErrorKind::Source, message.to_owned()).hint(hint));
+        let wrong =
+            |message: &str, hint: &str| Err(Error::new(ErrorKind::SourceRefused, message.to_owned()).hint(hint));
         let Ok(url) = Url::parse(text) else {
             return wrong("a location is no readable URL", "write https://host/file");
         };

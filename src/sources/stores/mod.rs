@@ -24,11 +24,12 @@ use url::Url;
 pub(super) use self::location::Location;
 use self::location::Vendor;
 use self::pinned::PinnedStore;
-use super::file::SourceFile;
+use super::listing::Listed;
 use crate::error::{Error, ErrorKind, Result};
-use crate::settings::{Origin, Settings, Variables};
+use crate::settings::{Authorities, Origin, Settings, Variables};
 
 mod clients;
+mod heads;
 mod listing;
 mod location;
 mod pinned;
@@ -37,13 +38,21 @@ mod refusal;
 mod transport;
 
 /// How buckets are reached.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Stores {
     variables: Variables,
     s3_endpoint: Option<(String, Origin)>,
     s3_region: Option<(String, Origin)>,
     aws_profile: Option<String>,
+    /// Whose certificates are trusted beside the system's, or why nobody can tell.
+    authorities: Arc<Result<Authorities>>,
     known: Arc<Mutex<HashMap<String, Arc<PinnedStore>>>>,
+}
+
+impl Default for Stores {
+    fn default() -> Self {
+        Self::of(&Settings::default())
+    }
 }
 
 impl Stores {
@@ -56,6 +65,7 @@ impl Stores {
             s3_endpoint: given("s3_endpoint"),
             s3_region: given("s3_region"),
             aws_profile: settings.text("aws_profile").map(str::to_owned),
+            authorities: Arc::new(Authorities::of(settings)),
             known: Arc::default(),
         }
     }
@@ -63,10 +73,10 @@ impl Stores {
     /// The files behind `location`, whose store `runtime` knows from now on.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`] if there is none or the store refuses, [`ErrorKind::Usage`] for settings that do not reach
-    /// one.
-    pub(super) async fn list(&self, runtime: &RuntimeEnv, location: &Location) -> Result<Vec<SourceFile>> {
-        let (store, files) = match &location.vendor {
+    /// [`ErrorKind::SourceMissing`] if there is none, [`ErrorKind::SourceUnreachable`] and [`ErrorKind::SourceRefused`] as
+    /// the store says, [`ErrorKind::Usage`] for settings that do not reach one.
+    pub(super) async fn list(&self, runtime: &RuntimeEnv, location: &Location) -> Result<Listed> {
+        let (store, listed) = match &location.vendor {
             Vendor::Web { origin, query } => self.web_file(location, origin, query.as_deref()).await?,
             _ => self.objects(location).await?,
         };
@@ -74,25 +84,30 @@ impl Stores {
             .map_err(|error| Error::new(ErrorKind::Internal, "a store has no usable URL").source(error))?;
         runtime.register_object_store(&url, Arc::clone(&store) as _);
         self.known().insert(location.identity(), store);
-        Ok(files)
+        Ok(listed)
     }
 
-    async fn objects(&self, location: &Location) -> Result<(Arc<PinnedStore>, Vec<SourceFile>)> {
+    /// Forgets what was listed: objects may have any state from now on.
+    pub(super) fn forget(&self) {
+        self.known().clear();
+    }
+
+    async fn objects(&self, location: &Location) -> Result<(Arc<PinnedStore>, Listed)> {
         let known = self.known().get(&location.identity()).cloned();
         let store = match known {
             Some(store) => store,
             None => self.store(location, self.client(location, None)?, true),
         };
         let refused = match listing::files(&store, location).await {
-            Ok(files) => return Ok((store, files)),
+            Ok(listed) => return Ok((store, listed)),
             Err(refused) => refused,
         };
         // A bucket says where it is; nobody has to know.
         let region = refused.contexts().iter().find(|(name, _)| *name == refusal::REGION);
         let Some((_, region)) = region.filter(|_| self.s3_region.is_none()) else { return Err(refused) };
         let store = self.store(location, self.client(location, Some(region))?, true);
-        let files = listing::files(&store, location).await?;
-        Ok((store, files))
+        let listed = listing::files(&store, location).await?;
+        Ok((store, listed))
     }
 
     async fn web_file(
@@ -100,20 +115,20 @@ impl Stores {
         location: &Location,
         origin: &str,
         query: Option<&str>,
-    ) -> Result<(Arc<PinnedStore>, Vec<SourceFile>)> {
-        let client = clients::web(location, origin, query, true)?;
+    ) -> Result<(Arc<PinnedStore>, Listed)> {
+        let client = clients::web(location, self, (origin, query), true)?;
         let (found, has_ranges) = listing::web_file(&client, location).await?;
-        let client = if has_ranges { client } else { clients::web(location, origin, query, false)? };
+        let client = if has_ranges { client } else { clients::web(location, self, (origin, query), false)? };
         let store = self.known().get(&location.identity()).cloned();
         let store = store.unwrap_or_else(|| self.store(location, client, has_ranges));
         let file = listing::file(&store, location, found)?;
-        Ok((store, vec![file]))
+        Ok((store, Listed { files: vec![file], is_named: true, ..Listed::default() }))
     }
 
     fn client(&self, location: &Location, region: Option<&str>) -> Result<Arc<dyn ObjectStore>> {
         match &location.vendor {
-            Vendor::Google => clients::google(location, &self.variables),
-            Vendor::Azure { account } => clients::azure(location, account.as_deref(), &self.variables),
+            Vendor::Google => clients::google(location, self),
+            Vendor::Azure { account } => clients::azure(location, self, account.as_deref()),
             Vendor::Amazon | Vendor::Web { .. } => clients::amazon(location, self, region),
         }
     }

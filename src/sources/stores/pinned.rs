@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,11 +21,14 @@ use datafusion::object_store::{
     MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tokio::sync::OnceCell;
 
+use super::heads::Heads;
 use super::location::{Location, Vendor};
 use super::refusal;
 use crate::error::{Error, ErrorKind};
-use crate::sources::DAMAGED;
+use crate::sources::lake::Kind;
+use crate::sources::{DAMAGED, pin};
 
 /// The first part of an object: formats are recognised by it. Each next one is four times as large, up to the largest.
 const FIRST_PART: u64 = 64 << 10;
@@ -51,12 +54,31 @@ pub(super) struct PinnedStore {
     has_ranges: bool,
     /// By the path that DataFusion knows, which no two buckets share: its caches ask for no more than the path.
     pins: Pins,
+    heads: Arc<Heads>,
+    /// What folders are roots of, each asked for once.
+    tables: Mutex<HashMap<String, Arc<OnceCell<Option<Kind>>>>>,
 }
 
 impl PinnedStore {
     /// The bucket of `location` behind the client `inner`, which sends parts of objects if it `has_ranges`.
     pub(super) fn new(inner: Arc<dyn ObjectStore>, location: Location, url: Arc<str>, has_ranges: bool) -> Self {
-        Self { inner, location: Arc::new(location), url, has_ranges, pins: Arc::default() }
+        let (pins, heads, tables) = (Arc::default(), Arc::default(), Mutex::default());
+        Self { inner, location: Arc::new(location), url, has_ranges, pins, heads, tables }
+    }
+
+    /// What the folder `root` is the root of: as it was `asked` first.
+    ///
+    /// # Errors
+    /// Those of asking.
+    pub(super) async fn table_at(
+        &self,
+        root: &str,
+        asked: impl Future<Output = crate::error::Result<Option<Kind>>>,
+    ) -> crate::error::Result<Option<Kind>> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = Arc::clone(tables.entry(root.to_owned()).or_default());
+        drop(tables);
+        known.get_or_try_init(|| asked).await.copied()
     }
 
     /// The URL under which DataFusion knows it.
@@ -72,7 +94,7 @@ impl PinnedStore {
     /// The object that `found` describes, from now on in this state; under the path by which it is read here.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`] if it was listed in another state before.
+    /// [`ErrorKind::SourceChanged`] if it was listed in another state before.
     pub(super) fn pin(&self, found: ObjectMeta) -> crate::error::Result<ObjectMeta> {
         let shown = self.location.shown(found.location.as_ref());
         let path = format!("{}/{}", self.location.identity().replace("://", "/"), found.location);
@@ -81,10 +103,13 @@ impl PinnedStore {
         let mut pins = self.pins.write().unwrap_or_else(PoisonError::into_inner);
         match pins.get(&path) {
             Some(earlier) if is_other(&self.location, earlier, &found) => {
-                return Err(refusal::changed(&shown));
+                return Err(pin::changed_while_read(&shown));
             }
             Some(_) => {}
-            None => drop(pins.insert(path, found)),
+            None => {
+                self.heads.listed(&path);
+                pins.insert(path, found);
+            }
         }
         Ok(known)
     }
@@ -107,11 +132,30 @@ struct Reader {
     store: Arc<dyn ObjectStore>,
     location: Arc<Location>,
     pins: Pins,
+    heads: Arc<Heads>,
     path: Path,
     pin: ObjectMeta,
 }
 
 impl Reader {
+    /// The first part.
+    async fn head(self) -> Result<Bytes> {
+        let fetch = |path: Path| {
+            let pin = self.pins.read().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
+            let reader = pin.map(|pin| Self { path, pin, ..self.clone() });
+            async move {
+                match reader.filter(|reader| reader.pin.size > 0) {
+                    Some(reader) => {
+                        let first = 0..reader.pin.size.min(FIRST_PART);
+                        reader.part(first).await
+                    }
+                    None => Ok(Bytes::new()),
+                }
+            }
+        };
+        self.heads.get(&self.path, fetch).await
+    }
+
     async fn part(mut self, range: Range<u64>) -> Result<Bytes> {
         // A list without ETags is made up for by the first answer.
         if self.pin.e_tag.is_none() {
@@ -128,12 +172,12 @@ impl Reader {
             Ok::<_, StoreError>((meta, found.bytes().await?))
         };
         let Ok(fetched) = tokio::time::timeout(PART_TIMEOUT, fetched).await else {
-            let late = Error::new(ErrorKind::Source, format!("`{shown}` does not come in time"));
+            let late = Error::new(ErrorKind::SourceUnreachable, format!("`{shown}` does not come in time"));
             return Err(ours(late.hint("the network is too slow or the store overloaded: run again later")));
         };
         let (meta, bytes) = fetched.map_err(|error| ours(refusal::told(&self.location, &shown, &error)))?;
         if is_other(&self.location, pin, &meta) || bytes.len() as u64 != wanted {
-            return Err(ours(refusal::changed(&shown)));
+            return Err(ours(pin::changed_while_read(&shown)));
         }
         if pin.e_tag.is_none() && meta.e_tag.is_some() {
             let mut pins = self.pins.write().unwrap_or_else(PoisonError::into_inner);
@@ -198,6 +242,7 @@ impl ObjectStore for PinnedStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let pin = self.pinned(location)?;
         let meta = ObjectMeta { location: location.clone(), ..pin.clone() };
+        let is_whole = options.range.is_none();
         let (range, first) = match options.range {
             None => (0..pin.size, FIRST_PART),
             Some(GetRange::Bounded(range)) => (range.start..range.end.min(pin.size), LARGEST_PART),
@@ -216,19 +261,26 @@ impl ObjectStore for PinnedStore {
                 store: Arc::clone(&self.inner),
                 location: Arc::clone(&self.location),
                 pins: Arc::clone(&self.pins),
+                heads: Arc::clone(&self.heads),
                 path: location.clone(),
                 pin,
             };
             let mut parts = parts(range.clone(), first);
-            let fetch = move |part| reader.clone().part(part);
+            let fetch = {
+                let reader = reader.clone();
+                move |part| reader.clone().part(part)
+            };
             // Only what goes on behind its first part is fetched ahead.
-            let head = stream::iter(parts.next()).then(fetch.clone());
+            let head = stream::iter(parts.next()).then(move |part| {
+                let reader = reader.clone();
+                async move { if is_whole { reader.head().await } else { reader.part(part).await } }
+            });
             head.chain(stream::iter(parts).map(fetch).buffered(PARTS_AT_ONCE)).boxed()
         } else if range == (0..pin.size) {
             let found = self.inner.get_opts(&pin.location, conditions(&pin)).await;
             let found = found.map_err(|error| self.told(&pin, &error))?;
             if is_other(&self.location, &pin, &found.meta) {
-                return Err(ours(refusal::changed(&self.location.shown(pin.location.as_ref()))));
+                return Err(ours(pin::changed_while_read(&self.location.shown(pin.location.as_ref()))));
             }
             self.whole(&pin, found)
         } else {
@@ -284,7 +336,7 @@ impl PinnedStore {
             let shown = shown.clone();
             async move {
                 let Ok(next) = tokio::time::timeout(IDLE, chunks.next()).await else {
-                    let late = Error::new(ErrorKind::Source, format!("`{shown}` does not come in time"));
+                    let late = Error::new(ErrorKind::SourceUnreachable, format!("`{shown}` does not come in time"));
                     return Err(ours(late.hint("run again later")));
                 };
                 Ok(next.transpose()?.map(|chunk| (chunk, chunks)))

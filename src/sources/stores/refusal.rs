@@ -9,6 +9,8 @@ use datafusion::object_store::client::HttpError;
 use super::location::{Location, Vendor};
 use super::transport::{Failure, What};
 use crate::error::{Error, ErrorKind};
+use crate::settings::CertificateFlaw;
+use crate::sources::pin;
 
 /// The context under which an error names the region of a bucket.
 pub(super) const REGION: &str = "region";
@@ -26,27 +28,38 @@ pub(super) fn told(location: &Location, shown: &str, error: &object_store::Error
             object_store::Error::NotFound { .. } => words.missing(),
             // What else goes wrong is an answer that makes no sense, or credentials that cannot be read.
             _ if format!("{error:?}").to_ascii_lowercase().contains("credential") => words.no_credentials(),
-            _ => words.error("gave no usable answer", "is it the address of a store?"),
+            _ => words.refused("gave no usable answer", "is it the address of a store?"),
         };
     };
     let told = match &failure.what {
         _ if failure.for_credentials => words.no_credentials(),
         What::Status { status, code, region } => words.status(*status, code.as_deref(), region.as_deref()),
-        What::Late => words.error("does not answer in time", "run again later"),
-        What::Resolve => words.error(
+        What::Late => words.unreachable("does not answer in time", "run again later"),
+        What::Resolve => words.unreachable(
             "lies on a host whose name does not resolve",
             "check the address, the region and the network of this machine",
         ),
-        What::Connect => words.error(
+        What::Connect => words.unreachable(
             "lies on a host that cannot be reached",
             "check the endpoint, the region and the network of this machine",
         ),
-        What::Certificate => words.error(
-            "lies on a host whose certificate is not valid",
-            "for a certificate of your own, name its authority in SSL_CERT_FILE",
+        What::Certificate(CertificateFlaw::Time) => words.refused(
+            "lies on a host whose certificate is expired or not valid yet",
+            "check this machine's clock; if it is right, the server needs a new certificate",
         ),
-        What::Tls => words.error("lies on a host that does not speak TLS as expected", "check the endpoint"),
-        What::Broken => words.error("could not be read to the end: the connection broke", "run again"),
+        What::Certificate(CertificateFlaw::Host) => {
+            words.refused("lies on a host whose certificate is for another host name", "check the address")
+        }
+        What::Certificate(CertificateFlaw::Authority) => words.refused(
+            "lies on a host whose certificate is from an unknown authority",
+            "the authority of a company's own server or proxy is named with --ca-file",
+        ),
+        What::Certificate(CertificateFlaw::Other) => words.refused(
+            "lies on a host whose certificate is not valid",
+            "whoever runs the server has to mend its certificate",
+        ),
+        What::Tls => words.refused("lies on a host that does not speak TLS as expected", "check the endpoint"),
+        What::Broken => words.unreachable("could not be read to the end: the connection broke", "run again"),
     };
     told.source(failure)
 }
@@ -62,6 +75,15 @@ pub(super) fn is_unexplained(error: &object_store::Error) -> bool {
         failure(error),
         Some(Failure { what: What::Status { status: 400..=499, code: None, region: None }, for_credentials: false })
     )
+}
+
+/// Whether the store knows who asks, and does not allow it.
+pub(super) fn is_forbidden(error: &object_store::Error) -> bool {
+    let Some(Failure { what: What::Status { status: 401 | 403, code, .. }, for_credentials: false }) = failure(error)
+    else {
+        return false;
+    };
+    code.is_none_or(|code| code == "AccessDenied" || code.starts_with("Authorization"))
 }
 
 /// Whether a client says that there is not even a first byte.
@@ -95,27 +117,27 @@ fn failure(error: &object_store::Error) -> Option<Failure> {
     None
 }
 
-/// The error of an object that is not the one that was listed.
-pub(super) fn changed(shown: &str) -> Error {
-    Error::new(ErrorKind::Source, format!("`{shown}` changed while it was read"))
-        .hint("run again when the export is complete")
-}
-
 struct Words<'a> {
     location: &'a Location,
     shown: &'a str,
 }
 
 impl Words<'_> {
-    fn error(&self, what: &str, hint: &str) -> Error {
-        Error::new(ErrorKind::Source, format!("`{}` {what}", self.shown)).hint(hint)
+    /// What may pass.
+    fn unreachable(&self, what: &str, hint: &str) -> Error {
+        Error::new(ErrorKind::SourceUnreachable, format!("`{}` {what}", self.shown)).hint(hint)
+    }
+
+    /// What no waiting mends.
+    fn refused(&self, what: &str, hint: &str) -> Error {
+        Error::new(ErrorKind::SourceRefused, format!("`{}` {what}", self.shown)).hint(hint)
     }
 
     fn status(&self, status: u16, code: Option<&str>, region: Option<&str>) -> Error {
         let (bucket, is_web) = (&self.location.bucket, matches!(self.location.vendor, Vendor::Web { .. }));
         match (status, code) {
             (_, Some("NoSuchBucket" | "ContainerNotFound" | "InvalidBucketName")) => {
-                Error::new(ErrorKind::Source, format!("no such bucket: `{bucket}`"))
+                Error::new(ErrorKind::SourceRefused, format!("no such bucket: `{bucket}`"))
                     .context("location", &self.location.text)
                     .hint("check its name, and the account and the endpoint that are asked")
             }
@@ -125,7 +147,7 @@ impl Words<'_> {
             )
             | (301 | 307, _) => {
                 let error =
-                    Error::new(ErrorKind::Source, format!("the bucket `{bucket}` is not in the region that was asked"))
+                    Error::new(ErrorKind::SourceRefused, format!("the bucket `{bucket}` is not in the region that was asked"))
                         .context("location", &self.location.text);
                 match region {
                     Some(region) => error.context(REGION, region).hint(format!("run with --s3-region {region}")),
@@ -136,38 +158,38 @@ impl Words<'_> {
                 self.status(301, None, region)
             }
             (404 | 410, _) => self.missing(),
-            (412, _) => changed(self.shown),
+            (412, _) => pin::changed_while_read(self.shown),
             (_, Some("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "AuthenticationFailed" | "InvalidToken")) => self
-                .error(
+                .refused(
                     "is refused: the credentials are not valid",
                     "check key and secret; they belong to one account and one endpoint",
                 ),
             (_, Some("ExpiredToken" | "TokenRefreshRequired" | "RequestExpired")) => {
-                self.error("is refused: the credentials have expired", "log in again, or renew the session token")
+                self.refused("is refused: the credentials have expired", "log in again, or renew the session token")
             }
-            (_, Some("RequestTimeTooSkewed")) => self.error(
+            (_, Some("RequestTimeTooSkewed")) => self.refused(
                 "is refused: the clock of this machine is wrong",
                 "set the clock: signatures are valid for minutes",
             ),
             (401 | 403, _) if is_web => {
-                self.error("may not be read without logging in", "copy the file to a bucket or a folder")
+                self.refused("may not be read without logging in", "copy the file to a bucket or a folder")
             }
             (401, _) => self.no_credentials(),
-            (403, _) => self.error(
+            (403, _) => self.refused(
                 "may not be read with these credentials",
                 "they need permission to list the folder and to read its objects (s3:ListBucket and s3:GetObject in AWS)",
             ),
-            (416, _) => changed(self.shown),
+            (416, _) => pin::changed_while_read(self.shown),
             (429 | 503, _) => {
-                self.error("is refused for now: the store is overloaded, after several tries", "run again later")
+                self.unreachable("is refused for now: the store is overloaded, after several tries", "run again later")
             }
-            (500.., _) => self.error(
+            (500.., _) => self.unreachable(
                 &format!("could not be read: the store answered {status}, after several tries"),
                 "run again later",
             ),
             _ => {
                 let code = code.map_or_else(String::new, |code| format!(" ({code})"));
-                self.error(
+                self.refused(
                     &format!("could not be read: the store answered {status}{code}"),
                     "check the location and the endpoint",
                 )
@@ -176,11 +198,11 @@ impl Words<'_> {
     }
 
     fn missing(&self) -> Error {
-        Error::new(ErrorKind::Source, format!("no such file: `{}`", self.shown))
+        Error::new(ErrorKind::SourceMissing, format!("no such file: `{}`", self.shown))
     }
 
     fn without_ranges(&self) -> Error {
-        self.error(
+        self.refused(
             "cannot be read in parts: its web server sends only whole files",
             "copy the file to a bucket or a folder",
         )
@@ -202,6 +224,6 @@ impl Words<'_> {
             }
             Vendor::Web { .. } => "copy the file to a bucket or a folder",
         };
-        Error::new(ErrorKind::Source, format!("no credentials for `{}`", self.location.text)).hint(hint)
+        Error::new(ErrorKind::SourceRefused, format!("no credentials for `{}`", self.location.text)).hint(hint)
     }
 }

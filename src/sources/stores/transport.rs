@@ -11,6 +11,8 @@ use datafusion::object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
 };
 
+use crate::settings::CertificateFlaw;
+
 /// Until the head of an answer is here.
 const FIRST_BYTE: Duration = Duration::from_secs(15);
 /// Most of an answer that tells why it is none.
@@ -58,7 +60,7 @@ impl HttpService for Wire {
             Ok(response) => response,
             Err(error) => {
                 let what = What::of(&error);
-                let is_final = for_credentials && is_metadata || matches!(what, What::Certificate | What::Tls);
+                let is_final = for_credentials && is_metadata || matches!(what, What::Certificate(_) | What::Tls);
                 let kind = if is_final { HttpErrorKind::Unknown } else { error.kind() };
                 return Err(Failure { what, for_credentials }.retryable(kind));
             }
@@ -140,8 +142,8 @@ pub(super) enum What {
     Resolve,
     /// Nobody listens.
     Connect,
-    /// The server's certificate is not valid.
-    Certificate,
+    /// The server's certificate is not to be trusted.
+    Certificate(CertificateFlaw),
     /// TLS failed for another reason.
     Tls,
     /// The connection broke.
@@ -158,7 +160,7 @@ impl What {
                 .downcast_ref::<rustls::Error>()
                 .or_else(|| wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
             match tls {
-                Some(rustls::Error::InvalidCertificate(_)) => return Self::Certificate,
+                Some(rustls::Error::InvalidCertificate(error)) => return Self::Certificate(CertificateFlaw::of(error)),
                 Some(_) => return Self::Tls,
                 None if error.to_string() == "dns error" => return Self::Resolve,
                 None => {}
@@ -192,7 +194,7 @@ impl fmt::Display for Failure {
             What::Late => write!(f, "{subject}no answer in time"),
             What::Resolve => write!(f, "{subject}host name does not resolve"),
             What::Connect => write!(f, "{subject}connection refused or unreachable"),
-            What::Certificate => write!(f, "{subject}server certificate is not valid"),
+            What::Certificate(flaw) => write!(f, "{subject}{}", flaw.as_str()),
             What::Tls => write!(f, "{subject}TLS handshake failed"),
             What::Broken => write!(f, "{subject}connection broke before the answer was complete"),
         }

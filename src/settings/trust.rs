@@ -1,13 +1,14 @@
-//! Whose certificates are trusted beside those the system trusts.
+//! Whose certificates are trusted beside those the system trusts, and why one is not.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::{CertificateError, RootCertStore};
 
+use super::{Origin, Settings};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Largest file of certificates that is read; those of systems have a fifth of it.
@@ -18,6 +19,19 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub struct Authorities(Vec<CertificateDer<'static>>);
 
 impl Authorities {
+    /// Those that `settings` name; only who runs a query may say whose certificates are trusted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] as [`Authorities::from_file`], and for a file that is named by a query or beside one.
+    pub fn of(settings: &Settings) -> Result<Self> {
+        let Some(path) = settings.text("ca_file") else { return Ok(Self::default()) };
+        if matches!(settings.origin("ca_file"), Origin::Set | Origin::File) {
+            return Err(Error::new(ErrorKind::Usage, "whose certificates are trusted is not for a file to say")
+                .hint("give it as --ca-file or POSTBACK_CA_FILE"));
+        }
+        Self::from_file(path.as_ref())
+    }
+
     /// Reads the certificates of a PEM file, at least one and each one usable.
     ///
     /// # Errors
@@ -49,8 +63,50 @@ impl Authorities {
         Ok(Self(certificates))
     }
 
-    pub(super) fn certificates(&self) -> impl Iterator<Item = reqwest::Result<reqwest::Certificate>> {
-        self.0.iter().map(|certificate| reqwest::Certificate::from_der(certificate))
+    /// Each certificate in DER.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+}
+
+/// Why a certificate is not to be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateFlaw {
+    /// Its time is over, or has not begun.
+    Time,
+    /// It is for another host.
+    Host,
+    /// No authority that is known has issued it.
+    Authority,
+    /// Another one: revoked, malformed, not for servers.
+    Other,
+}
+
+impl CertificateFlaw {
+    /// The phrase error messages use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Time => "server certificate is expired or not valid yet",
+            Self::Host => "server certificate is for another host name",
+            Self::Authority => "server certificate is from an unknown authority",
+            Self::Other => "server certificate is not valid",
+        }
+    }
+
+    /// What `error` says of a certificate.
+    #[must_use]
+    pub fn of(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => Self::Time,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::Host,
+            // A signature is bad where an authority has the name of a known one and another key.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::Authority,
+            _ => Self::Other,
+        }
     }
 }
 
