@@ -32,7 +32,7 @@ use crate::server::{Server, file, program, said};
 mod disk;
 mod record;
 
-const IMAGES: u64 = 200;
+const IMAGES: u64 = 400;
 const IMAGES_VARIABLE: &str = "POSTBACK_IMAGES";
 const SEED: u64 = 17;
 /// Events of the first run, enough for the log to be moved while it sends, and of the second.
@@ -66,22 +66,22 @@ fn whatever_a_power_loss_leaves_of_the_ledger_opens_knows_what_was_sent_and_goes
             _ => {}
         }
         // As many as are due after this step, spread over all steps.
-        let due = |step: u64| wanted * step / steps;
-        let step = step as u64;
-        let of_step = due(step + 1) - due(step);
-        if of_step == 0 {
+        let (step, due) = (step as u64, wanted * (step as u64 + 1) / steps);
+        if images >= due {
             continue;
         }
-        let name = format!("step {step}, {change:?}");
+        let name = format!("step {step} of {steps}");
         let least = survive(&disk.at_least(), &sent, &BTreeMap::new(), &name);
         images += 1;
-        for number in 1..of_step.max(2) {
-            if !disk.is_synced() {
-                survive(&disk.image(&mut random), &sent, &least, &format!("image {number} of {name}"));
-                images += 1;
+        while !disk.is_synced() {
+            survive(&disk.image(&mut random), &sent, &least, &format!("image {images}, {name}"));
+            images += 1;
+            if images >= due {
+                break;
             }
         }
     }
+    assert!(images >= wanted, "{images} images");
     assert_eq!(sent.len(), RUNS[1] as usize);
     println!("{images} images of {steps} steps");
 }
