@@ -12,7 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::error::ContextKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use self::flags::SettingFlags;
 use crate::error::{Error, ErrorKind, Result};
@@ -44,6 +46,8 @@ mod stores;
 
 /// For what still reads when everything is said.
 const AT_THE_END: Duration = Duration::from_secs(1);
+/// Libraries whose logs may quote what they read, as the bounds of values in the log of a table.
+const QUOTING: &[&str] = &["buoyant_kernel", "buoyant_kernel_engine", "deltalake_core"];
 /// The settings file that is looked for in the working folder, then beside the query file.
 const SETTINGS_FILE: &str = "postback.toml";
 
@@ -201,6 +205,8 @@ pub fn main() -> ExitCode {
     log(&cli.global);
     memory::keep_private();
     hush_panics();
+    // Several providers of TLS may be linked in, and none of them is a default by itself.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let world = World::read(&cli.global);
     spill::remove_leftovers();
     let code = ended(|| {
@@ -287,10 +293,12 @@ fn log(global: &Global) {
     };
     let subscriber =
         tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_ansi(render::is_coloured());
+    let targets = Targets::new().with_default(level);
+    let targets = targets.with_targets(QUOTING.iter().map(|library| (*library, LevelFilter::OFF)));
     // Logging starts once a process; in tests it may have started already.
     let started = match global.log_format {
-        LogFormat::Text => subscriber.with_target(false).try_init(),
-        LogFormat::Json => subscriber.json().try_init(),
+        LogFormat::Text => subscriber.with_target(false).finish().with(targets).try_init(),
+        LogFormat::Json => subscriber.json().finish().with(targets).try_init(),
     };
     if let Err(error) = started {
         tracing::debug!(%error, "logging had started before");

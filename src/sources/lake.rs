@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::delta;
 use super::report::Note;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -26,13 +27,16 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The folder of the log of a Delta Lake table.
+pub(super) const DELTA_LOG: &str = "_delta_log";
+
 /// What `folder` is the root of.
 pub(super) fn kind(folder: &Path) -> Option<Kind> {
     let is_iceberg = || {
         let entries = fs::read_dir(folder.join("metadata")).into_iter().flatten().flatten();
         entries.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().ends_with(".metadata.json"))
     };
-    if folder.join("_delta_log").is_dir() {
+    if folder.join(DELTA_LOG).is_dir() {
         Some(Kind::Delta)
     } else if folder.join(".hoodie").is_dir() {
         Some(Kind::Hudi)
@@ -66,8 +70,21 @@ pub(super) fn judge(files: &[PathBuf], plain: bool) -> Result<Option<Note>> {
 
 /// The error of `folder`, which is the root of a table.
 pub(super) fn refusal(folder: &Path, kind: Kind) -> Error {
-    Error::new(ErrorKind::Source, format!("`{}` is {kind}, not plain files", folder.display())).hint(
-        "its files also hold deleted and superseded rows: export the table first; if no row was ever changed or \
-         deleted, `SET postback.plain_lake_files = 'true'` reads the files as they are",
-    )
+    refused(&folder.display().to_string(), kind, true)
+}
+
+/// The error of the folder `shown`, which is the root of a table; `is_local` if its files can be read as they are.
+pub(super) fn refused(shown: &str, kind: Kind, is_local: bool) -> Error {
+    let instead = match kind {
+        Kind::Delta if delta::IS_READ => format!("name the folder, FROM '{shown}', to read it as a table"),
+        Kind::Delta => delta::MISSING.to_owned(),
+        Kind::Iceberg | Kind::Hudi => "export the table first".to_owned(),
+    };
+    let plain = if is_local {
+        "; if no row was ever changed or deleted, `SET postback.plain_lake_files = 'true'` reads the files as they are"
+    } else {
+        ""
+    };
+    Error::new(ErrorKind::Source, format!("`{shown}` is {kind}, not plain files"))
+        .hint(format!("its files also hold deleted and superseded rows: {instead}{plain}"))
 }

@@ -43,14 +43,19 @@ pub(super) fn local(options: &Options, location: &str) -> Result<Listed> {
     Ok(Listed { files: paths.into_iter().map(file).collect::<Result<_>>()?, notes, is_named })
 }
 
-/// The paths behind `location`, and whether it names one file.
-fn list(folder: &Path, location: &str) -> Result<(Vec<PathBuf>, bool)> {
-    let path = match location.split_once("://") {
+/// The path that `location` is, which starts from `folder` if it is relative.
+pub(super) fn path(folder: &Path, location: &str) -> PathBuf {
+    match location.split_once("://") {
         Some(("file", path)) => PathBuf::from(path),
         // Messages name files as the query does.
         _ if folder == Path::new(".") => PathBuf::from(location),
         _ => folder.join(location),
-    };
+    }
+}
+
+/// The paths behind `location`, and whether it names one file.
+fn list(folder: &Path, location: &str) -> Result<(Vec<PathBuf>, bool)> {
+    let path = path(folder, location);
     if path.is_dir() {
         return Ok((folder_files(&path, location)?, false));
     }

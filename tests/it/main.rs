@@ -12,6 +12,8 @@ mod check_output;
 mod cli;
 mod crash;
 mod delivery;
+#[cfg(feature = "delta")]
+mod delta;
 mod documents;
 mod edges;
 mod endurance;

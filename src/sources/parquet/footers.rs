@@ -44,18 +44,22 @@ const CUT_OFF: &str = "its footer is damaged: a transfer may have stopped half-w
 
 /// What a footer says.
 #[derive(Debug)]
-pub(super) struct Footer {
+pub(in crate::sources) struct Footer {
     /// Rows of the file.
-    pub(super) rows: i64,
+    pub(in crate::sources) rows: i64,
     /// Its columns.
-    pub(super) columns: FileColumns,
+    pub(in crate::sources) columns: FileColumns,
 }
 
 /// Reads the footer of `file`, and all of its pages if they are to be `verified`.
 ///
 /// # Errors
 /// [`ErrorKind::Source`], naming the file, if it cannot be read, is encrypted, damaged or forged.
-pub(super) async fn read(store: &Arc<dyn ObjectStore>, file: &SourceFile, verified: bool) -> Result<Footer> {
+pub(in crate::sources) async fn read(
+    store: &Arc<dyn ObjectStore>,
+    file: &SourceFile,
+    verified: bool,
+) -> Result<Footer> {
     let reading = async {
         let metadata = Arc::new(fetch(store, file).await?);
         if verified {
@@ -88,7 +92,7 @@ fn require_distinct(file: &SourceFile, schema: &Schema) -> Result<()> {
 }
 
 /// The decoded footer of `file`, judged.
-async fn fetch(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<ParquetMetaData> {
+pub(super) async fn fetch(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<ParquetMetaData> {
     let size = file.meta.size;
     let range = |range: Range<u64>| async {
         store.get_range(&file.meta.location, range).await.map_err(|error| match Error::beneath(&error) {
@@ -191,7 +195,7 @@ async fn verify(store: &Arc<dyn ObjectStore>, file: &SourceFile, metadata: &Arc<
     Ok(())
 }
 
-fn damaged(file: &SourceFile, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(super) fn damaged(file: &SourceFile, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(ErrorKind::Source, format!("`{}` is no readable Parquet file", file.shown()))
         .hint(CUT_OFF)
         .source(reason)

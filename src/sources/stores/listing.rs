@@ -15,6 +15,7 @@ use super::refusal::{is_empty_file, is_missing, is_unexplained, told};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::nearest;
 use crate::sources::file::SourceFile;
+use crate::sources::lake::{DELTA_LOG, Kind, refused};
 use crate::sources::listing::MAX_FILES;
 use crate::sources::partitions;
 
@@ -183,19 +184,15 @@ async fn refuse_lake_tables(store: &PinnedStore, location: &Location, found: &[O
         roots.insert(folder.rsplit_once('/').map_or("", |(above, _)| above));
     }
     for root in roots.into_iter().take(MAX_NAMES) {
-        for (inside, ending, what) in [
-            ("_delta_log", "", "a Delta Lake table"),
-            (".hoodie", "", "a Hudi table"),
-            ("metadata", ".metadata.json", "an Iceberg table"),
-        ] {
+        for (inside, ending, kind) in
+            [(DELTA_LOG, "", Kind::Delta), (".hoodie", "", Kind::Hudi), ("metadata", ".metadata.json", Kind::Iceberg)]
+        {
             let Ok(folder) = Path::parse(format!("{root}/{inside}").trim_start_matches('/')) else { continue };
             let objects = store.client().list(Some(&folder)).take(MAX_NAMES);
             let is_table = objects
                 .any(|object| async move { object.is_ok_and(|object| object.location.as_ref().ends_with(ending)) });
             if is_table.await {
-                let message = format!("`{}{root}` is {what}, not plain files", location.base);
-                return Err(Error::new(ErrorKind::Source, message)
-                    .hint("its files also hold deleted and superseded rows: export the table first"));
+                return Err(refused(&format!("{}{root}", location.base), kind, false));
             }
         }
     }
