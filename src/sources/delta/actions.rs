@@ -30,12 +30,31 @@ struct Action<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "an added file without these is damage")]
 struct Add<'a> {
     #[serde(borrow)]
-    #[expect(dead_code, reason = "an added file without a path is damage")]
     path: Cow<'a, str>,
-    #[expect(dead_code, reason = "and so is one without a size")]
     size: i64,
+    #[serde(default)]
+    deletion_vector: Option<DeletionVector>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a deletion vector that lies nowhere is damage")]
+struct DeletionVector {
+    storage_type: StorageType,
+}
+
+#[derive(Deserialize)]
+enum StorageType {
+    #[serde(rename = "u")]
+    Relative,
+    #[serde(rename = "i")]
+    Inline,
+    #[serde(rename = "p")]
+    Absolute,
 }
 
 #[derive(Deserialize)]

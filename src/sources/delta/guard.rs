@@ -75,6 +75,23 @@ impl GuardedLog {
         self.seen().protocol.as_ref().map(|(_, protocol)| protocol.clone())
     }
 
+    /// Judges all of `files`, which are named as in the log.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`] naming the first that is wrong.
+    pub(super) async fn judge_all(&self, files: impl Iterator<Item = &Path>) -> Result<()> {
+        for path in files {
+            let location = Path::from(format!("{FOLDER}/{path}"));
+            let Some(file) = self.files.get(&location) else { continue };
+            if is_json(&location) {
+                self.text(&location, file).await?;
+            } else {
+                self.checked(file).await?;
+            }
+        }
+        Ok(())
+    }
+
     fn file(&self, location: &Path) -> StoreResult<&SourceFile> {
         let missing = || StoreError::NotFound { path: location.to_string(), source: "it was not listed".into() };
         self.files.get(location).ok_or_else(missing)
@@ -84,7 +101,7 @@ impl GuardedLog {
     async fn judged(&self, location: &Path, ranges: &[Range<u64>]) -> StoreResult<Vec<Bytes>> {
         let file = self.file(location)?;
         let judged = async {
-            if location.as_ref().ends_with(".json") {
+            if is_json(location) {
                 let text = self.text(location, file).await?;
                 return Ok(ranges.iter().map(|range| part(&text, range)).collect());
             }
@@ -162,6 +179,10 @@ impl GuardedLog {
         let file = self.file(location)?;
         Ok(ObjectMeta { location: location.clone(), ..file.meta.clone() })
     }
+}
+
+fn is_json(location: &Path) -> bool {
+    location.extension() == Some("json")
 }
 
 fn require_size(file: &SourceFile, most: u64) -> Result<()> {

@@ -117,6 +117,17 @@ impl Log {
         Ok(version)
     }
 
+    /// The files that tell `version`: the last checkpoint before it, and the commits from there on.
+    pub(super) fn way_to(&self, version: u64) -> impl Iterator<Item = &Path> {
+        let checkpoint = self.checkpoints.range(..=version).next_back().map(|(number, _)| *number);
+        let is_on_it = move |path: &&Path| match path.filename().and_then(kind) {
+            Some(Kind::Commit(number)) => number <= version && checkpoint.is_none_or(|last| number > last),
+            Some(Kind::Checkpoint(number) | Kind::Part(number, _)) => checkpoint == Some(number),
+            _ => false,
+        };
+        self.files.keys().filter(is_on_it)
+    }
+
     /// Makes sure that every commit behind a checkpoint, or behind none, is there up to `version`.
     fn require_way_to(&self, version: u64) -> Result<()> {
         let mut missing = None;

@@ -63,7 +63,7 @@ impl Snapshot {
         let (_, store) = root.store(state.runtime_env())?;
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let guarded = Arc::new(GuardedLog::new(log, store, cache));
-        let Replayed { snapshot, files } = replayed(&guarded, version, &shown).await?;
+        let Replayed { snapshot, mut files } = replayed(&guarded, log, version).await?;
         let commit = log.commit(version).cloned().ok_or_else(|| damaged(&shown))?;
         let time = made_at(&commit).await?;
         let written = SystemTime::from(time);
@@ -75,6 +75,8 @@ impl Snapshot {
         let (in_log, in_files): (Vec<&Stored>, Vec<&Stored>) = columns.iter().partition(is_of_log);
         let in_files: Vec<Stored> = in_files.into_iter().cloned().collect();
         let mut active = ActiveFiles::default();
+        // In the same order however the log is written.
+        files.sort_by(|one, other| one.path().cmp(&other.path()));
         for file in &files {
             active.add(&shown, file, &in_files)?;
         }
@@ -86,14 +88,22 @@ impl Snapshot {
     }
 }
 
-/// What deltalake makes of the log. Nothing of what it says of an error is kept, which may quote the log.
-async fn replayed(log: &Arc<GuardedLog>, version: u64, shown: &str) -> Result<Replayed> {
-    let found = AssertUnwindSafe(replay(Arc::clone(log), version, shown)).catch_unwind().await;
+/// What deltalake makes of the log. Nothing of what it says of an error is kept, which may quote the log: what is wrong is
+/// what was found before it saw it, or is found now.
+async fn replayed(guarded: &Arc<GuardedLog>, log: &Log, version: u64) -> Result<Replayed> {
+    let shown = &log.shown;
+    let found = AssertUnwindSafe(replay(Arc::clone(guarded), version, shown)).catch_unwind().await;
     let failed = |_: Box<dyn Any + Send>| Err(None);
-    found.unwrap_or_else(failed).map_err(|error| {
-        let unknown = || log.protocol().and_then(|protocol| protocol.require_known(shown).err());
-        error.or_else(|| log.wrong()).or_else(unknown).unwrap_or_else(|| damaged(shown))
-    })
+    let error = match found.unwrap_or_else(failed) {
+        Ok(replayed) => return Ok(replayed),
+        Err(error) => error.or_else(|| guarded.wrong()),
+    };
+    if let Some(error) = error {
+        return Err(error);
+    }
+    guarded.judge_all(log.way_to(version)).await?;
+    guarded.protocol().map_or(Ok(()), |protocol| protocol.require_known(shown))?;
+    Err(damaged(shown))
 }
 
 /// Runs the replay; an error of ours where there is one.

@@ -80,7 +80,7 @@ fn columns_have_the_types_that_plain_files_have() {
         let normal = |rows: Vec<String>| rows.concat().replace("key_value", "entries").replace("keys", "key").replace("values", "value");
         assert_eq!(normal(of_table), normal(of_file), "{query}");
     }
-    let instant = rows(here, "SELECT instant, local, long_id, total, contents[1].content_id AS c FROM 't'");
+    let instant = rows(here, "SELECT instant, local, long_id, total, contents[1]['content_id'] AS c FROM 't'");
     let expected = r#"{"instant":"2025-12-05T10:00:00.123456Z","local":"2025-12-05T10:00:00.123456","long_id":12345678901234567890123456789012345678,"total":12.50,"c":"a"}"#;
     assert_eq!(instant, [expected]);
 }

@@ -58,7 +58,7 @@ fn a_damaged_log_is_named() {
     each(&[], plain, no_metadata, &["the log of the Delta Lake table `t` cannot be read"]);
     let bad_schema = |table: &Table| {
         let text = fs::read_to_string(table.version(0)).unwrap();
-        fs::write(table.version(0), text.replace("\\\"type\\\":\\\"struct\\\"", "\\\"type\\\":\\\"secret\\\"")).unwrap();
+        fs::write(table.version(0), text.replace("\\\"long\\\"", "\\\"secret\\\"")).unwrap();
     };
     each(&[], plain, bad_schema, &["the log of the Delta Lake table `t` cannot be read"]);
 }
@@ -113,7 +113,7 @@ fn a_damaged_or_missing_file_is_named() {
         bytes[4] ^= 0xff;
         fs::write(file(table), bytes).unwrap();
     };
-    each(&[], plain, flip, &["`t/a.parquet` is damaged", "row group 1"]);
+    each(&[], plain, flip, &["`t/a.parquet` is damaged", "row group: 1"]);
     each(&[], |add| with(add, json!({"stats": "{\"numRecords\":4}"})), |_| {}, &["`t/a.parquet` has 3 rows", "another number"]);
     each(&[], |add| with(add, json!({"size": -1})), |_| {}, &["negative size"]);
 }
@@ -129,7 +129,7 @@ fn no_path_leads_out_of_the_table() {
         "s3://secret/a.parquet",
         "https://secret.example/a.parquet?X-Amz-Signature=1&X-Amz-Credential=1&X-Amz-Date=1",
     ] {
-        let outside = |table: &Table| drop(fs::copy(table.root.join("a.parquet"), table.root.join("../outside.parquet")).unwrap());
+        let outside = |table: &Table| assert!(fs::copy(table.root.join("a.parquet"), table.root.join("../outside.parquet")).is_ok());
         each(&[], |add| with(add, json!({"path": path})), outside, &["`t` names a file outside the table", "shallow clone"]);
     }
     let link = |table: &Table| {
@@ -173,7 +173,7 @@ fn a_deletion_vector_that_cannot_be_read_is_an_error_and_no_row_is_given() {
     each(features, wrong(&[1], 2), |_| {}, &["deletes other rows than the log of the table says", "t/a.parquet"]);
     each(features, wrong(&[3], 1), |_| {}, &["deletes other rows than the log of the table says"]);
     let unknown = json!({"deletionVector": {"storageType": "x", "pathOrInlineDv": "secret", "sizeInBytes": 40, "cardinality": 1}});
-    each(features, |add| with(add, unknown), |_| {}, &["the log of the Delta Lake table `t` cannot be read"]);
+    each(features, |add| with(add, unknown), |_| {}, &["t/_delta_log/00000000000000000001.json", "line 2 is no action"]);
 }
 
 #[test]

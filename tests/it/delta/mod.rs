@@ -22,8 +22,8 @@ pub(crate) fn sql(folder: &Path, query: &str) -> Said {
 
 /// What `postback sql` says of the statements of a file.
 pub(crate) fn sql_of(folder: &Path, statements: &str) -> Said {
-    let file = crate::server::file(folder, "statements.sql", statements);
-    said(postback(&["sql", &file, "--format", "ndjson"]).current_dir(folder))
+    crate::server::file(folder, "statements.sql", statements);
+    said(postback(&["sql", "statements.sql", "--format", "ndjson"]).current_dir(folder))
 }
 
 /// The rows of `query` as JSON.

@@ -73,7 +73,7 @@ fn values_of_partitions_tell_which_files_are_opened() {
          SELECT 'Purchase' AS event, order_id, CAST(day AS VARCHAR) || 'T10:00:00Z' AS timestamp, 'a' || order_id || '@b.example' AS email
          FROM 't' WHERE day = DATE '2026-11-03'",
     );
-    let said = crate::server::said(crate::server::postback(&["run", &explained, "--explain"]).current_dir(here));
+    let said = crate::server::said(crate::server::postback(&["run", &explained, "--dry-run", "--explain"]).current_dir(here));
     let text = said.stdout + &said.stderr;
     assert!(text.contains("3.parquet") && !text.contains("4.parquet"), "{text}");
 }

@@ -33,7 +33,7 @@ fn rows_are_those_of_the_files_that_the_log_names() {
     let expected = [r#"{"order_id":"o1","total":10}"#, r#"{"order_id":"o3","total":3}"#];
     assert_eq!(rows(here, ALL), expected);
     for location in ["orders/", "./orders", here.join("orders").to_str().unwrap()] {
-        assert_eq!(rows(here, &ALL.replace("orders'", &format!("{location}'")).replace("'orders", "'")), expected);
+        assert_eq!(rows(here, &ALL.replace("'orders'", &format!("'{location}'"))), expected);
     }
     let url = format!("file://{}", here.join("orders").display());
     assert_eq!(rows(here, &format!("SELECT order_id, total FROM '{url}' ORDER BY order_id")), expected);
@@ -119,7 +119,7 @@ fn values_of_partitions_stand_in_the_log() {
             "country=D%2520E/day=2026-11-01/a.parquet",
             "country=D%20E/day=2026-11-01/a.parquet",
             "o1",
-            json!({"country": "D E", "day": "2026-11-01", "at": "2026-11-01 10:00:00.5", "n": "7", "rate": "1.5"}),
+            json!({"country": "D E", "day": "2026-11-01", "at": "2026-11-01 10:00:00.5", "n": "7", "rate": "1.50"}),
         ),
         put("country=é%20/b.parquet", "country=é /b.parquet", "o2", json!({"country": "é ", "day": null, "at": "", "n": null})),
         put("any/c.parquet", "any/c.parquet", "o3", json!({"country": "", "at": "2026-11-01T10:00:00.000000Z", "n": "-1"})),

@@ -151,16 +151,16 @@ fn files_that_cannot_be_read_are_left_out_by_those_who_say_so() {
     fs::write(&path, vec![7; usize::try_from(size).unwrap()]).unwrap();
     super::is_refused(&place.run(&[]), "damaged", 5, &["`orders/b.parquet` is no readable Parquet file"]);
     assert_eq!(place.server.requests().len(), 0);
-    let run = place.run(&["--skip-bad-files", "true", "--max-rejects", "100%"]);
+    let run = place.run(&["--skip-bad-files", "--max-rejects", "100%"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     assert!((run.stdout.clone() + &run.stderr).contains("left out: `orders/b.parquet`"), "{}{}", run.stdout, run.stderr);
     assert_eq!(arrived(&place.server).len(), 2);
     fs::remove_file(place.table.root.join("a.parquet")).unwrap();
-    let none = place.run(&["--skip-bad-files", "true", "--max-rejects", "100%"]);
+    let none = place.run(&["--skip-bad-files", "--max-rejects", "100%"]);
     super::is_refused(&none, "none left", 5, &["`orders/a.parquet` is missing"]);
     // A log has no others beside it.
     fs::write(place.table.version(2), "{").unwrap();
-    super::is_refused(&place.run(&["--skip-bad-files", "true"]), "log", 5, &["00000000000000000002.json", "line 1 breaks off"]);
+    super::is_refused(&place.run(&["--skip-bad-files"]), "log", 5, &["00000000000000000002.json", "line 1 breaks off"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use super::table::{Table, column, metadata, of_orders, protocol};
+use super::table::{Table, column, metadata, of_orders};
 use super::{is_refused, sql_of};
 
 /// `query` over the table `t` with `options`.
