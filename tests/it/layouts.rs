@@ -321,14 +321,21 @@ fn what_an_earlier_export_left_behind_is_warned_of() {
 fn files_of_a_table_format_are_read_only_by_those_who_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    put(here, "delta/_delta_log/0.json", "{}");
-    put(here, "delta/a.csv", "id\n1\n");
-    refused(here, "SELECT * FROM 'delta'", &["a Delta Lake table", "postback.plain_lake_files"]);
-    let plain = postback(&["sql", "SELECT id FROM 'delta'", "--format", "ndjson", "--plain-lake-files", "true"])
-        .current_dir(here)
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8(plain.stdout).unwrap(), "{\"id\":\"1\"}\n");
+    for (name, marker, what) in [
+        ("delta", "_delta_log/0.json", "a Delta Lake table"),
+        ("hudi", ".hoodie/hoodie.properties", "a Hudi table"),
+        ("iceberg", "metadata/v1.metadata.json", "an Iceberg table"),
+    ] {
+        put(here, &format!("{name}/{marker}"), "{}");
+        put(here, &format!("{name}/a.csv"), "id\n1\n");
+        refused(here, &format!("SELECT * FROM '{name}/*.csv'"), &[what, "postback.plain_lake_files"]);
+        let query = format!("SELECT id FROM '{name}/*.csv'");
+        let plain = postback(&["sql", &query, "--format", "ndjson", "--plain-lake-files", "true"])
+            .current_dir(here)
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(plain.stdout).unwrap(), "{\"id\":\"1\"}\n", "{name}");
+    }
 }
 
 #[test]

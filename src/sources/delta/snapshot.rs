@@ -1,7 +1,7 @@
 //! What a log says at one version, read by deltalake.
 
 use std::any::Any;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -63,10 +63,17 @@ impl Snapshot {
         let (_, store) = root.store(state.runtime_env())?;
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let guarded = Arc::new(GuardedLog::new(log, store, cache));
-        let Replayed { snapshot, mut files } = replayed(&guarded, log, version).await?;
+        let replayed = replayed(&guarded, log, version).await?;
         let commit = log.commit(version).cloned().ok_or_else(|| damaged(&shown))?;
         let time = made_at(&commit).await?;
-        let written = SystemTime::from(time);
+        let commit = commit.written(SystemTime::from(time));
+        let made = catch_unwind(AssertUnwindSafe(|| Self::of(shown.clone(), version, commit, replayed)));
+        made.unwrap_or_else(|_| Err(damaged(&shown)))
+    }
+
+    /// What deltalake found, in our words.
+    fn of(shown: String, version: u64, commit: SourceFile, replayed: Replayed) -> Result<Self> {
+        let Replayed { snapshot, mut files } = replayed;
         let metadata = snapshot.metadata();
         let mapping = Mapping::of(&shown, metadata.configuration().iter())?;
         let columns = schema::columns(&shown, &snapshot.schema(), mapping)?;
@@ -83,7 +90,6 @@ impl Snapshot {
         let partitions = in_log.into_iter().map(|column| Ok((column.clone(), active.values(&shown, column)?)));
         let partitions = partitions.collect::<Result<Vec<_>>>()?;
         let statistics = Statistics::new(&active, &in_files, &partitions);
-        let commit = commit.written(written);
         Ok(Self { shown, version, commit, columns, partitions, active: active.files, statistics })
     }
 }

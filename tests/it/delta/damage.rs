@@ -97,6 +97,24 @@ fn a_damaged_checkpoint_is_named() {
 }
 
 #[test]
+fn what_makes_the_library_crash_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let features = protocol(&["deletionVectors"]);
+    let columns = metadata(&[column("order_id", "string"), column("total", "long")], &[], &[]);
+    let mut adding = Value::Null;
+    let table = table(here.join("t"), &["deletionVectors"], |add| {
+        adding = with(add.clone(), json!({"deletionVector": {"storageType": "x", "pathOrInlineDv": "secret", "sizeInBytes": 40, "cardinality": 1}}));
+        add
+    });
+    table.checkpoint("00000000000000000001.checkpoint.parquet", &[features, columns, adding]);
+    for version in 0..=1 {
+        fs::remove_file(table.version(version)).unwrap();
+    }
+    refused(here, ALL, &["the log of the Delta Lake table `t` cannot be read"]);
+}
+
+#[test]
 fn a_damaged_or_missing_file_is_named() {
     let plain = |add: Value| add;
     let file = |table: &Table| table.root.join("a.parquet");

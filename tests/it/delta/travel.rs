@@ -112,7 +112,9 @@ fn what_a_definition_cannot_say_of_a_table_is_refused() {
         let said = sql_of(here, &format!("CREATE EXTERNAL TABLE {definition};\nSELECT * FROM t"));
         is_refused(&said, definition, code, words);
     }
-    for source in ["orders/*.parquet", "orders/1.parquet", "ord*/*"] {
+    std::fs::create_dir(here.join("orders/day=1")).unwrap();
+    std::fs::copy(table.root.join("1.parquet"), here.join("orders/day=1/1.parquet")).unwrap();
+    for source in ["orders/*.parquet", "orders/1.parquet", "ord*/*.parquet", "orders/day=1", "orders/day=1/"] {
         super::refused(here, &format!("SELECT * FROM '{source}'"), &["`orders` is a Delta Lake table", "FROM 'orders'", "superseded"]);
     }
 }
