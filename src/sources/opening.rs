@@ -15,8 +15,8 @@ use super::manifest::Manifest;
 use super::partitions::Partitions;
 use super::recognise::{self, Format, Recognised};
 use super::report::{self, Inferred, Note, SourceReport};
-use super::streamed::StreamedFiles;
 use super::root::Root;
+use super::streamed::StreamedFiles;
 use super::{
     AT_ONCE, Opened, Sources, blocking, delimited, delta, described, header, json, lake, names, parquet, shards, stdin,
     stores,
@@ -131,9 +131,11 @@ impl Sources {
         }
         let at = declared.map(|declared| declared.at).unwrap_or_default();
         // What a run opens again is what it opened first.
-        let known = self.opened().iter().find(|opened| opened.locations == locations).and_then(|known| {
-            known.table.clone().filter(|table| table.is_asked_for(at))
-        });
+        let known = self
+            .opened()
+            .iter()
+            .find(|opened| opened.locations == locations)
+            .and_then(|known| known.table.clone().filter(|table| table.is_asked_for(at)));
         let table = match known {
             Some(table) => table,
             None => delta::Table::open(state, root, at, self.options.skip_bad_files, &self.unread).await?,

@@ -51,11 +51,7 @@ enum Place {
     /// In the log.
     Inline(Arc<[u8]>),
     /// In a file of the table.
-    File {
-        path: String,
-        offset: u64,
-        bytes: u64,
-    },
+    File { path: String, offset: u64, bytes: u64 },
 }
 
 impl DeletionVector {

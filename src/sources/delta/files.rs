@@ -46,9 +46,8 @@ impl Files {
         let shown = format!("{}/{path}", self.root.shown());
         let Some(file) = self.root.file(path).await? else {
             let message = format!("`{shown}` is missing, which is part of version {} of the table", self.version);
-            return Err(Error::new(ErrorKind::Source, message).hint(
-                "VACUUM may have removed it: run again to read the newest version, or copy the table again",
-            ));
+            return Err(Error::new(ErrorKind::Source, message)
+                .hint("VACUUM may have removed it: run again to read the newest version, or copy the table again"));
         };
         match size {
             Some(size) if size != file.meta.size => {

@@ -23,8 +23,7 @@ const DIGITS: usize = 20;
 /// The folder in that of the log for the parts of newer checkpoints.
 const SIDECARS: &str = "_sidecars";
 /// What to do about a log that is not whole.
-pub(super) const INCOMPLETE: &str =
-    "the log of the table is not complete: copy the table again, or ask who keeps it; `checkpoint` and `VACUUM` clean logs up";
+pub(super) const INCOMPLETE: &str = "the log of the table is not complete: copy the table again, or ask who keeps it; `checkpoint` and `VACUUM` clean logs up";
 
 /// The listed files of a log.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::slice;
 use std::sync::Arc;
 
+use ::parquet::arrow::arrow_reader::RowSelection;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
@@ -21,7 +22,6 @@ use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use ::parquet::arrow::arrow_reader::RowSelection;
 use tokio::sync::OnceCell;
 
 use super::active::Active;
@@ -79,8 +79,7 @@ impl DeltaTable {
         let is_of_log = |field: &FieldRef| of_log.iter().any(|other| other.name() == field.name());
         let in_files: Vec<FieldRef> = fields.iter().filter(|field| !is_of_log(field)).cloned().collect();
         let stored = snapshot.columns.iter().filter(|column| !is_of_log(&column.field)).cloned().collect();
-        let columns =
-            TableSchema::builder(Arc::new(Schema::new(in_files))).with_table_partition_cols(of_log).build();
+        let columns = TableSchema::builder(Arc::new(Schema::new(in_files))).with_table_partition_cols(of_log).build();
         let place = |field: &FieldRef| columns.table_schema().index_of(field.name());
         let order = fields.iter().map(place).collect::<Result<Vec<_>, _>>();
         let order = order.map_err(|error| Error::new(ErrorKind::Internal, "a table lost a column").source(error))?;
@@ -206,7 +205,8 @@ impl DeltaTable {
             column.fits(schema.field(place).data_type()).map_err(|unfit| {
                 let (found, wanted) = (unfit.found, unfit.wanted);
                 let message = format!("`{}` is {found} in `{shown}`, and {wanted} in the table", unfit.column);
-                Error::new(ErrorKind::Source, message).hint("the file was written for another table: copy the table again")
+                Error::new(ErrorKind::Source, message)
+                    .hint("the file was written for another table: copy the table again")
             })?;
         }
         let left = match deletion {
@@ -255,7 +255,8 @@ impl TableProvider for DeltaTable {
         let filter = conjunction(filters.iter().cloned());
         let kept = self.kept(session, filter.as_ref())?;
         if kept.is_empty() {
-            let schema = projection.map_or_else(|| Ok(Arc::clone(&self.schema)), |columns| self.schema.project(columns).map(Arc::new));
+            let schema = projection
+                .map_or_else(|| Ok(Arc::clone(&self.schema)), |columns| self.schema.project(columns).map(Arc::new));
             return Ok(Arc::new(EmptyExec::new(schema?)));
         }
         let opening: Vec<_> = kept.iter().map(|number| self.opened(*number)).collect();
@@ -280,10 +281,8 @@ impl TableProvider for DeltaTable {
             options: self.options.clone(),
             adapter: Arc::new(ByPlace(Arc::clone(&self.stored))),
         };
-        let asked = projection.map_or_else(
-            || self.order.clone(),
-            |columns| columns.iter().map(|column| self.order[*column]).collect(),
-        );
+        let asked = projection
+            .map_or_else(|| self.order.clone(), |columns| columns.iter().map(|column| self.order[*column]).collect());
         scan.plan(files, Some(asked), filter, limit)
     }
 }

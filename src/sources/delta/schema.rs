@@ -34,7 +34,10 @@ impl Mapping {
     ///
     /// # Errors
     /// [`ErrorKind::Source`] for one that is not known.
-    pub(super) fn of<'a>(shown: &str, mut configuration: impl Iterator<Item = (&'a String, &'a String)>) -> Result<Self> {
+    pub(super) fn of<'a>(
+        shown: &str,
+        mut configuration: impl Iterator<Item = (&'a String, &'a String)>,
+    ) -> Result<Self> {
         match configuration.find(|(name, _)| *name == MODE).map(|(_, value)| value.as_str()) {
             None | Some("none") => Ok(Self::None),
             Some("name") => Ok(Self::Name),
@@ -163,7 +166,9 @@ mod tests {
     fn names_and_numbers_in_files_are_those_of_the_log() {
         let metadata = r#""delta.columnMapping.physicalName":"col-1","delta.columnMapping.id":7"#;
         let json = format!(r#"{{"type":"struct","fields":[{}]}}"#, field("a", "\"long\"", metadata));
-        for (mapping, name, id) in [(Mapping::None, "a", None), (Mapping::Name, "col-1", None), (Mapping::Id, "col-1", Some(7))] {
+        for (mapping, name, id) in
+            [(Mapping::None, "a", None), (Mapping::Name, "col-1", None), (Mapping::Id, "col-1", Some(7))]
+        {
             let found = read(&json, mapping).unwrap();
             assert_eq!((found[0].field.name().as_str(), found[0].name.as_str(), found[0].id), ("a", name, id));
         }

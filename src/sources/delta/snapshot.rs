@@ -137,6 +137,5 @@ fn log_store(log: Arc<GuardedLog>) -> Result<LogStoreRef, DeltaTableError> {
 
 /// The error of a log that deltalake cannot make a table of.
 fn damaged(shown: &str) -> Error {
-    Error::new(ErrorKind::Source, format!("the log of the Delta Lake table `{shown}` cannot be read"))
-        .hint(DAMAGED_LOG)
+    Error::new(ErrorKind::Source, format!("the log of the Delta Lake table `{shown}` cannot be read")).hint(DAMAGED_LOG)
 }

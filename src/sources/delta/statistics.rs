@@ -105,7 +105,8 @@ impl Statistics {
             bounds.insert(column.field.name().clone(), Bounds { smallest, largest, nulls: Arc::new(nulls) });
         }
         for (column, values) in partitions {
-            let nulls = (0..values.len()).map(|file| if values.is_null(file) { rows.is_valid(file).then(|| rows.value(file)) } else { Some(0) });
+            let nulls = (0..values.len())
+                .map(|file| if values.is_null(file) { rows.is_valid(file).then(|| rows.value(file)) } else { Some(0) });
             let nulls: ArrayRef = Arc::new(nulls.collect::<UInt64Array>());
             let (smallest, largest) = (Arc::clone(values), Arc::clone(values));
             bounds.insert(column.field.name().clone(), Bounds { smallest, largest, nulls });
@@ -155,7 +156,12 @@ mod tests {
     use super::*;
 
     fn column(name: &str, data_type: DataType) -> Stored {
-        Stored { field: Arc::new(Field::new(name, data_type, true)), name: format!("col-{name}"), id: None, parts: vec![] }
+        Stored {
+            field: Arc::new(Field::new(name, data_type, true)),
+            name: format!("col-{name}"),
+            id: None,
+            parts: vec![],
+        }
     }
 
     #[test]
@@ -177,7 +183,10 @@ mod tests {
 
     #[test]
     fn a_largest_time_may_be_a_little_later() {
-        let at = typed(StringArray::from(vec!["2026-11-01T00:00:00.123Z"]), &DataType::Timestamp(TimeUnit::Microsecond, None));
+        let at = typed(
+            StringArray::from(vec!["2026-11-01T00:00:00.123Z"]),
+            &DataType::Timestamp(TimeUnit::Microsecond, None),
+        );
         let later = not_cut(&at.unwrap());
         assert_eq!(later.as_primitive::<TimestampMicrosecondType>().value(0) % 1_000_000, 123_999);
     }

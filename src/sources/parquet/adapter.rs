@@ -46,8 +46,7 @@ impl PhysicalExprAdapterFactory for ByName {
             let is_it = |other: &&FieldRef| other.name().eq_ignore_ascii_case(&name);
             let exact = table.field_with_name(&name).ok();
             let wanted = exact.or_else(|| table.fields().iter().find(is_it).map(AsRef::as_ref)).cloned();
-            let conversion =
-                wanted.as_ref().and_then(|wanted| Conversion::of(field.data_type(), wanted.data_type()));
+            let conversion = wanted.as_ref().and_then(|wanted| Conversion::of(field.data_type(), wanted.data_type()));
             Bound { name: wanted.as_ref().map_or(name, |field| field.name().clone()), wanted, conversion }
         });
         let bound = bound.collect();

@@ -68,7 +68,8 @@ pub(in crate::sources) async fn texts(
     member: &str,
 ) -> Result<Vec<String>> {
     let reading = async {
-        let part = PartitionedFile::new_from_meta(file.meta.clone()).with_extension(Arc::new(Progress::new(file.shown())));
+        let part =
+            PartitionedFile::new_from_meta(file.meta.clone()).with_extension(Arc::new(Progress::new(file.shown())));
         let readers = JudgingReaders::new(Arc::clone(store), cache);
         let reader = readers.create_reader(0, part, None, &ExecutionPlanMetricsSet::new());
         let reader: Box<dyn AsyncFileReader> = reader.map_err(|error| damaged(file, error))?;
@@ -83,7 +84,9 @@ pub(in crate::sources) async fn texts(
     let mut found = Vec::new();
     for batch in &batches {
         let whole = batch.column_by_name(column).and_then(|column| column.as_struct_opt());
-        let Some((whole, texts)) = whole.and_then(|whole| Some((whole, whole.column_by_name(member)?))) else { continue };
+        let Some((whole, texts)) = whole.and_then(|whole| Some((whole, whole.column_by_name(member)?))) else {
+            continue;
+        };
         let texts = cast(texts, &DataType::Utf8).map_err(|error| damaged(file, error))?;
         let texts = texts.as_string::<i32>().iter().enumerate().filter(|(row, _)| whole.is_valid(*row));
         found.extend(texts.filter_map(|(_, text)| text.map(str::to_owned)));

@@ -108,9 +108,10 @@ impl Stored {
             }
             (DataType::List(wanted), DataType::List(_)) => {
                 let list = array.as_list::<i32>();
-                let items = self.parts.first().map_or_else(|| Ok(Arc::clone(list.values())), |part| {
-                    part.placed(list.values())
-                })?;
+                let items = self
+                    .parts
+                    .first()
+                    .map_or_else(|| Ok(Arc::clone(list.values())), |part| part.placed(list.values()))?;
                 let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
                 Ok(Arc::new(ListArray::try_new(Arc::clone(wanted), offsets, items, nulls)?))
             }
@@ -152,7 +153,8 @@ fn widens(found: &DataType, wanted: &DataType) -> bool {
         (found, Float64 | Decimal128(..)) if found.is_signed_integer() => true,
         (Float16 | Float32, Float32 | Float64) => true,
         (Decimal128(digits, scale), Decimal128(wider, wider_scale)) => {
-            wider_scale >= scale && i16::from(*wider) - i16::from(*wider_scale) >= i16::from(*digits) - i16::from(*scale)
+            wider_scale >= scale
+                && i16::from(*wider) - i16::from(*wider_scale) >= i16::from(*digits) - i16::from(*scale)
         }
         (Timestamp(..), Timestamp(TimeUnit::Microsecond, _)) => true,
         (Date32 | Date64, Date32 | Timestamp(TimeUnit::Microsecond, None)) => true,
@@ -228,11 +230,17 @@ mod tests {
         for by_id in [false, true] {
             let id = |id: i64| by_id.then_some(id);
             let name = |name: &str| if by_id { "?".to_owned() } else { name.to_owned() };
-            let stored = column("s", wanted.clone(), "s", None, vec![
-                column("b", DataType::Int64, &name("y"), id(3), vec![]),
-                column("gone", DataType::Utf8, "z", id(9), vec![]),
-                column("a", DataType::Int64, &name("x"), id(2), vec![]),
-            ]);
+            let stored = column(
+                "s",
+                wanted.clone(),
+                "s",
+                None,
+                vec![
+                    column("b", DataType::Int64, &name("y"), id(3), vec![]),
+                    column("gone", DataType::Utf8, "z", id(9), vec![]),
+                    column("a", DataType::Int64, &name("x"), id(2), vec![]),
+                ],
+            );
             assert_eq!(stored.fits(given.data_type()), Ok(()));
             let placed = stored.placed(&given).unwrap();
             assert_eq!(placed.data_type(), &wanted);

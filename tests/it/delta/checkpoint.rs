@@ -19,7 +19,8 @@ fn schema() -> Schema {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let long = |name: &str| Field::new(name, DataType::Int64, true);
     let int = |name: &str| Field::new(name, DataType::Int32, true);
-    let list = |name: &str| Field::new(name, DataType::List(Arc::new(Field::new("element", DataType::Utf8, true))), true);
+    let list =
+        |name: &str| Field::new(name, DataType::List(Arc::new(Field::new("element", DataType::Utf8, true))), true);
     let map = |name: &str| {
         let members = vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)];
         let entries = Field::new("key_value", DataType::Struct(members.into()), false);
@@ -31,7 +32,10 @@ fn schema() -> Schema {
         vec![text("storageType"), text("pathOrInlineDv"), int("offset"), int("sizeInBytes"), long("cardinality")],
     );
     Schema::new(vec![
-        group("protocol", vec![int("minReaderVersion"), int("minWriterVersion"), list("readerFeatures"), list("writerFeatures")]),
+        group(
+            "protocol",
+            vec![int("minReaderVersion"), int("minWriterVersion"), list("readerFeatures"), list("writerFeatures")],
+        ),
         group(
             "metaData",
             vec![
@@ -58,7 +62,10 @@ fn schema() -> Schema {
                 vector,
             ],
         ),
-        group("remove", vec![text("path"), long("deletionTimestamp"), Field::new("dataChange", DataType::Boolean, true)]),
+        group(
+            "remove",
+            vec![text("path"), long("deletionTimestamp"), Field::new("dataChange", DataType::Boolean, true)],
+        ),
         group("txn", vec![text("appId"), long("version")]),
         group("sidecar", vec![text("path"), long("sizeInBytes"), long("modificationTime"), map("tags")]),
         group("checkpointMetadata", vec![long("version"), map("tags")]),

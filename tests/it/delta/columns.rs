@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, Date32Array, Decimal128Array, Float32Array, Int8Array, Int16Array, Int64Array, ListArray, MapBuilder,
-    StringBuilder, StructArray, TimestampMicrosecondArray, TimestampNanosecondArray, BinaryArray,
+    ArrayRef, BinaryArray, Date32Array, Decimal128Array, Float32Array, Int8Array, Int16Array, Int64Array, ListArray,
+    MapBuilder, StringBuilder, StructArray, TimestampMicrosecondArray, TimestampNanosecondArray,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
@@ -18,8 +18,11 @@ const NTZ_MICROS: i64 = 1_764_928_800_123_456;
 /// Every type, in a file as a writer of tables writes it.
 fn every_type() -> (Vec<Value>, Vec<(&'static str, ArrayRef)>) {
     let decimal = Decimal128Array::from(vec![1250]).with_precision_and_scale(10, 2).unwrap();
-    let long = Decimal128Array::from(vec![12_345_678_901_234_567_890_123_456_789_012_345_678_i128]).with_precision_and_scale(38, 0).unwrap();
-    let members = Fields::from(vec![Field::new("content_id", DataType::Utf8, true), Field::new("n", DataType::Int32, true)]);
+    let long = Decimal128Array::from(vec![12_345_678_901_234_567_890_123_456_789_012_345_678_i128])
+        .with_precision_and_scale(38, 0)
+        .unwrap();
+    let members =
+        Fields::from(vec![Field::new("content_id", DataType::Utf8, true), Field::new("n", DataType::Int32, true)]);
     let item = StructArray::new(members.clone(), vec![texts(&["a", "b"]), ints(&[1, 2])], None);
     let field = Arc::new(Field::new("element", DataType::Struct(members), true));
     let list = ListArray::new(field, OffsetBuffer::from_lengths([2]), Arc::new(item), None);
@@ -76,8 +79,11 @@ fn columns_have_the_types_that_plain_files_have() {
     let names: Vec<&str> = arrays.iter().map(|(name, _)| *name).collect();
     let types = names.iter().map(|name| format!("arrow_typeof({name}) AS {name}")).collect::<Vec<_>>().join(", ");
     for query in ["SELECT * FROM 'SOURCE'".to_owned(), format!("SELECT {types} FROM 'SOURCE'")] {
-        let (of_table, of_file) = (rows(here, &query.replace("SOURCE", "t")), rows(here, &query.replace("SOURCE", "plain.parquet")));
-        let normal = |rows: Vec<String>| rows.concat().replace("key_value", "entries").replace("keys", "key").replace("values", "value");
+        let (of_table, of_file) =
+            (rows(here, &query.replace("SOURCE", "t")), rows(here, &query.replace("SOURCE", "plain.parquet")));
+        let normal = |rows: Vec<String>| {
+            rows.concat().replace("key_value", "entries").replace("keys", "key").replace("values", "value")
+        };
         assert_eq!(normal(of_table), normal(of_file), "{query}");
     }
     let instant = rows(here, "SELECT instant, local, long_id, total, contents[1]['content_id'] AS c FROM 't'");
@@ -90,7 +96,11 @@ fn files_call_columns_by_other_names_or_by_numbers() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let of_struct = |fields: &[Value]| json!({"type": "struct", "fields": fields});
-    let inner = of_struct(&[mapped("city", "string", "c-4", 4), mapped("zip", "string", "c-5", 5), mapped("new", "long", "c-9", 9)]);
+    let inner = of_struct(&[
+        mapped("city", "string", "c-4", 4),
+        mapped("zip", "string", "c-5", 5),
+        mapped("new", "long", "c-9", 9),
+    ]);
     let columns = [
         // A column was renamed to the name that another has in the files.
         mapped("c-2", "string", "c-1", 1),
@@ -108,7 +118,8 @@ fn files_call_columns_by_other_names_or_by_numbers() {
         };
         // By number, names in the files are any.
         let name = |name: &'static str| if mode == "id" { "x" } else { name };
-        let members = vec![member(if mode == "id" { "q" } else { "c-5" }, 5), member(if mode == "id" { "r" } else { "c-4" }, 4)];
+        let members =
+            vec![member(if mode == "id" { "q" } else { "c-5" }, 5), member(if mode == "id" { "r" } else { "c-4" }, 4)];
         let address = StructArray::new(members.into(), vec![texts(&["10115"]), texts(&["Berlin"])], None);
         let rows_of_file = numbered(&[
             (if mode == "id" { "y" } else { "c-2" }, 2, Arc::new(Int64Array::from(vec![7]))),
@@ -123,9 +134,15 @@ fn files_call_columns_by_other_names_or_by_numbers() {
             [r#"{"c-2":"o1","total":7,"address":{"city":"Berlin","zip":"10115","new":null},"country":"DE"}"#],
             "{mode}"
         );
-        let query = format!("SELECT address.zip AS zip, total FROM '{mode}' WHERE total = 7 AND country = 'DE' AND \"c-2\" = 'o1'");
+        let query = format!(
+            "SELECT address.zip AS zip, total FROM '{mode}' WHERE total = 7 AND country = 'DE' AND \"c-2\" = 'o1'"
+        );
         assert_eq!(rows(here, &query), [r#"{"zip":"10115","total":7}"#], "{mode}");
-        assert_eq!(rows(here, &format!("SELECT count(*) AS n FROM '{mode}' WHERE total = 8")), [r#"{"n":0}"#], "{mode}");
+        assert_eq!(
+            rows(here, &format!("SELECT count(*) AS n FROM '{mode}' WHERE total = 8")),
+            [r#"{"n":0}"#],
+            "{mode}"
+        );
     }
 }
 
@@ -144,7 +161,12 @@ fn types_that_grew_are_read_in_the_wider_type() {
     ];
     let features = protocol(&["typeWidening", "timestampNtz"]);
     let mut table = Table::new(here.join("t"), &[features, metadata(&columns, &[], &[])]);
-    let list = ListArray::new(Arc::new(Field::new("element", DataType::Int32, true)), OffsetBuffer::from_lengths([2]), ints(&[4, 5]), None);
+    let list = ListArray::new(
+        Arc::new(Field::new("element", DataType::Int32, true)),
+        OffsetBuffer::from_lengths([2]),
+        ints(&[4, 5]),
+        None,
+    );
     let add = table.file(
         "a.parquet",
         &batch(&[
@@ -171,7 +193,8 @@ fn times_of_every_writer_are_those_of_the_table() {
     let mut table = Table::new(here.join("t"), &[protocol(&[]), metadata(&columns, &[], &[])]);
     let nanos = TimestampNanosecondArray::from(vec![NTZ_MICROS * 1_000]).with_timezone("UTC");
     let micros = TimestampMicrosecondArray::from(vec![NTZ_MICROS]);
-    let adds = [table.file("a", &batch(&[("at", Arc::new(nanos))])), table.file("b", &batch(&[("at", Arc::new(micros))]))];
+    let adds =
+        [table.file("a", &batch(&[("at", Arc::new(nanos))])), table.file("b", &batch(&[("at", Arc::new(micros))]))];
     table.commit(&adds);
     assert_eq!(rows(here, "SELECT DISTINCT at FROM 't'"), [r#"{"at":"2025-12-05T10:00:00.123456Z"}"#]);
 }

@@ -39,7 +39,12 @@ fn a_damaged_log_is_named() {
     let plain = |add: Value| add;
     let version = "t/_delta_log/00000000000000000001.json";
     each(&[], plain, |table| cut(&table.version(1), 200), &[version, "line 2 breaks off"]);
-    each(&[], plain, |table| fs::write(table.version(1), "{\"add\": \"secret\"}\n").unwrap(), &[version, "is no action"]);
+    each(
+        &[],
+        plain,
+        |table| fs::write(table.version(1), "{\"add\": \"secret\"}\n").unwrap(),
+        &[version, "is no action"],
+    );
     each(&[], plain, |table| fs::write(table.version(1), "\u{0}secret").unwrap(), &[version, "line 1 is no action"]);
     each(&[], plain, |table| fs::write(table.version(1), "").unwrap(), &[version, "is empty"]);
     let gap = |table: &Table| {
@@ -85,7 +90,10 @@ fn a_damaged_checkpoint_is_named() {
         match damage {
             "cut" => bytes.truncate(bytes.len() / 2),
             "flip" => {
-                let footer = bytes.len() - 8 - usize::try_from(u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap())).unwrap();
+                let footer = bytes.len()
+                    - 8
+                    - usize::try_from(u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()))
+                        .unwrap();
                 bytes[footer + 3] ^= 0xff;
             }
             "empty" => bytes.clear(),
@@ -104,7 +112,10 @@ fn what_makes_the_library_crash_is_an_error() {
     let columns = metadata(&[column("order_id", "string"), column("total", "long")], &[], &[]);
     let mut adding = Value::Null;
     let table = table(here.join("t"), &["deletionVectors"], |add| {
-        adding = with(add.clone(), json!({"deletionVector": {"storageType": "x", "pathOrInlineDv": "secret", "sizeInBytes": 40, "cardinality": 1}}));
+        adding = with(
+            add.clone(),
+            json!({"deletionVector": {"storageType": "x", "pathOrInlineDv": "secret", "sizeInBytes": 40, "cardinality": 1}}),
+        );
         add
     });
     table.checkpoint("00000000000000000001.checkpoint.parquet", &[features, columns, adding]);
@@ -118,7 +129,12 @@ fn what_makes_the_library_crash_is_an_error() {
 fn a_damaged_or_missing_file_is_named() {
     let plain = |add: Value| add;
     let file = |table: &Table| table.root.join("a.parquet");
-    each(&[], plain, |table| fs::remove_file(file(table)).unwrap(), &["`t/a.parquet` is missing", "version 1", "VACUUM"]);
+    each(
+        &[],
+        plain,
+        |table| fs::remove_file(file(table)).unwrap(),
+        &["`t/a.parquet` is missing", "version 1", "VACUUM"],
+    );
     each(&[], plain, |table| cut(&file(table), 300), &["`t/a.parquet` has 300 bytes, and the log of the table says"]);
     let overwrite = |table: &Table| {
         let size = fs::metadata(file(table)).unwrap().len();
@@ -132,7 +148,12 @@ fn a_damaged_or_missing_file_is_named() {
         fs::write(file(table), bytes).unwrap();
     };
     each(&[], plain, flip, &["`t/a.parquet` is damaged", "row group: 1"]);
-    each(&[], |add| with(add, json!({"stats": "{\"numRecords\":4}"})), |_| {}, &["`t/a.parquet` has 3 rows", "another number"]);
+    each(
+        &[],
+        |add| with(add, json!({"stats": "{\"numRecords\":4}"})),
+        |_| {},
+        &["`t/a.parquet` has 3 rows", "another number"],
+    );
     each(&[], |add| with(add, json!({"size": -1})), |_| {}, &["negative size"]);
 }
 
@@ -147,8 +168,15 @@ fn no_path_leads_out_of_the_table() {
         "s3://secret/a.parquet",
         "https://secret.example/a.parquet?X-Amz-Signature=1&X-Amz-Credential=1&X-Amz-Date=1",
     ] {
-        let outside = |table: &Table| assert!(fs::copy(table.root.join("a.parquet"), table.root.join("../outside.parquet")).is_ok());
-        each(&[], |add| with(add, json!({"path": path})), outside, &["`t` names a file outside the table", "shallow clone"]);
+        let outside = |table: &Table| {
+            assert!(fs::copy(table.root.join("a.parquet"), table.root.join("../outside.parquet")).is_ok())
+        };
+        each(
+            &[],
+            |add| with(add, json!({"path": path})),
+            outside,
+            &["`t` names a file outside the table", "shallow clone"],
+        );
     }
     let link = |table: &Table| {
         fs::rename(table.root.join("a.parquet"), table.root.join("../outside.parquet")).unwrap();
@@ -158,7 +186,12 @@ fn no_path_leads_out_of_the_table() {
     let features = &["deletionVectors"];
     let absolute = json!({"deletionVector": {"storageType": "p", "pathOrInlineDv": "file:///secret.bin", "offset": 1,
         "sizeInBytes": 40, "cardinality": 1}});
-    each(features, |add| with(add, absolute), |_| {}, &["names a deletion vector by an absolute path", "shallow clone"]);
+    each(
+        features,
+        |add| with(add, absolute),
+        |_| {},
+        &["names a deletion vector by an absolute path", "shallow clone"],
+    );
     let above = json!({"deletionVector": {"storageType": "u", "pathOrInlineDv": "../vBn[lx{q8@P<9BNH/isA", "offset": 1,
         "sizeInBytes": 40, "cardinality": 1}});
     each(features, |add| with(add, above), |_| {}, &["`t` names a file outside the table"]);
@@ -178,7 +211,12 @@ fn a_deletion_vector_that_cannot_be_read_is_an_error_and_no_row_is_given() {
     let name = format!("t/{VECTORS}");
     each(features, describe, |_| {}, &[&name, "is missing"]);
     each(features, describe, write(|bytes| bytes.truncate(20)), &[&name, "too short"]);
-    each(features, describe, write(|bytes| bytes[12] ^= 1), &[&name, "damaged deletion vector", "which rows are deleted"]);
+    each(
+        features,
+        describe,
+        write(|bytes| bytes[12] ^= 1),
+        &[&name, "damaged deletion vector", "which rows are deleted"],
+    );
     each(features, describe, write(Vec::clear), &[&name, "too short"]);
     let huge = json!({"deletionVector": {"storageType": "u", "pathOrInlineDv": "vBn[lx{q8@P<9BNH/isA", "offset": 1,
         "sizeInBytes": i32::MAX, "cardinality": 1}});
@@ -191,7 +229,12 @@ fn a_deletion_vector_that_cannot_be_read_is_an_error_and_no_row_is_given() {
     each(features, wrong(&[1], 2), |_| {}, &["deletes other rows than the log of the table says", "t/a.parquet"]);
     each(features, wrong(&[3], 1), |_| {}, &["deletes other rows than the log of the table says"]);
     let unknown = json!({"deletionVector": {"storageType": "x", "pathOrInlineDv": "secret", "sizeInBytes": 40, "cardinality": 1}});
-    each(features, |add| with(add, unknown), |_| {}, &["t/_delta_log/00000000000000000001.json", "line 2 is no action"]);
+    each(
+        features,
+        |add| with(add, unknown),
+        |_| {},
+        &["t/_delta_log/00000000000000000001.json", "line 2 is no action"],
+    );
 }
 
 #[test]
@@ -210,6 +253,16 @@ fn a_table_that_needs_what_is_not_known_is_refused() {
         let features: &[&str] = if data_type == "variant" { &["variantType"] } else { &[] };
         let mut table = Table::new(here.join(data_type), &[protocol(features), metadata(&columns, &[], &[])]);
         table.add_orders("a.parquet", ORDERS);
-        refused(here, &format!("SELECT total FROM '{data_type}'"), &["variantType", "is of type"][..1].iter().filter(|_| data_type == "variant").copied().chain([data_type]).collect::<Vec<_>>().as_slice());
+        refused(
+            here,
+            &format!("SELECT total FROM '{data_type}'"),
+            &["variantType", "is of type"][..1]
+                .iter()
+                .filter(|_| data_type == "variant")
+                .copied()
+                .chain([data_type])
+                .collect::<Vec<_>>()
+                .as_slice(),
+        );
     }
 }

@@ -28,7 +28,8 @@ fn table(root: std::path::PathBuf) -> (Table, Vec<Value>) {
 }
 
 fn is_whole(here: &std::path::Path) {
-    let expected = [r#"{"order_id":"a2","total":2}"#, r#"{"order_id":"b1","total":3}"#, r#"{"order_id":"c1","total":4}"#];
+    let expected =
+        [r#"{"order_id":"a2","total":2}"#, r#"{"order_id":"b1","total":3}"#, r#"{"order_id":"c1","total":4}"#];
     assert_eq!(rows(here, ALL), expected);
 }
 
@@ -82,7 +83,11 @@ fn a_checkpoint_may_name_its_parts() {
         ];
         let name = format!("00000000000000000003.checkpoint.{uuid}.{form}");
         let write = |actions: &[Value]| match form {
-            "json" => fs::write(table.log().join(&name), actions.iter().map(|action| format!("{action}\n")).collect::<String>()).unwrap(),
+            "json" => fs::write(
+                table.log().join(&name),
+                actions.iter().map(|action| format!("{action}\n")).collect::<String>(),
+            )
+            .unwrap(),
             _ => table.checkpoint(&name, actions),
         };
         write(&top);
@@ -90,7 +95,11 @@ fn a_checkpoint_may_name_its_parts() {
             fs::remove_file(table.version(version)).unwrap();
         }
         is_whole(folder.path());
-        for path in ["https://secret.example/a.parquet?X-Amz-Signature=1&X-Amz-Credential=1&X-Amz-Date=1", "../../b.parquet", "/etc/secret"] {
+        for path in [
+            "https://secret.example/a.parquet?X-Amz-Signature=1&X-Amz-Credential=1&X-Amz-Date=1",
+            "../../b.parquet",
+            "/etc/secret",
+        ] {
             let mut forged = top.clone();
             forged[3]["sidecar"]["path"] = json!(path);
             write(&forged);
@@ -112,7 +121,8 @@ fn compacted_commits_change_nothing() {
 #[test]
 fn a_table_of_many_commits_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    let mut table = Table::new(folder.path().join("t"), &[protocol(&[]), metadata(&[column("n", "integer")], &[], &[])]);
+    let mut table =
+        Table::new(folder.path().join("t"), &[protocol(&[]), metadata(&[column("n", "integer")], &[], &[])]);
     for number in 0..300 {
         let add = table.file(&format!("{number}.parquet"), &batch(&[("n", ints(&[number]))]));
         table.commit(&[add]);

@@ -73,7 +73,8 @@ fn values_of_partitions_tell_which_files_are_opened() {
          SELECT 'Purchase' AS event, order_id, CAST(day AS VARCHAR) || 'T10:00:00Z' AS timestamp, 'a' || order_id || '@b.example' AS email
          FROM 't' WHERE day = DATE '2026-11-03'",
     );
-    let said = crate::server::said(crate::server::postback(&["run", &explained, "--dry-run", "--explain"]).current_dir(here));
+    let said =
+        crate::server::said(crate::server::postback(&["run", &explained, "--dry-run", "--explain"]).current_dir(here));
     let text = said.stdout + &said.stderr;
     assert!(text.contains("3.parquet") && !text.contains("4.parquet"), "{text}");
 }
@@ -84,7 +85,8 @@ fn bounds_hold_for_deleted_rows_and_cut_times() {
     let here = folder.path();
     let columns = [column("at", "timestamp")];
     let mut table = Table::new(here.join("t"), &[protocol(&[]), metadata(&columns, &[], &[])]);
-    let micros = datafusion::arrow::array::TimestampMicrosecondArray::from(vec![1_764_928_800_123_456]).with_timezone("UTC");
+    let micros =
+        datafusion::arrow::array::TimestampMicrosecondArray::from(vec![1_764_928_800_123_456]).with_timezone("UTC");
     let add = table.file("a.parquet", &batch(&[("at", std::sync::Arc::new(micros))]));
     let cut = "2025-12-05T10:00:00.123Z";
     let stats = json!({"numRecords": 1, "minValues": {"at": cut}, "maxValues": {"at": cut}, "nullCount": {"at": 0}});

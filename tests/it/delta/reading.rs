@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::table::{
-    Table, VECTORS, column, in_file, inline, ints, metadata, of_orders, protocol, remove, texts, vectors, with, batch,
+    Table, VECTORS, batch, column, in_file, inline, ints, metadata, of_orders, protocol, remove, texts, vectors, with,
 };
 use super::{refused, rows};
 use crate::server::file;
@@ -13,7 +13,8 @@ use crate::server::file;
 const ALL: &str = "SELECT order_id, total FROM 'orders' ORDER BY order_id";
 
 fn ids(rows: &[String]) -> String {
-    let id = |row: &String| serde_json::from_str::<serde_json::Value>(row).unwrap()["order_id"].as_str().unwrap().to_owned();
+    let id =
+        |row: &String| serde_json::from_str::<serde_json::Value>(row).unwrap()["order_id"].as_str().unwrap().to_owned();
     rows.iter().map(id).collect::<Vec<_>>().join(" ")
 }
 
@@ -47,7 +48,8 @@ fn deleted_rows_are_not_read() {
     let columns = [column("order_id", "string"), column("total", "long")];
     let features = protocol(&["deletionVectors"]);
     let mut table = Table::new(here.join("orders"), &[features, metadata(&columns, &[], &[])]);
-    let orders = |prefix: &str| of_orders(&[(&format!("{prefix}1"), 1), (&format!("{prefix}2"), 2), (&format!("{prefix}3"), 3)]);
+    let orders =
+        |prefix: &str| of_orders(&[(&format!("{prefix}1"), 1), (&format!("{prefix}2"), 2), (&format!("{prefix}3"), 3)]);
     let (a, b, c) = (table.file("a", &orders("a")), table.file("b", &orders("b")), table.file("c", &orders("c")));
     table.commit(&[a.clone(), b.clone(), c.clone()]);
     let (bytes, offsets) = vectors(&[&[0, 2], &[1]]);
@@ -90,7 +92,9 @@ fn deletion_vectors_meet_row_groups_and_filters() {
     for (low, high) in [(0, 1_000), (150, 350), (200, 300), (995, 1_000)] {
         let query = format!("SELECT count(*) AS n FROM 'orders' WHERE total >= {low} AND total < {high}");
         assert_eq!(rows(here, &query), [format!(r#"{{"n":{}}}"#, left(low, high))], "{query}");
-        let query = format!("SELECT count(order_id) AS n FROM 'orders' WHERE order_id >= 'o{low:04}' AND order_id < 'o{high:04}'");
+        let query = format!(
+            "SELECT count(order_id) AS n FROM 'orders' WHERE order_id >= 'o{low:04}' AND order_id < 'o{high:04}'"
+        );
         assert_eq!(rows(here, &query), [format!(r#"{{"n":{}}}"#, left(low, high.min(9_999)))], "{query}");
     }
     assert_eq!(rows(here, "SELECT total FROM 'orders' ORDER BY total LIMIT 2"), [r#"{"total":1}"#, r#"{"total":2}"#]);
@@ -121,8 +125,18 @@ fn values_of_partitions_stand_in_the_log() {
             "o1",
             json!({"country": "D E", "day": "2026-11-01", "at": "2026-11-01 10:00:00.5", "n": "7", "rate": "1.50"}),
         ),
-        put("country=é%20/b.parquet", "country=é /b.parquet", "o2", json!({"country": "é ", "day": null, "at": "", "n": null})),
-        put("any/c.parquet", "any/c.parquet", "o3", json!({"country": "", "at": "2026-11-01T10:00:00.000000Z", "n": "-1"})),
+        put(
+            "country=é%20/b.parquet",
+            "country=é /b.parquet",
+            "o2",
+            json!({"country": "é ", "day": null, "at": "", "n": null}),
+        ),
+        put(
+            "any/c.parquet",
+            "any/c.parquet",
+            "o3",
+            json!({"country": "", "at": "2026-11-01T10:00:00.000000Z", "n": "-1"}),
+        ),
     ];
     table.commit(&adds);
     assert_eq!(
@@ -133,7 +147,8 @@ fn values_of_partitions_stand_in_the_log() {
             r#"{"country":null,"order_id":"o3","day":null,"at":"2026-11-01T10:00:00Z","n":-1,"rate":null}"#,
         ]
     );
-    let only = |filter: &str| ids(&rows(here, &format!("SELECT order_id FROM 'orders' WHERE {filter} ORDER BY order_id")));
+    let only =
+        |filter: &str| ids(&rows(here, &format!("SELECT order_id FROM 'orders' WHERE {filter} ORDER BY order_id")));
     assert_eq!(only("country = 'D E'"), "o1");
     assert_eq!(only("country IS NULL"), "o3");
     assert_eq!(only("day IS NULL"), "o2 o3");

@@ -57,10 +57,13 @@ fn rows_arrive_as_events_and_nothing_is_written() {
     assert_eq!(run.code, 0, "{}", run.stderr);
     let ids: Vec<String> = arrived(&place.server)
         .iter()
-        .map(|event| serde_json::from_str::<Value>(event).unwrap()["properties"]["order_id"].as_str().unwrap().to_owned())
+        .map(|event| {
+            serde_json::from_str::<Value>(event).unwrap()["properties"]["order_id"].as_str().unwrap().to_owned()
+        })
         .collect();
     assert_eq!(ids.len(), 3, "{ids:?}");
-    let bytes: u64 = ["a.parquet", "b.parquet"].iter().map(|name| fs::metadata(place.table.root.join(name)).unwrap().len()).sum();
+    let bytes: u64 =
+        ["a.parquet", "b.parquet"].iter().map(|name| fs::metadata(place.table.root.join(name)).unwrap().len()).sum();
     let source = &place.results()["sources"][0];
     assert_eq!(source["recognised"], "Delta Lake table, version 2", "{source}");
     assert_eq!((source["files"].as_u64(), source["bytes"].as_u64()), (Some(2), Some(bytes)));
@@ -76,7 +79,11 @@ fn check_reads_the_log_only() {
     let check = said(postback(&["check", "q.sql", "-v"]).current_dir(place.here()));
     assert_eq!(check.code, 0, "{}{}", check.stdout, check.stderr);
     assert!(check.stdout.contains("orders: Delta Lake table, version 2, 2 files of "), "{}", check.stdout);
-    assert!(check.stdout.contains("order_id  Utf8View") && check.stdout.contains("total     Int64"), "{}", check.stdout);
+    assert!(
+        check.stdout.contains("order_id  Utf8View") && check.stdout.contains("total     Int64"),
+        "{}",
+        check.stdout
+    );
     let run = place.run(&[]);
     super::is_refused(&run, "without files", 5, &["`orders/a.parquet` is missing, which is part of version 2"]);
 }
@@ -93,7 +100,8 @@ fn an_unchanged_table_is_skipped_and_an_old_one_is_refused() {
     assert_eq!(arrived(&place.server).len(), 4);
     // The clock of the query says noon of 7 December 2025; what counts is the commit, not the files.
     let noon = SystemTime::UNIX_EPOCH + Duration::from_hours(490_308);
-    let set = |path: &Path, time: SystemTime| File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    let set =
+        |path: &Path, time: SystemTime| File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
     set(&table.version(3), noon - Duration::from_hours(27));
     let old = place.run(&["--freshness", "26h", "--dry-run"]);
     let newest = "the newest file, `orders/_delta_log/00000000000000000003.json`, is 27 h old";
@@ -153,7 +161,12 @@ fn files_that_cannot_be_read_are_left_out_by_those_who_say_so() {
     assert_eq!(place.server.requests().len(), 0);
     let run = place.run(&["--skip-bad-files", "--max-rejects", "100%"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    assert!((run.stdout.clone() + &run.stderr).contains("left out: `orders/b.parquet`"), "{}{}", run.stdout, run.stderr);
+    assert!(
+        (run.stdout.clone() + &run.stderr).contains("left out: `orders/b.parquet`"),
+        "{}{}",
+        run.stdout,
+        run.stderr
+    );
     assert_eq!(arrived(&place.server).len(), 2);
     fs::remove_file(place.table.root.join("a.parquet")).unwrap();
     let none = place.run(&["--skip-bad-files", "--max-rejects", "100%"]);

@@ -110,7 +110,8 @@ impl Table {
     pub(crate) fn checkpoint(&self, name: &str, actions: &[Value]) {
         let lines = actions.iter().map(|action| format!("{action}\n")).collect::<String>();
         let batch = crate::delta::checkpoint::batch(&lines);
-        let mut writer = ArrowWriter::try_new(File::create(self.log().join(name)).unwrap(), batch.schema(), None).unwrap();
+        let mut writer =
+            ArrowWriter::try_new(File::create(self.log().join(name)).unwrap(), batch.schema(), None).unwrap();
         writer.write(&batch).unwrap();
         writer.close().unwrap();
     }
@@ -142,7 +143,8 @@ pub(crate) fn of_orders(orders: &[(&str, i64)]) -> RecordBatch {
 
 /// Rows of a file.
 pub(crate) fn batch(columns: &[(&str, ArrayRef)]) -> RecordBatch {
-    RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, array)| (*name, Arc::clone(array), true))).unwrap()
+    RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, array)| (*name, Arc::clone(array), true)))
+        .unwrap()
 }
 
 /// Rows of a file whose columns have numbers.

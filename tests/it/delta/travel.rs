@@ -69,12 +69,17 @@ fn a_commit_may_tell_its_time_itself() {
         here.join("orders"),
         &[
             json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["inCommitTimestamp"]}}),
-            metadata(&[column("order_id", "string"), column("total", "long")], &[], &[("delta.enableInCommitTimestamps", "true")]),
+            metadata(
+                &[column("order_id", "string"), column("total", "long")],
+                &[],
+                &[("delta.enableInCommitTimestamps", "true")],
+            ),
         ],
     );
     let info = |hour: u64| json!({"commitInfo": {"inCommitTimestamp": 1_793_491_200_000 + hour * 3_600_000, "operation": "WRITE"}});
     let write = |table: &Table, version: u64, actions: &[serde_json::Value]| {
-        let lines = std::iter::once(&info(version)).chain(actions).map(|action| format!("{action}\n")).collect::<String>();
+        let lines =
+            std::iter::once(&info(version)).chain(actions).map(|action| format!("{action}\n")).collect::<String>();
         std::fs::write(table.version(version), lines).unwrap();
     };
     let first = std::fs::read_to_string(table.version(0)).unwrap();
@@ -98,14 +103,26 @@ fn what_a_definition_cannot_say_of_a_table_is_refused() {
     std::fs::create_dir(here.join("plain")).unwrap();
     std::fs::copy(table.root.join("1.parquet"), here.join("plain/1.parquet")).unwrap();
     for (definition, code, words) in [
-        ("t (order_id VARCHAR) STORED AS DELTA LOCATION 'orders'", 2, &["columns of a Delta Lake table stand in its log"][..]),
-        ("t STORED AS PARQUET LOCATION 'orders'", 5, &["`orders` is a Delta Lake table, not PARQUET", "STORED AS DELTA"]),
+        (
+            "t (order_id VARCHAR) STORED AS DELTA LOCATION 'orders'",
+            2,
+            &["columns of a Delta Lake table stand in its log"][..],
+        ),
+        (
+            "t STORED AS PARQUET LOCATION 'orders'",
+            5,
+            &["`orders` is a Delta Lake table, not PARQUET", "STORED AS DELTA"],
+        ),
         ("t STORED AS CSV LOCATION 'orders/'", 5, &["`orders` is a Delta Lake table, not CSV"]),
         ("t STORED AS PARQUET LOCATION 'orders/1.parquet'", 5, &["`orders` is a Delta Lake table", "FROM 'orders'"]),
         ("t STORED AS DELTA LOCATION 'plain'", 5, &["`plain` is no Delta Lake table", "_delta_log"]),
         ("t STORED AS DELTA LOCATION 'a.csv'", 5, &["`a.csv` is no Delta Lake table"]),
         ("t STORED AS DELTA LOCATION 'orders/*.parquet'", 5, &["is no Delta Lake table"]),
-        ("t STORED AS DELTA LOCATION 'orders' OPTIONS (delimiter ';')", 2, &["`format.delimiter` is no option of a Delta Lake table"]),
+        (
+            "t STORED AS DELTA LOCATION 'orders' OPTIONS (delimiter ';')",
+            2,
+            &["`format.delimiter` is no option of a Delta Lake table"],
+        ),
         ("t STORED AS PARQUET LOCATION 'plain' OPTIONS (version '1')", 2, &["STORED AS DELTA"]),
         ("t STORED AS DELTA LOCATION 'orders' OPTIONS (timestamp '2026-11-01')", 2, &["takes a time with its zone"]),
     ] {
@@ -115,7 +132,11 @@ fn what_a_definition_cannot_say_of_a_table_is_refused() {
     std::fs::create_dir(here.join("orders/day=1")).unwrap();
     std::fs::copy(table.root.join("1.parquet"), here.join("orders/day=1/1.parquet")).unwrap();
     for source in ["orders/*.parquet", "orders/1.parquet", "ord*/*.parquet", "orders/day=1", "orders/day=1/"] {
-        super::refused(here, &format!("SELECT * FROM '{source}'"), &["`orders` is a Delta Lake table", "FROM 'orders'", "superseded"]);
+        super::refused(
+            here,
+            &format!("SELECT * FROM '{source}'"),
+            &["`orders` is a Delta Lake table", "FROM 'orders'", "superseded"],
+        );
     }
 }
 
@@ -129,7 +150,8 @@ fn files_of_a_table_are_read_as_they_are_by_those_who_say_so() {
     let new = table.file("b.parquet", &of_orders(&[("o1", 2)]));
     table.commit(&[super::table::remove(&add), new]);
     for (plain, rows) in [("false", 1), ("true", 2)] {
-        let said = sql_of(here, &format!("SET postback.plain_lake_files = '{plain}';\nSELECT count(*) AS n FROM 'orders'"));
+        let said =
+            sql_of(here, &format!("SET postback.plain_lake_files = '{plain}';\nSELECT count(*) AS n FROM 'orders'"));
         assert_eq!(said.stdout, format!("{{\"n\":{rows}}}\n"), "{}", said.stderr);
     }
     let table_of_it = "SET postback.plain_lake_files = 'true';
