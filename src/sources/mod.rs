@@ -177,12 +177,12 @@ impl Sources {
         let listed = self.opened().clone();
         let mut changed = Vec::new();
         for (index, Opened { locations, files, table, .. }) in listed.iter().enumerate() {
-            let changes = match table {
+            let found = match table {
                 Some(table) => table.changes(files).await,
                 None => self.list(runtime, locations).await.map(|now| pin::compare(files, &now.files)),
             };
-            let pin::Changes { changed: these, appeared } = match changes {
-                Ok(changes) => changes,
+            let pin::Changes { changed: these, appeared } = match found {
+                Ok(found) => found,
                 Err(error) => {
                     changed.push(format!("`{}`: {error}", locations.join("`, `")));
                     continue;

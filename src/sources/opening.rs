@@ -60,7 +60,7 @@ impl Sources {
         let is_table = declared.is_some_and(Declared::is_table);
         for location in locations {
             if let Some(root) = self.root(state.runtime_env(), location, is_table).await? {
-                return self.open_table(state, &root, locations, declared).await;
+                return Box::pin(self.open_table(state, &root, locations, declared)).await;
             }
         }
         let shown = locations.join("`, `");

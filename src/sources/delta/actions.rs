@@ -115,7 +115,7 @@ pub(super) fn require_name(file: &SourceFile, path: &str) -> Result<()> {
 /// # Errors
 /// [`ErrorKind::Source`] if it cannot be read.
 pub(super) fn time_of_commit(file: &SourceFile) -> Result<Option<i64>> {
-    if !file.shown().ends_with(".json") {
+    if file.meta.location.extension() != Some("json") {
         return Ok(None);
     }
     let mut line = Vec::new();

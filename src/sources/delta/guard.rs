@@ -142,13 +142,12 @@ impl GuardedLog {
     /// The bytes of `ranges` of a checkpoint.
     async fn pages(&self, location: &Path, file: &SourceFile, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let known = self.seen().checkpoints.get(location).cloned();
-        let checked = match known {
-            Some(checked) => checked,
-            None => {
-                let checked = Arc::new(self.checked(file).await?);
-                self.seen().checkpoints.insert(location.clone(), Arc::clone(&checked));
-                checked
-            }
+        let checked = if let Some(known) = known {
+            known
+        } else {
+            let checked = Arc::new(self.checked(file).await?);
+            self.seen().checkpoints.insert(location.clone(), Arc::clone(&checked));
+            checked
         };
         let bytes = self.store.get_ranges(&file.meta.location, ranges).await;
         let bytes = bytes.map_err(|error| unreadable(file.shown(), error))?;

@@ -144,21 +144,20 @@ impl Stored {
 fn widens(found: &DataType, wanted: &DataType) -> bool {
     use DataType::{Date32, Date64, Decimal128, Float16, Float32, Float64, Timestamp, Utf8, Utf8View};
     match (found, wanted) {
-        (found, wanted) if found == wanted => true,
-        (Utf8 | Utf8View, Utf8 | Utf8View) => true,
-        (DataType::Null, _) => true,
         (found, wanted) if found.is_signed_integer() && wanted.is_signed_integer() => {
             found.primitive_width() <= wanted.primitive_width()
         }
         (found, Float64 | Decimal128(..)) if found.is_signed_integer() => true,
-        (Float16 | Float32, Float32 | Float64) => true,
         (Decimal128(digits, scale), Decimal128(wider, wider_scale)) => {
-            wider_scale >= scale
-                && i16::from(*wider) - i16::from(*wider_scale) >= i16::from(*digits) - i16::from(*scale)
+            let whole = |digits: &u8, scale: &i8| i16::from(*digits) - i16::from(*scale);
+            wider_scale >= scale && whole(wider, wider_scale) >= whole(digits, scale)
         }
-        (Timestamp(..), Timestamp(TimeUnit::Microsecond, _)) => true,
-        (Date32 | Date64, Date32 | Timestamp(TimeUnit::Microsecond, None)) => true,
-        _ => false,
+        (DataType::Null, _)
+        | (Utf8 | Utf8View, Utf8 | Utf8View)
+        | (Float16 | Float32, Float32 | Float64)
+        | (Timestamp(..), Timestamp(TimeUnit::Microsecond, _))
+        | (Date32 | Date64, Date32 | Timestamp(TimeUnit::Microsecond, None)) => true,
+        (found, wanted) => found == wanted,
     }
 }
 

@@ -169,7 +169,7 @@ fn no_path_leads_out_of_the_table() {
         "https://secret.example/a.parquet?X-Amz-Signature=1&X-Amz-Credential=1&X-Amz-Date=1",
     ] {
         let outside = |table: &Table| {
-            assert!(fs::copy(table.root.join("a.parquet"), table.root.join("../outside.parquet")).is_ok())
+            assert!(fs::copy(table.root.join("a.parquet"), table.root.join("../outside.parquet")).is_ok());
         };
         each(
             &[],
@@ -253,16 +253,7 @@ fn a_table_that_needs_what_is_not_known_is_refused() {
         let features: &[&str] = if data_type == "variant" { &["variantType"] } else { &[] };
         let mut table = Table::new(here.join(data_type), &[protocol(features), metadata(&columns, &[], &[])]);
         table.add_orders("a.parquet", ORDERS);
-        refused(
-            here,
-            &format!("SELECT total FROM '{data_type}'"),
-            &["variantType", "is of type"][..1]
-                .iter()
-                .filter(|_| data_type == "variant")
-                .copied()
-                .chain([data_type])
-                .collect::<Vec<_>>()
-                .as_slice(),
-        );
+        let word = if data_type == "variant" { "variantType" } else { "is of type interval day to second" };
+        refused(here, &format!("SELECT total FROM '{data_type}'"), &[word]);
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::table::{Table, batch, column, inline, ints, metadata, of_orders, protocol, remove, with};
+use super::table::{Table, batch, column, inline, ints, lines, metadata, of_orders, protocol, remove, with};
 use super::{refused, rows};
 
 const ALL: &str = "SELECT order_id, total FROM 't' ORDER BY order_id";
@@ -83,11 +83,7 @@ fn a_checkpoint_may_name_its_parts() {
         ];
         let name = format!("00000000000000000003.checkpoint.{uuid}.{form}");
         let write = |actions: &[Value]| match form {
-            "json" => fs::write(
-                table.log().join(&name),
-                actions.iter().map(|action| format!("{action}\n")).collect::<String>(),
-            )
-            .unwrap(),
+            "json" => fs::write(table.log().join(&name), lines(actions)).unwrap(),
             _ => table.checkpoint(&name, actions),
         };
         write(&top);
@@ -112,8 +108,8 @@ fn a_checkpoint_may_name_its_parts() {
 fn compacted_commits_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (table, sum) = table(folder.path().join("t"));
-    let lines = sum[2..].iter().map(|action| format!("{action}\n")).collect::<String>();
-    fs::write(table.log().join("00000000000000000001.00000000000000000003.compacted.json"), lines).unwrap();
+    let compacted = lines(&sum[2..]);
+    fs::write(table.log().join("00000000000000000001.00000000000000000003.compacted.json"), compacted).unwrap();
     fs::write(table.log().join("00000000000000000004.crc"), "{").unwrap();
     is_whole(folder.path());
 }

@@ -1,6 +1,7 @@
 //! Tables of Delta Lake, written action by action.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,8 +78,7 @@ impl Table {
     /// Writes the next version.
     pub(crate) fn commit(&mut self, actions: &[Value]) {
         let info = json!({"commitInfo": {"timestamp": 0, "operation": "WRITE"}});
-        let lines = std::iter::once(&info).chain(actions).map(|action| format!("{action}\n"));
-        fs::write(self.version(self.next), lines.collect::<String>()).unwrap();
+        fs::write(self.version(self.next), lines(std::iter::once(&info).chain(actions))).unwrap();
         self.next += 1;
     }
 
@@ -108,13 +108,21 @@ impl Table {
 
     /// Writes a checkpoint of the `actions` of a version under `name`, as Parquet.
     pub(crate) fn checkpoint(&self, name: &str, actions: &[Value]) {
-        let lines = actions.iter().map(|action| format!("{action}\n")).collect::<String>();
-        let batch = crate::delta::checkpoint::batch(&lines);
+        let batch = crate::delta::checkpoint::batch(&lines(actions));
         let mut writer =
             ArrowWriter::try_new(File::create(self.log().join(name)).unwrap(), batch.schema(), None).unwrap();
         writer.write(&batch).unwrap();
         writer.close().unwrap();
     }
+}
+
+/// `actions` as lines of a log.
+pub(crate) fn lines<'a>(actions: impl IntoIterator<Item = &'a Value>) -> String {
+    let mut text = String::new();
+    for action in actions {
+        writeln!(text, "{action}").unwrap();
+    }
+    text
 }
 
 /// `action` with the members of `more` in it.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use super::table::{Table, column, metadata, of_orders};
+use super::table::{Table, column, lines, metadata, of_orders};
 use super::{is_refused, sql_of};
 
 /// `query` over the table `t` with `options`.
@@ -36,7 +36,7 @@ fn a_table_is_read_at_a_version_or_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     // 1 November 2026, midnight.
-    table(here, SystemTime::UNIX_EPOCH + Duration::from_secs(1_793_491_200));
+    table(here, SystemTime::UNIX_EPOCH + Duration::from_hours(498_192));
     assert_eq!(count(here, ""), r#"{"n":5}"#);
     assert_eq!(count(here, "OPTIONS (version '2')"), r#"{"n":2}"#);
     assert_eq!(count(here, "OPTIONS ('version' 3)"), r#"{"n":3}"#);
@@ -78,9 +78,7 @@ fn a_commit_may_tell_its_time_itself() {
     );
     let info = |hour: u64| json!({"commitInfo": {"inCommitTimestamp": 1_793_491_200_000 + hour * 3_600_000, "operation": "WRITE"}});
     let write = |table: &Table, version: u64, actions: &[serde_json::Value]| {
-        let lines =
-            std::iter::once(&info(version)).chain(actions).map(|action| format!("{action}\n")).collect::<String>();
-        std::fs::write(table.version(version), lines).unwrap();
+        std::fs::write(table.version(version), lines(std::iter::once(&info(version)).chain(actions))).unwrap();
     };
     let first = std::fs::read_to_string(table.version(0)).unwrap();
     let first: Vec<serde_json::Value> = first.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
