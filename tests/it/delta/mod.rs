@@ -9,6 +9,7 @@ mod checkpoint;
 mod columns;
 mod damage;
 mod log;
+mod mutations;
 mod pruning;
 mod reading;
 mod runs;
