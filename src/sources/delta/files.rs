@@ -61,18 +61,33 @@ impl Files {
 }
 
 impl Root {
-    /// The files in the folder `below` and in those in it, at `most` so many, by their paths in the table.
+    /// The files in the folder `below` and in those in it whose paths are `meant`, at `most` so many, by these paths in the
+    /// table.
     ///
     /// # Errors
     /// [`ErrorKind::Source`] if they cannot be listed.
-    pub(super) async fn list(&self, below: &str, most: usize) -> Result<Vec<(String, SourceFile)>> {
+    pub(super) async fn list(
+        &self,
+        below: &str,
+        most: usize,
+        meant: fn(&str) -> bool,
+    ) -> Result<Vec<(String, SourceFile)>> {
         match self {
-            Self::Bucket(folder) => folder.list(below, most).await,
+            Self::Bucket(folder) => folder.list(below, most, meant).await,
             Self::Local(root) => {
                 let (root, below) = (root.clone(), below.to_owned());
                 blocking(move || {
                     let mut found = Vec::new();
-                    list(&root, &below, DEPTH, most, &mut found)?;
+                    list(&root, &below, DEPTH, &mut |name, path| {
+                        if !meant(&name) {
+                            return Ok(());
+                        }
+                        if found.len() == most {
+                            return Err(too_many(&path, most));
+                        }
+                        found.push((name, SourceFile::local(path)?));
+                        Ok(())
+                    })?;
                     found.sort_by(|(one, _), (other, _)| one.cmp(other));
                     Ok(found)
                 })
@@ -112,8 +127,9 @@ impl Root {
     }
 }
 
-/// Adds the files in the folder `below` of `root`, and in those in it that are not deeper than `depth`.
-fn list(root: &Path, below: &str, depth: usize, most: usize, found: &mut Vec<(String, SourceFile)>) -> Result<()> {
+/// Gives each of the files in the folder `below` of `root`, and in those in it that are not deeper than `depth`, to `take`,
+/// with its path below `root`.
+fn list(root: &Path, below: &str, depth: usize, take: &mut dyn FnMut(String, PathBuf) -> Result<()>) -> Result<()> {
     let folder = root.join(below);
     let shown = folder.display().to_string();
     let entries = fs::read_dir(&folder).map_err(|error| unreadable(&shown, error))?;
@@ -121,18 +137,18 @@ fn list(root: &Path, below: &str, depth: usize, most: usize, found: &mut Vec<(St
         let path = entry.map_err(|error| unreadable(&shown, error))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let below = format!("{below}/{name}");
-        if path.is_dir() {
-            if depth > 1 {
-                list(root, &below, depth - 1, most, found)?;
-            }
-            continue;
+        if !path.is_dir() {
+            take(below, path)?;
+        } else if depth > 1 {
+            list(root, &below, depth - 1, take)?;
         }
-        if found.len() == most {
-            return Err(Error::new(ErrorKind::Source, format!("`{shown}` holds over {most} files")));
-        }
-        found.push((below, SourceFile::local(path)?));
     }
     Ok(())
+}
+
+fn too_many(path: &Path, most: usize) -> Error {
+    let folder = path.parent().unwrap_or(path).display();
+    Error::new(ErrorKind::Source, format!("`{folder}` holds over {most} files"))
 }
 
 /// The file at `path` below `root`, which no link leads out of.

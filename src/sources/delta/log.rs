@@ -60,10 +60,9 @@ impl Log {
             checkpoints: BTreeMap::new(),
         };
         let mut parts: BTreeMap<(u64, u64), Vec<SourceFile>> = BTreeMap::new();
-        for (name, file) in root.list(DELTA_LOG, MOST_FILES).await? {
-            let Some(kind) = name.strip_prefix(DELTA_LOG).and_then(|name| kind(name.trim_start_matches('/'))) else {
-                continue;
-            };
+        // What a writer is about to rename may be gone in a moment.
+        for (name, file) in root.list(DELTA_LOG, MOST_FILES, |name| kind_in_table(name).is_some()).await? {
+            let Some(kind) = kind_in_table(&name) else { continue };
             match kind {
                 Kind::Commit(version) => drop(log.commits.insert(version, file.clone())),
                 Kind::Checkpoint(version) => drop(log.checkpoints.insert(version, file.clone())),
@@ -176,6 +175,11 @@ pub(super) async fn made_at(commit: &SourceFile) -> Result<Timestamp> {
     let own = blocking(move || actions::time_of_commit(&file)).await?;
     let written = commit.meta.last_modified.timestamp_millis();
     Ok(Timestamp::from_millisecond(own.unwrap_or(written)).unwrap_or_default())
+}
+
+/// What the file at `path` in a table is for its log; none for what is passed over.
+fn kind_in_table(path: &str) -> Option<Kind> {
+    kind(path.strip_prefix(DELTA_LOG)?.strip_prefix('/')?)
 }
 
 /// What the file called `name` in the folder of a log is; none for what is passed over.

@@ -18,6 +18,12 @@
 //!   named with its file.
 //! - A table that needs what is not known here is refused ([`protocol`]), and never read by half.
 //!
+//! # Files that are skipped
+//!
+//! With `skip_bad_files` every page of every file, and every deletion vector, is looked at when the table is opened, and a
+//! file without one of them is left out and noted, where there are others. A log has no others beside it: damage there is
+//! always an error.
+//!
 //! # What is not read
 //!
 //! Change data feeds, columns of type `variant`, and tables whose commits a catalog coordinates.

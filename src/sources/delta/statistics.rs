@@ -1,7 +1,8 @@
 //! What the log says of the values in each file, so that a file without a row that is asked for is not opened.
 //!
 //! Statistics are bounds: the smallest and the largest value of a column, as they were when the file was written. Deleted
-//! rows make them wider than they have to be, and never too narrow. Of floats there are none, whose NaN is in no bounds.
+//! rows make them wider than they have to be, and never too narrow. Of floats there are none, whose NaN is in no bounds, nor
+//! of long decimals.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -19,6 +20,8 @@ use crate::sources::parquet::Stored;
 
 /// Times in statistics are cut to milliseconds, so that the largest may be so many microseconds later.
 const CUT_OFF: i64 = 999;
+/// Digits that every decimal number keeps in a 64-bit float.
+const FLOAT_DIGITS: u8 = 15;
 
 /// What the log says of the values in a file.
 #[derive(Debug, Default)]
@@ -78,9 +81,12 @@ impl FileStatistics {
     }
 }
 
-/// Whether statistics of a type are used.
+/// Whether statistics of a type are used. Some writers round decimals to floats, which keep fewer digits.
 fn has_bounds(data_type: &DataType) -> bool {
-    !data_type.is_nested() && !data_type.is_floating()
+    match data_type {
+        DataType::Decimal128(digits, _) => *digits <= FLOAT_DIGITS,
+        other => !other.is_nested() && !other.is_floating(),
+    }
 }
 
 impl Statistics {
@@ -167,17 +173,19 @@ mod tests {
     #[test]
     fn bounds_are_read_by_the_names_in_files_and_keep_their_digits() {
         let columns = [
-            column("total", DataType::Decimal128(38, 18)),
+            column("total", DataType::Decimal128(15, 2)),
+            column("long", DataType::Decimal128(38, 18)),
             column("at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
             column("share", DataType::Float64),
         ];
-        let json = r#"{"numRecords":3,"minValues":{"col-total":12345678901234567890.123456789012345678,"share":1,"total":7},
+        let json = r#"{"numRecords":3,"minValues":{"col-total":1234567890123.45,"col-long":0.1,"share":1,"total":7},
             "maxValues":{"col-at":"2026-11-01T00:00:00.123Z","col-share":2.5},"nullCount":{"col-at":1,"col-x":{"y":1}}}"#;
         let found = FileStatistics::read(json, &columns);
         assert_eq!(found.rows, Some(3));
-        assert_eq!(found.columns[0].0.as_deref(), Some("12345678901234567890.123456789012345678"));
-        assert_eq!(found.columns[1], (None, Some("2026-11-01T00:00:00.123Z".to_owned()), Some(1)));
-        assert_eq!(found.columns[2], (None, None, None));
+        assert_eq!(found.columns[0].0.as_deref(), Some("1234567890123.45"));
+        assert_eq!(found.columns[1].0, None);
+        assert_eq!(found.columns[2], (None, Some("2026-11-01T00:00:00.123Z".to_owned()), Some(1)));
+        assert_eq!(found.columns[3], (None, None, None));
         assert_eq!(FileStatistics::read("{", &columns).rows, None);
     }
 

@@ -54,16 +54,23 @@ impl Folder {
         Ok(objects.next().await.transpose().map_err(|error| self.told(&error))?.is_some())
     }
 
-    /// The objects in its folder `below` and in the folders there, at `most` so many, by their names in this folder.
+    /// The objects in its folder `below` and in the folders there whose names in this folder are `meant`, at `most` so many,
+    /// by these names.
     ///
     /// # Errors
     /// [`ErrorKind::Source`] for more objects, for one that is not what it was, and as the store refuses.
-    pub(in crate::sources) async fn list(&self, below: &str, most: usize) -> Result<Vec<(String, SourceFile)>> {
+    pub(in crate::sources) async fn list(
+        &self,
+        below: &str,
+        most: usize,
+        meant: fn(&str) -> bool,
+    ) -> Result<Vec<(String, SourceFile)>> {
         let mut objects = self.store.client().list(Some(&self.path(below)?));
         let mut found = Vec::new();
         while let Some(object) = objects.next().await {
             let object = object.map_err(|error| self.told(&error))?;
-            let Some(name) = object.location.as_ref().strip_prefix(&self.key).map(str::to_owned) else { continue };
+            let name = object.location.as_ref().strip_prefix(&self.key).filter(|name| meant(name));
+            let Some(name) = name.map(str::to_owned) else { continue };
             if found.len() == most {
                 let message = format!("`{}/{below}` holds over {most} objects", self.shown());
                 return Err(Error::new(ErrorKind::Source, message));

@@ -111,6 +111,8 @@ fn compacted_commits_change_nothing() {
     let compacted = lines(&sum[2..]);
     fs::write(table.log().join("00000000000000000001.00000000000000000003.compacted.json"), compacted).unwrap();
     fs::write(table.log().join("00000000000000000004.crc"), "{").unwrap();
+    fs::write(table.log().join("_commit_5fba94ed.json.tmp"), "{").unwrap();
+    std::os::unix::fs::symlink("nowhere", table.log().join("00000000000000000005.json.tmp")).unwrap();
     is_whole(folder.path());
 }
 

@@ -190,6 +190,14 @@ fn preflight_and_delivery_see_the_same_version() {
 }
 
 #[test]
+fn a_run_waits_for_a_table() {
+    let place = Place::new();
+    assert_eq!(place.run(&["--wait-for", "orders", "--timeout", "5s"]).code, 0);
+    let missing = place.run(&["--wait-for", "others", "--timeout", "1s"]);
+    super::is_refused(&missing, "others", 5, &["did not appear within 1 s"]);
+}
+
+#[test]
 fn no_log_of_a_library_is_shown() {
     let place = Place::new();
     fs::write(place.table.version(2), "{\"add\":{\"path\":\"secret\",\"size\":").unwrap();
