@@ -208,6 +208,8 @@ pub fn main() -> ExitCode {
     log(&cli.global);
     memory::keep_private();
     hush_panics();
+    // Several providers of TLS may be linked in, and none of them is a default by itself.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let world = World::read(&cli.global);
     spill::remove_leftovers();
     let code = ended(|| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef, TimeUnit};
 use datafusion::logical_expr::CreateExternalTable;
 use encoding_rs::Encoding;
+use jiff::Timestamp;
 
 use super::recognise::Compression;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,6 +23,20 @@ pub struct Declared {
     pub(super) partitions: Vec<FieldRef>,
     /// What its options say.
     pub(super) given: Given,
+    /// The state of a table with a log that is asked for.
+    pub(super) at: At,
+}
+
+/// A state of a table with a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum At {
+    /// The newest one.
+    #[default]
+    Newest,
+    /// That of a version.
+    Version(u64),
+    /// What was the newest one at a time.
+    Time(Timestamp),
 }
 
 /// What is said about the files of a table, and need not be seen in them.
@@ -41,7 +56,11 @@ pub(super) struct Given {
 
 impl Declared {
     /// Words that `STORED AS` takes.
-    const FORMATS: &[&str] = &["PARQUET", "CSV", "TSV", "JSON", "NDJSON", "ARROW", "AVRO"];
+    const FORMATS: &[&str] = &["PARQUET", "CSV", "TSV", "JSON", "NDJSON", "ARROW", "AVRO", Self::TABLE];
+    /// The word for a Delta Lake table.
+    const TABLE: &str = "DELTA";
+    /// Options of a Delta Lake table.
+    const TABLE_OPTIONS: &[&str] = &["version", "timestamp"];
     /// Options of a table, each with or without `format.` before it.
     const OPTIONS: &[&str] = &[
         "has_header",
@@ -71,11 +90,18 @@ impl Declared {
             let error = Error::new(ErrorKind::Usage, format!("`STORED AS {}` names no format", table.file_type));
             errors.push(error.hint(format!("the formats are {}", Self::FORMATS.join(", "))));
         }
+        let is_table = stored_as == Self::TABLE;
         let mut given = Given { stored_as: Some(stored_as), ..Given::default() };
+        let mut at = At::Newest;
         let mut options: Vec<_> = table.options.iter().collect();
         options.sort();
         for (name, value) in options {
-            errors.extend(given.take(name, value).err());
+            let taken = if is_table { at.take(name, value) } else { given.take(name, value) };
+            errors.extend(taken.err());
+        }
+        if is_table && !(columns.is_none() && partitions.is_empty()) {
+            let error = Error::new(ErrorKind::Usage, "the columns of a Delta Lake table stand in its log");
+            errors.push(error.hint("leave the columns and PARTITIONED BY out; a cast in the query gives another type"));
         }
         // Tab-separated text says so itself.
         if given.stored_as.as_deref() == Some("TSV") {
@@ -85,8 +111,13 @@ impl Declared {
             let error = Error::new(ErrorKind::Usage, "a table without a header line needs names for its columns");
             errors.push(error.hint("CREATE EXTERNAL TABLE name (column type, …)"));
         }
-        let declared = Self { stored_as: table.file_type.clone(), columns, partitions, given };
+        let declared = Self { stored_as: table.file_type.clone(), columns, partitions, given, at };
         if errors.is_empty() { Ok(declared) } else { Err(errors) }
+    }
+
+    /// Whether it is of a Delta Lake table.
+    pub(super) fn is_table(&self) -> bool {
+        self.stored_as.eq_ignore_ascii_case(Self::TABLE)
     }
 }
 
@@ -95,6 +126,36 @@ fn timed(field: &FieldRef, zoned: &HashSet<String>) -> FieldRef {
     let DataType::Timestamp(_, zone) = field.data_type() else { return Arc::clone(field) };
     let zone = zone.clone().or_else(|| zoned.contains(field.name()).then(|| "UTC".into()));
     Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, zone)))
+}
+
+impl At {
+    /// Takes one option.
+    fn take(&mut self, name: &str, value: &str) -> Result<()> {
+        let lower = name.to_ascii_lowercase();
+        let wrong = |expected: &str| Error::new(ErrorKind::Usage, format!("`{name}` takes {expected}, not `{value}`"));
+        let known = lower.strip_prefix("format.").unwrap_or(&lower);
+        let at = match known {
+            "version" => Self::Version(value.parse().map_err(|_| wrong("the number of a version"))?),
+            "timestamp" => {
+                let time = value.parse();
+                Self::Time(time.map_err(|_| wrong("a time with its zone, such as `2026-11-01T00:00:00Z`"))?)
+            }
+            _ => {
+                let error = Error::new(ErrorKind::Usage, format!("`{name}` is no option of a Delta Lake table"));
+                let options = Declared::TABLE_OPTIONS;
+                return Err(error.hint(nearest(known, options.iter().copied()).map_or_else(
+                    || format!("the options are {}", options.join(" and ")),
+                    |near| format!("did you mean `{near}`?"),
+                )));
+            }
+        };
+        if *self != Self::Newest {
+            return Err(Error::new(ErrorKind::Usage, "`version` and `timestamp` each name a state of the table")
+                .hint("give one of them"));
+        }
+        *self = at;
+        Ok(())
+    }
 }
 
 impl Given {
@@ -133,6 +194,9 @@ impl Given {
             }
             known => {
                 let error = Error::new(ErrorKind::Usage, format!("`{name}` is no option of a table"));
+                if Declared::TABLE_OPTIONS.contains(&known) {
+                    return Err(error.hint("it belongs to a Delta Lake table: STORED AS DELTA"));
+                }
                 return Err(error.hint(nearest(known, Declared::OPTIONS.iter().copied()).map_or_else(
                     || format!("the options are {}", Declared::OPTIONS.join(", ")),
                     |near| format!("did you mean `format.{near}`?"),
@@ -168,6 +232,29 @@ mod tests {
         assert_eq!(given.null.as_deref(), Some("-"));
         assert_eq!(given.encoding.map(Encoding::name), Some("windows-1252"));
         assert_eq!(given.compression, Some(Compression::Bzip2));
+    }
+
+    #[test]
+    fn a_state_of_a_table_is_a_version_or_a_time() {
+        let taken = |options: &[(&str, &str)]| {
+            let mut at = At::Newest;
+            options.iter().try_for_each(|(name, value)| at.take(name, value)).map(|()| at)
+        };
+        assert_eq!(taken(&[]).unwrap(), At::Newest);
+        assert_eq!(taken(&[("format.version", "12")]).unwrap(), At::Version(12));
+        let time = "2026-11-01T00:00:00Z".parse().unwrap();
+        for text in ["2026-11-01T00:00:00Z", "2026-11-01 01:00:00+01:00"] {
+            assert_eq!(taken(&[("TIMESTAMP", text)]).unwrap(), At::Time(time), "{text}");
+        }
+        for options in [
+            &[("version", "-1")][..],
+            &[("version", "newest")],
+            &[("timestamp", "2026-11-01 00:00:00")],
+            &[("delimiter", ",")],
+            &[("version", "1"), ("timestamp", "2026-11-01T00:00:00Z")],
+        ] {
+            assert_eq!(taken(options).unwrap_err().kind(), ErrorKind::Usage, "{options:?}");
+        }
     }
 
     #[test]

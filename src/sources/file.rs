@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+#[cfg(feature = "delta")]
+use std::time::SystemTime;
 
 use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::object_store::{ObjectMeta, ObjectStore};
@@ -82,6 +84,13 @@ impl SourceFile {
     /// It, below folders that say `partitions`.
     pub(super) fn in_folders(self, partitions: Vec<(String, Option<String>)>) -> Self {
         Self { partitions: partitions.into(), ..self }
+    }
+
+    /// It, changed last at `time`.
+    #[cfg(feature = "delta")]
+    pub(super) fn written(mut self, time: SystemTime) -> Self {
+        self.meta.last_modified = time.into();
+        self
     }
 
     /// It, under the name `shown` in messages.

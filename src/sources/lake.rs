@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, iter};
 
+use super::delta;
 use super::report::Note;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -18,6 +19,8 @@ pub(super) enum Kind {
     Hudi,
 }
 
+/// The folder of the log of a Delta Lake table.
+pub(super) const DELTA_LOG: &str = "_delta_log";
 /// What tells the root of a table: a folder, and how the name of something in it ends; the folder alone where that is
 /// empty.
 pub(super) const MARKERS: [(&str, &str, Kind); 3] =
@@ -52,10 +55,15 @@ impl Table {
             let message = format!("`{root}` is {kind}, read as plain files as postback.plain_lake_files says");
             return Ok(Note { code: None, message, help: None });
         }
-        Err(Error::new(ErrorKind::Source, format!("`{root}` is {kind}, not plain files")).hint(
-            "its files also hold deleted and superseded rows: export the table first; if no row was ever changed or \
-             deleted, `SET postback.plain_lake_files = 'true'` reads the files as they are",
-        ))
+        let instead = match kind {
+            Kind::Delta if delta::IS_READ => format!("name the folder, FROM '{root}', to read it as a table"),
+            Kind::Delta => delta::MISSING.to_owned(),
+            Kind::Iceberg | Kind::Hudi => "export the table first".to_owned(),
+        };
+        Err(Error::new(ErrorKind::Source, format!("`{root}` is {kind}, not plain files")).hint(format!(
+            "its files also hold deleted and superseded rows: {instead}; if no row was ever changed or deleted, \
+             `SET postback.plain_lake_files = 'true'` reads the files as they are"
+        )))
     }
 }
 
@@ -74,7 +82,7 @@ pub(super) fn on_disk<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Option<Ta
 }
 
 /// What `folder` on this machine is the root of.
-fn kind(folder: &Path) -> Option<Kind> {
+pub(super) fn kind(folder: &Path) -> Option<Kind> {
     let is_root = |(inside, ending, _): &(&str, &str, Kind)| {
         let inside = folder.join(inside);
         let mut entries = fs::read_dir(&inside).into_iter().flatten().flatten().map(|entry| entry.file_name());

@@ -67,14 +67,19 @@ pub(super) fn foreign_folder(location: &str, folder: &str) -> Error {
     ))
 }
 
-/// The paths behind `location`.
-fn list(folder: &Path, location: &str) -> Result<Paths> {
-    let path = match location.split_once("://") {
+/// The path that `location` is, which starts from `folder` if it is relative.
+pub(super) fn path(folder: &Path, location: &str) -> PathBuf {
+    match location.split_once("://") {
         Some(("file", path)) => PathBuf::from(path),
         // Messages name files as the query does.
         _ if folder == Path::new(".") => PathBuf::from(location),
         _ => folder.join(location),
-    };
+    }
+}
+
+/// The paths behind `location`.
+fn list(folder: &Path, location: &str) -> Result<Paths> {
+    let path = path(folder, location);
     if path.is_dir() {
         let mut found = Paths::default();
         enter(&path, location, &mut found)?;

@@ -29,6 +29,11 @@ mod arrow;
 mod avro;
 mod declared;
 mod delimited;
+#[cfg(feature = "delta")]
+mod delta;
+#[cfg(not(feature = "delta"))]
+#[path = "without_delta.rs"]
+mod delta;
 mod described;
 mod file;
 mod header;
@@ -46,6 +51,7 @@ mod plain;
 mod recognise;
 mod remote;
 mod report;
+mod root;
 mod shards;
 mod stdin;
 mod stores;
@@ -96,6 +102,8 @@ struct Opened {
     locations: Vec<String>,
     /// All that were listed, also those without content.
     files: Vec<SourceFile>,
+    /// The table whose log names the files that are read; the files here are then those of the log that tell its state.
+    table: Option<delta::Table>,
     /// Files that were not there when it was opened.
     appeared: Vec<String>,
 }
@@ -169,15 +177,18 @@ impl Sources {
     pub async fn verify(&self, runtime: &RuntimeEnv) -> Result<()> {
         let listed = self.opened().clone();
         let mut changed = Vec::new();
-        for (index, Opened { locations, files, .. }) in listed.iter().enumerate() {
-            let now = match self.list(runtime, locations).await {
-                Ok(now) => now.files,
+        for (index, Opened { locations, files, table, .. }) in listed.iter().enumerate() {
+            let found = match table {
+                Some(table) => table.changes(files).await,
+                None => self.list(runtime, locations).await.map(|now| pin::compare(files, &now.files)),
+            };
+            let pin::Changes { changed: these, appeared } = match found {
+                Ok(found) => found,
                 Err(error) => {
                     changed.push(format!("`{}`: {error}", locations.join("`, `")));
                     continue;
                 }
             };
-            let pin::Changes { changed: these, appeared } = pin::compare(files, &now);
             changed.extend(these);
             if let Some(opened) = self.opened().get_mut(index) {
                 opened.note_appeared(appeared);
@@ -193,7 +204,11 @@ impl Sources {
     pub async fn find(&self, location: &str) -> Result<Result<(), Error>> {
         // What an earlier look found is not held against what is there now.
         self.options.stores.forget();
-        match self.list(&RuntimeEnv::default(), &[location.to_owned()]).await {
+        let runtime = RuntimeEnv::default();
+        if self.root(&runtime, location, false).await?.is_some() {
+            return Ok(Ok(()));
+        }
+        match self.list(&runtime, &[location.to_owned()]).await {
             Ok(_) => Ok(Ok(())),
             Err(error) => match error.kind() {
                 ErrorKind::SourceRefused => Err(error),

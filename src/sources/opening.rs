@@ -17,9 +17,11 @@ use super::manifest::Manifest;
 use super::partitions::Partitions;
 use super::recognise::{self, Format, Recognised};
 use super::report::{self, Inferred, Note, SourceReport};
+use super::root::Root;
 use super::streamed::StreamedFiles;
 use super::{
-    AT_ONCE, Opened, Sources, Unread, blocking, delimited, described, header, json, names, parquet, shards, stores,
+    AT_ONCE, Opened, Sources, Unread, blocking, delimited, delta, described, header, json, lake, names, parquet,
+    shards, stdin, stores,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -60,12 +62,23 @@ impl Sources {
         locations: &[String],
         declared: Option<&Declared>,
     ) -> Result<Arc<dyn TableProvider>> {
+        let is_table = declared.is_some_and(Declared::is_table);
+        for location in locations {
+            if let Some(root) = self.root(state.runtime_env(), location, is_table).await? {
+                return Box::pin(self.open_table(state, &root, locations, declared)).await;
+            }
+        }
+        let shown = locations.join("`, `");
+        if is_table {
+            let message = format!("`{shown}` is no Delta Lake table: it has no folder `{}`", lake::DELTA_LOG);
+            return Err(Error::new(ErrorKind::Source, message)
+                .hint("name the root folder of the table, in which the folder of the log lies"));
+        }
         let Listed { files, mut notes, table, .. } = self.list(state.runtime_env(), locations).await?;
         // The one place that decides what becomes of the files of a table format, wherever they lie.
         if let Some(table) = table {
             notes.push(table.as_files(self.options.plain_lake_files)?);
         }
-        let shown = locations.join("`, `");
         let mut sorted = self.sorted(files.clone(), &shown, declared).await?;
         let format = format(&sorted, &shown, declared)?;
         if sorted.recognised.is_encoding_assumed {
@@ -75,11 +88,8 @@ impl Sources {
         if self.options.skip_bad_files {
             self.leave_out_bad(&opening, &mut sorted).await?;
         }
-        let Some(table) = self.table(&opening, &sorted.readable, &mut notes).await? else {
-            return Err(Error::new(ErrorKind::Source, format!("`{shown}` has no rows")).hint(
-                "an export without a row is not zero events: check the export, or take the source out of the query",
-            ));
-        };
+        let table = self.table(&opening, &sorted.readable, &mut notes).await?;
+        let table = table.ok_or_else(|| no_rows(&shown))?;
         let mut report = SourceReport::new(locations, &opening.format, &sorted.readable);
         report.empty_files = sorted.empty;
         report.notes = notes;
@@ -96,10 +106,69 @@ impl Sources {
             let message = format!("`{}` is left out: {error}", file.shown());
             report.notes.push(Note { code: None, message, help: error.hint_text().map(str::to_owned) });
         }
-        let mut opened = self.opened();
-        opened.retain(|known| known.report.location != report.location);
-        opened.push(Opened { report, locations: locations.to_vec(), files, appeared: Vec::new() });
+        self.note_opened(Opened { report, locations: locations.to_vec(), files, table: None, appeared: Vec::new() });
         Ok(table)
+    }
+
+    /// The root of the Delta Lake table that `location` names, unless files of a table are read as they are and none is
+    /// asked for.
+    pub(super) async fn root(&self, runtime: &RuntimeEnv, location: &str, is_table: bool) -> Result<Option<Root>> {
+        if stdin::is_meant(location) || self.options.plain_lake_files && !is_table {
+            return Ok(None);
+        }
+        Root::of(&self.options, runtime, location).await
+    }
+
+    /// Opens the table whose root is `root`.
+    async fn open_table(
+        &self,
+        state: &SessionState,
+        root: &Root,
+        locations: &[String],
+        declared: Option<&Declared>,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let shown = root.shown();
+        let refuse = |message: String, hint: String| Err(Error::new(ErrorKind::Source, message).hint(hint));
+        if locations.len() > 1 {
+            return refuse(
+                format!("`{shown}` is {}, which no other location can be added to", lake::Kind::Delta),
+                "read them as two tables".to_owned(),
+            );
+        }
+        if let Some(declared) = declared.filter(|declared| !declared.is_table()) {
+            return refuse(
+                format!("`{shown}` is {}, not {}", lake::Kind::Delta, declared.stored_as),
+                format!("say STORED AS DELTA, without columns, or name it in the query: FROM '{shown}'"),
+            );
+        }
+        let at = declared.map(|declared| declared.at).unwrap_or_default();
+        // What a run opens again is what it opened first.
+        let known = self
+            .opened()
+            .iter()
+            .find(|opened| opened.locations == locations)
+            .and_then(|known| known.table.clone().filter(|table| table.is_asked_for(at)));
+        let table = match known {
+            Some(table) => table,
+            None => delta::Table::open(state, root, at, self.options.skip_bad_files, &self.unread).await?,
+        };
+        let report = table.report(locations);
+        let columns = names::shown(table.provider());
+        let report = SourceReport { columns: report::columns(&columns.schema()), ..report };
+        let (locations, files) = (locations.to_vec(), table.files());
+        self.note_opened(Opened { report, locations, files, table: Some(table), appeared: Vec::new() });
+        Ok(columns)
+    }
+
+    /// Notes what was opened, in place of what was opened there before; states of a table stand side by side.
+    fn note_opened(&self, new: Opened) {
+        let is_other = |known: &Opened| {
+            let is_other_state = known.table.is_some() && known.report.recognised != new.report.recognised;
+            known.report.location != new.report.location || is_other_state
+        };
+        let mut opened = self.opened();
+        opened.retain(is_other);
+        opened.push(new);
     }
 
     /// `files`, called `shown`, by what they turned out to be.
@@ -310,6 +379,12 @@ impl Sources {
         }
         Ok(listed)
     }
+}
+
+/// The error of a source without a row.
+pub(super) fn no_rows(shown: &str) -> Error {
+    Error::new(ErrorKind::Source, format!("`{shown}` has no rows"))
+        .hint("an export without a row is not zero events: check the export, or take the source out of the query")
 }
 
 /// The format of the readable files, with what is declared in place of what was guessed.

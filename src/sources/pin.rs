@@ -23,7 +23,7 @@ use datafusion::object_store::{
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::task::spawn_blocking;
 
-use super::file::SourceFile;
+use super::file::{Place, SourceFile};
 use crate::error::{Error, ErrorKind};
 
 /// What to do about a file that changed.
@@ -96,6 +96,14 @@ impl std::error::Error for Changed {}
 pub(super) fn is_change(error: &(dyn std::error::Error + 'static)) -> bool {
     let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     error.is::<Changed>() || inner.is_some_and(|inner| is_change(inner)) || error.source().is_some_and(is_change)
+}
+
+/// `store`, which gives the bytes of `files` only as they were listed. A bucket does so by itself.
+pub(super) fn pinned(store: Arc<dyn ObjectStore>, files: &[SourceFile]) -> Arc<dyn ObjectStore> {
+    match files.first().map(SourceFile::place) {
+        Some(Place::Object { .. }) => store,
+        Some(Place::Local(_)) | None => Arc::new(PinnedLocal::new(store, files)),
+    }
 }
 
 /// The files of this machine as a store that gives their bytes only as they were listed.

@@ -2,8 +2,8 @@
 
     python tests/golden/exports.py target/debug/postback [part of a name ...]
 
-Every fixture is written by a real writer: pyarrow, DuckDB, polars, fastparquet, fastavro, and Python's csv with the
-conventions of the warehouses. `postback sql` must give the rows that DuckDB reads from the same files, or that were
+Every fixture is written by a real writer: pyarrow, DuckDB, polars, fastparquet, fastavro, deltalake, and Python's csv
+with the conventions of the warehouses. `postback sql` must give the rows that DuckDB reads from the same files, or that were
 written by hand where DuckDB cannot read them: decimals exactly, instants as instants, text as it is. Then the rows are
 delivered to a server of this script, and each must arrive once, with its id, time, value and hashed address.
 """
@@ -25,7 +25,8 @@ import threading
 import duckdb
 import pandas
 
-import exports_layouts  # noqa: F401  each registers its fixtures
+import exports_delta  # noqa: F401  each registers its fixtures
+import exports_layouts  # noqa: F401
 import exports_parquet  # noqa: F401
 import exports_text  # noqa: F401
 from exports_fixture import FIXTURES, UTC
@@ -130,6 +131,8 @@ def is_same(given, expected):
 def expected_rows(fixture, here):
     if fixture.rows is not None:
         return fixture.rows
+    if fixture.witness is not None:
+        return fixture.witness(here)
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET file_search_path = '{here}'")

@@ -32,6 +32,8 @@ class Fixture:
     duck: str | None = None
     rows: list[dict] | None = None
     refuses: tuple[str, ...] = ()
+    #: What else reads the export, in the place of DuckDB.
+    witness: Callable[[pathlib.Path], list[dict]] | None = None
     #: Statements before the query: a declared table, a setting.
     setup: str = ""
     #: The zone of timestamps that carry none.

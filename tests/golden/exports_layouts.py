@@ -60,7 +60,6 @@ def beside_the_data(here):
     "3 lakes are not read as plain files",
     ask("table/"),
     [
-        ("delta", "_delta_log/00000000000000000000.json", "Delta"),
         ("iceberg", "metadata/v1.metadata.json", "Iceberg"),
         ("hudi", ".hoodie/hoodie.properties", "Hudi"),
     ],

@@ -343,12 +343,17 @@ fn files_of_a_table_format_are_read_only_by_those_who_say_so() {
     let here = folder.path();
     put(here, "delta/_delta_log/0.json", "{}");
     put(here, "delta/a.csv", "id\n1\n");
-    refused(here, "SELECT * FROM 'delta'", &["a Delta Lake table", "postback.plain_lake_files"]);
-    let plain = postback(&["sql", "SELECT id FROM 'delta'", "--format", "ndjson", "--plain-lake-files", "true"])
-        .current_dir(here)
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8(plain.stdout).unwrap(), "{\"id\":\"1\"}\n");
+    put(here, "hudi/.hoodie/hoodie.properties", "");
+    put(here, "hudi/a.csv", "id\n1\n");
+    for (name, what) in [("delta", "a Delta Lake table"), ("hudi", "a Hudi table")] {
+        let query = format!("SELECT id FROM '{name}/*.csv'");
+        refused(here, &query, &[what, "postback.plain_lake_files"]);
+        let plain = postback(&["sql", &query, "--format", "ndjson", "--plain-lake-files", "true"])
+            .current_dir(here)
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(plain.stdout).unwrap(), "{\"id\":\"1\"}\n", "{name}");
+    }
     put(here, "ice/metadata/v1.metadata.json", "{}");
     put(here, "ice/data/day=1/a.csv", "id\n1\n");
     refused(here, "SELECT * FROM 'ice'", &["`ice` is an Iceberg table"]);

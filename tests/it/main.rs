@@ -13,6 +13,8 @@ mod cli;
 mod crash;
 mod defects;
 mod delivery;
+#[cfg(feature = "delta")]
+mod delta;
 mod documents;
 mod edges;
 mod endurance;

@@ -77,14 +77,14 @@ fn write_column<T: DataType>(path: &Path, message: &str, values: &[T::T], levels
 }
 
 /// A session that opens sources, in this process.
-fn session(skip_bad_files: bool) -> SessionContext {
+pub(crate) fn session(skip_bad_files: bool) -> SessionContext {
     let sources = Sources::new(Options { skip_bad_files, ..Options::default() });
     let config = SessionConfig::new().with_target_partitions(1).with_extension(Arc::new(sources));
     SessionContext::new_with_config(config)
 }
 
 /// Registers `location` as `t` in `context`, and gives the rows of `query` as a table in text.
-fn rows(context: &SessionContext, location: &str, query: &str) -> Result<String, Error> {
+pub(crate) fn rows(context: &SessionContext, location: &str, query: &str) -> Result<String, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let state = context.state();
@@ -398,7 +398,7 @@ fn a_forged_page_index_is_an_error_and_takes_no_memory() {
 }
 
 /// Numbers that look random and are the same in every run.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
@@ -410,7 +410,7 @@ impl Random {
 }
 
 /// One way to spoil `bytes`, and the first place that differs.
-fn spoil(bytes: &mut Vec<u8>, random: &mut Random) -> usize {
+pub(crate) fn spoil(bytes: &mut Vec<u8>, random: &mut Random) -> usize {
     let place = random.below(bytes.len());
     let byte = u8::try_from(random.below(256)).unwrap();
     match random.below(8) {

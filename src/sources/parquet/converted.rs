@@ -10,6 +10,8 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_plan::PhysicalExpr;
 
+#[cfg(feature = "delta")]
+use super::stored::Stored;
 use crate::error::{Error, ErrorKind};
 use crate::sources::widen;
 
@@ -17,12 +19,15 @@ use crate::sources::widen;
 const UUID_BYTES: i32 = 16;
 
 /// What is done to the values of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Conversion {
     /// A number becomes the same number of another type, or an error.
     Exact,
     /// Sixteen bytes become the text of a UUID.
     Uuid,
+    /// The parts of a nested value get the names, places and types that the table gives them.
+    #[cfg(feature = "delta")]
+    Placed(Arc<Stored>),
 }
 
 /// A column of a file, converted to the type of the table.
@@ -73,10 +78,12 @@ impl PhysicalExpr for Converted {
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         let values = self.column.evaluate(batch)?.into_array(batch.num_rows())?;
-        Ok(ColumnarValue::Array(match (self.conversion, values.as_fixed_size_binary_opt()) {
+        Ok(ColumnarValue::Array(match (&self.conversion, values.as_fixed_size_binary_opt()) {
             (Conversion::Uuid, Some(bytes)) => {
                 Arc::new(bytes.iter().map(|bytes| bytes.map(widen::uuid)).collect::<StringViewArray>())
             }
+            #[cfg(feature = "delta")]
+            (Conversion::Placed(stored), _) => stored.placed(&values)?,
             _ => self.exact(&values)?,
         }))
     }
@@ -91,7 +98,7 @@ impl PhysicalExpr for Converted {
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
         let column = children.into_iter().next().unwrap_or_else(|| Arc::clone(&self.column));
-        Ok(Arc::new(Self::new(column, Arc::clone(&self.field), self.conversion)))
+        Ok(Arc::new(Self::new(column, Arc::clone(&self.field), self.conversion.clone())))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -47,18 +47,18 @@ const CUT_OFF: &str = "its footer is damaged: a transfer may have stopped half-w
 
 /// What a footer says.
 #[derive(Debug)]
-pub(super) struct Footer {
+pub(in crate::sources) struct Footer {
     /// Rows of the file.
-    pub(super) rows: i64,
+    pub(in crate::sources) rows: i64,
     /// Its columns.
-    pub(super) columns: FileColumns,
+    pub(in crate::sources) columns: FileColumns,
 }
 
 /// Reads the footer of `file`.
 ///
 /// # Errors
 /// [`ErrorKind::Source`], naming the file, if it cannot be read, is encrypted, damaged or forged.
-pub(super) async fn read(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<Footer> {
+pub(in crate::sources) async fn read(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<Footer> {
     let reading = async {
         let metadata = fetch(store, file).await?;
         let metadata = metadata.file_metadata();
@@ -87,7 +87,7 @@ fn require_distinct(file: &SourceFile, schema: &Schema) -> Result<()> {
 }
 
 /// The decoded footer of `file`, judged.
-async fn fetch(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<ParquetMetaData> {
+pub(super) async fn fetch(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<ParquetMetaData> {
     let size = file.meta.size;
     let range = |range: Range<u64>| async {
         store.get_range(&file.meta.location, range).await.map_err(|error| match Error::beneath(&error) {
@@ -183,7 +183,7 @@ pub(super) fn judge(metadata: &ParquetMetaData, size: u64) -> Result<(), String>
 ///
 /// # Errors
 /// [`ErrorKind::Source`], naming the file, for one that cannot be read to its end; as its store refuses.
-pub(super) async fn verify(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<()> {
+pub(in crate::sources) async fn verify(store: &Arc<dyn ObjectStore>, file: &SourceFile) -> Result<()> {
     let judging = async {
         let metadata = Arc::new(fetch(store, file).await?);
         let progress = Progress::new(file.shown());
@@ -214,7 +214,7 @@ async fn whole<T>(file: &SourceFile, reading: impl Future<Output = Result<T>>) -
     outcome.unwrap_or_else(|_| Err(damaged(file, "it makes the reader of Parquet files crash")))
 }
 
-fn damaged(file: &SourceFile, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(super) fn damaged(file: &SourceFile, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(ErrorKind::Source, format!("`{}` is no readable Parquet file", file.shown()))
         .hint(CUT_OFF)
         .source(reason)

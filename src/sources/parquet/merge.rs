@@ -15,9 +15,9 @@ use crate::sources::widen::widened;
 
 /// What the reader gives of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FileColumns {
+pub(in crate::sources) struct FileColumns {
     /// Names and types as they are read.
-    pub(super) schema: SchemaRef,
+    pub(in crate::sources) schema: SchemaRef,
     /// For each column, whether it holds UUIDs.
     pub(super) uuids: Vec<bool>,
 }

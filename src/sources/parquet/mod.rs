@@ -28,9 +28,6 @@ use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::TableParquetOptions;
 use datafusion::datasource::TableType;
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
@@ -43,10 +40,13 @@ use datafusion::physical_plan::empty::EmptyExec;
 use futures::stream::{self, StreamExt};
 
 use self::adapter::ByName;
-use self::footers::Footer;
-use self::guarded::GuardedSource;
+#[cfg(feature = "delta")]
+pub(super) use self::checked::{Checked, texts};
+pub(super) use self::footers::{Footer, read as footer, verify as verify_pages};
 use self::merge::FileColumns;
-use self::reader::{JudgingReaders, Progress};
+pub(super) use self::scan::{Scan, scanned};
+#[cfg(feature = "delta")]
+pub(super) use self::stored::{ByPlace, Stored};
 use super::file::{Place, SourceFile};
 use super::partitions::Partitions;
 use super::pin::PinnedLocal;
@@ -55,12 +55,17 @@ use super::unreadable;
 use crate::error::Result;
 
 mod adapter;
+#[cfg(feature = "delta")]
+mod checked;
 mod converted;
 mod footers;
 mod guarded;
 mod merge;
 mod pages;
 mod reader;
+mod scan;
+#[cfg(feature = "delta")]
+mod stored;
 mod thrift;
 mod types;
 
@@ -211,30 +216,17 @@ impl TableProvider for ParquetFiles {
         let mut files = Vec::with_capacity(kept.len());
         for number in kept {
             let (file, columns) = &self.files[number];
-            let progress = Arc::new(Progress::new(file.shown()));
-            let file = PartitionedFile::new_from_meta(file.meta.clone())
-                .with_arrow_schema(Arc::clone(&columns.schema))
-                .with_extension(progress);
-            files.push(file.with_partition_values(self.partitions.values(number)?));
+            files.push(scanned(file, &columns.schema).with_partition_values(self.partitions.values(number)?));
         }
-        let groups = FileGroup::new(files).split_files(session.config().target_partitions());
-        let cache = session.runtime_env().cache_manager.get_file_metadata_cache();
-        let store = Arc::clone(&self.pinned);
-        let mut source = ParquetSource::new(self.columns.clone())
-            .with_table_parquet_options(self.options.clone())
-            .with_parquet_file_reader_factory(Arc::new(JudgingReaders::new(store, cache)));
         let filter = conjunction(filters.iter().filter(|filter| !self.partitions.answer(filter)).cloned());
-        if let Some(filter) = filter {
-            let schema = datafusion::common::DFSchema::try_from(self.schema())?;
-            let filter = datafusion::logical_expr::expr_rewriter::unnormalize_col(filter);
-            source = source.with_predicate(session.create_physical_expr(filter, &schema)?);
-        }
-        let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(GuardedSource::new(source)))
-            .with_expr_adapter(Some(Arc::new(ByName)))
-            .with_file_groups(groups)
-            .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
-            .build();
-        Ok(DataSourceExec::from_data_source(config))
+        let scan = Scan {
+            session,
+            store: self.store.clone(),
+            pinned: Arc::clone(&self.pinned),
+            columns: self.columns.clone(),
+            options: self.options.clone(),
+            adapter: Arc::new(ByName),
+        };
+        scan.plan(files, projection.cloned(), filter, limit)
     }
 }

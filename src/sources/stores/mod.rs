@@ -21,6 +21,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::object_store::ObjectStore;
 use url::Url;
 
+pub(super) use self::folder::Folder;
 pub(super) use self::location::Location;
 use self::location::Vendor;
 use self::pinned::PinnedStore;
@@ -29,6 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::settings::{Authorities, Origin, Settings, Variables};
 
 mod clients;
+mod folder;
 mod heads;
 mod listing;
 mod location;
@@ -80,10 +82,7 @@ impl Stores {
             Vendor::Web { origin, query } => self.web_file(location, origin, query.as_deref()).await?,
             _ => self.objects(location).await?,
         };
-        let url = Url::parse(store.url())
-            .map_err(|error| Error::new(ErrorKind::Internal, "a store has no usable URL").source(error))?;
-        runtime.register_object_store(&url, Arc::clone(&store) as _);
-        self.known().insert(location.identity(), store);
+        self.register(runtime, location, &store)?;
         Ok(listed)
     }
 
@@ -92,22 +91,68 @@ impl Stores {
         self.known().clear();
     }
 
+    /// The folder that `location` names, if it holds the folder `inside`, which nobody may be allowed to list. `runtime`
+    /// knows its store from now on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for settings that do not reach a store.
+    pub(super) async fn folder(
+        &self,
+        runtime: &RuntimeEnv,
+        location: &Location,
+        inside: &str,
+    ) -> Result<Option<Folder>> {
+        let is_folder = !matches!(location.vendor, Vendor::Web { .. }) && !location.key.contains(['*', '?', '[']);
+        if !is_folder {
+            return Ok(None);
+        }
+        let asked = self.asked(location, async |store| Folder::new(Arc::clone(store), location).has(inside).await);
+        match asked.await {
+            Ok((store, true)) => {
+                self.register(runtime, location, &store)?;
+                Ok(Some(Folder::new(store, location)))
+            }
+            Ok((_, false)) => Ok(None),
+            // What the store refuses is told by who reads.
+            Err(error) if error.kind().is_of_source() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes `store`, of `location`, known to `runtime` and to those who ask for it again.
+    fn register(&self, runtime: &RuntimeEnv, location: &Location, store: &Arc<PinnedStore>) -> Result<()> {
+        let url = Url::parse(store.url())
+            .map_err(|error| Error::new(ErrorKind::Internal, "a store has no usable URL").source(error))?;
+        runtime.register_object_store(&url, Arc::clone(store) as _);
+        self.known().insert(location.identity(), Arc::clone(store));
+        Ok(())
+    }
+
     async fn objects(&self, location: &Location) -> Result<(Arc<PinnedStore>, Listed)> {
+        self.asked(location, async |store| listing::files(store, location).await).await
+    }
+
+    /// The store of `location`, and what it answers.
+    async fn asked<T>(
+        &self,
+        location: &Location,
+        ask: impl AsyncFn(&Arc<PinnedStore>) -> Result<T>,
+    ) -> Result<(Arc<PinnedStore>, T)> {
         let known = self.known().get(&location.identity()).cloned();
         let store = match known {
             Some(store) => store,
             None => self.store(location, self.client(location, None)?, true),
         };
-        let refused = match listing::files(&store, location).await {
-            Ok(listed) => return Ok((store, listed)),
+        let refused = match ask(&store).await {
+            Ok(answer) => return Ok((store, answer)),
             Err(refused) => refused,
         };
         // A bucket says where it is; nobody has to know.
         let region = refused.contexts().iter().find(|(name, _)| *name == refusal::REGION);
         let Some((_, region)) = region.filter(|_| self.s3_region.is_none()) else { return Err(refused) };
         let store = self.store(location, self.client(location, Some(region))?, true);
-        let listed = listing::files(&store, location).await?;
-        Ok((store, listed))
+        let answer = ask(&store).await?;
+        Ok((store, answer))
     }
 
     async fn web_file(
