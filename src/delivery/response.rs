@@ -519,13 +519,14 @@ mod tests {
         Refused(u8),
     }
 
+    type Codes = &'static [RangeInclusive<i64>];
+
     const DUPLICATE: Fate = Fate::Duplicate { on_record: Vec::new() };
-    const ANY: &[RangeInclusive<i64>] = &[i64::MIN..=i64::MAX];
-    const NOT_ALL: &[RangeInclusive<i64>] = &[0..=0, 20_001..=20_001];
-    const THROTTLE: &[RangeInclusive<i64>] = &[40_016..=40_016, 40_100..=40_100, 40_132..=40_133, 61_000..=61_000];
-    const TOKEN: &[RangeInclusive<i64>] =
-        &[40_001..=40_001, 40_101..=40_119, 40_121..=40_122, 40_124..=40_125, 41_000..=41_000];
-    const REQUEST: &[RangeInclusive<i64>] = &[
+    const ANY: Codes = &[i64::MIN..=i64::MAX];
+    const NOT_ALL: Codes = &[0..=0, 20_001..=20_001];
+    const THROTTLE: Codes = &[40_016..=40_016, 40_100..=40_100, 40_132..=40_133, 61_000..=61_000];
+    const TOKEN: Codes = &[40_001..=40_001, 40_101..=40_119, 40_121..=40_122, 40_124..=40_125, 41_000..=41_000];
+    const REQUEST: Codes = &[
         40_006..=40_010,
         40_013..=40_014,
         40_051..=40_053,
@@ -536,11 +537,11 @@ mod tests {
         40_900..=40_915,
         41_001..=41_002,
     ];
-    const UNKNOWN: &[RangeInclusive<i64>] =
+    const UNKNOWN: Codes =
         &[40_202..=40_202, i64::MIN..=-1, 1..=20_000, 20_002..=39_999, 50_000..=50_001, 50_003..=i64::MAX];
 
     /// `reliability.md` 2.2 written down once more, by status and code: the first row that fits counts.
-    const RULES: &[(RangeInclusive<u16>, &[RangeInclusive<i64>], Rule)] = &[
+    const RULES: &[(RangeInclusive<u16>, Codes, Rule)] = &[
         (300..=399, ANY, Rule::Is(&CONFIGURATION)),
         (413..=413, ANY, Rule::Is(&Fate::TooLarge)),
         (200..=200, &[0..=0], Rule::Is(&Fate::Accepted)),

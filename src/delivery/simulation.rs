@@ -15,6 +15,7 @@ use super::response::{Fate, Grounds};
 use super::{Cause, Options};
 use crate::event::Outcome;
 
+mod random;
 mod world;
 
 /// Histories in the normal gate; the environment variable asks for more.
@@ -287,7 +288,7 @@ fn a_fault_of_the_whole_request_in_ever_other_words_is_known_after_32_events() {
 #[test]
 fn a_list_that_counts_from_one_rejects_no_neighbour() {
     for position in [0, 3, 7] {
-        let server = Server { partial: true, counts_from_one: true, latency: 5, ..Server::default() };
+        let server = Server { partial: true, counts_from: 1, latency: 5, ..Server::default() };
         let mut world = World::new(position, Options::default(), server);
         world.add_batch((0..8).map(|event| event == position).collect());
         world.run();

@@ -515,12 +515,12 @@ const POISONOUS: &[&str] = &[
 /// A tenth of the requests fail, in all ways that a server has and a delivery goes on from.
 async fn all_faults(batches: u64, events: u64) {
     let failing: Vec<String> = FAILING.iter().map(|fault| format!("{fault}\nchance = {CHANCE}")).collect();
-    // The size that it teaches holds from then on.
-    let too_large = format!("does = 'status'\nstatus = 413\non = {batches}");
+    // The size that it teaches holds for all that follow, so it comes late.
+    let too_large = format!("does = 'status'\nstatus = 413\non = {}", batches * 11 / 10);
     let rare = RARE.iter().map(|(fault, _)| *fault);
     let all = POISONOUS.iter().copied().chain(rare).chain([&*too_large]).chain(failing.iter().map(String::as_str));
-    let script: String = all.map(|fault| format!("[[fault]]\n{fault}\n")).collect();
-    let sandbox = sandbox(&format!("seed = 4\n{script}")).await;
+    let script: Vec<String> = all.map(|fault| format!("[[fault]]\n{fault}\n")).collect();
+    let sandbox = sandbox(&format!("seed = 4\n{}", script.concat())).await;
     let ended = deliver_batches(&sandbox, Options { concurrency: 16, ..options() }, batches, events).await;
 
     ended.check("all faults");

@@ -76,10 +76,8 @@ impl Protocol {
         let is_garbled = matches!(answer.fate, Fate::Doubtful { garbled: true });
         let is_hopeless = is_garbled || matches!(answer.transport, Some(TransportKind::Certificate(_)));
         piece.hopeless = if is_hopeless { piece.hopeless + 1 } else { 0 };
-        if answer.fate.leaves_doubt() {
-            if let Some(open) = self.batches.get_mut(&piece.batch) {
-                open.doubt(piece.events.clone());
-            }
+        if let Some(open) = self.batches.get_mut(&piece.batch).filter(|_| answer.fate.leaves_doubt()) {
+            open.doubt(piece.events.clone());
         }
         match &answer.fate {
             Fate::Accepted => self.accept(&piece),

@@ -6,46 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use crate::api::TransportKind;
-use crate::contract::EventSource;
+pub(super) use self::server::{Breakage, Server, answer};
+use super::random::Random;
 use crate::delivery::protocol::{Command, ENDING, Input, PREFETCH, Protocol};
-use crate::delivery::response::{Answer, Fate, Grounds};
 use crate::delivery::{Cause, Options, Window};
-use crate::event::{Batch, Destination, EncodedEvent, EventKey, Outcome};
-use crate::ledger::{Model, Standing, Store, Ticket};
+use crate::event::Outcome;
+use crate::ledger::{Model, Store, Ticket};
+
+mod record;
+mod server;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Seconds that a [`Window`] is kept shorter than it is said to be.
 const SAFETY: i64 = 4 * 3_600;
-
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub(super) fn index(&mut self, bound: usize) -> usize {
-        usize::try_from(self.below(bound as u64)).expect("below a usize")
-    }
-
-    pub(super) fn percent(&mut self, share: u64) -> bool {
-        self.below(100) < share
-    }
-
-    pub(super) fn millis(&mut self, bound: u64) -> Duration {
-        Duration::from_millis(self.below(bound))
-    }
-}
 
 /// An event, by its number.
 type Event = usize;
@@ -115,53 +88,6 @@ enum Due {
     Failed(u64),
 }
 
-/// How the server behaves.
-#[derive(Clone, Default)]
-pub(super) struct Server {
-    pub(super) fault_percent: u64,
-    /// Faults it still has.
-    pub(super) faults: u64,
-    pub(super) faulted: u64,
-    pub(super) fixed_fault: Option<Answer>,
-    pub(super) garbled_percent: u64,
-    pub(super) hint_percent: u64,
-    pub(super) right_hint_percent: u64,
-    pub(super) same_words: bool,
-    pub(super) partial: bool,
-    /// Whether lists of failed events count from one.
-    pub(super) counts_from_one: bool,
-    /// How it refuses whatever it gets after so many requests.
-    pub(super) breaks: Option<(usize, Breakage)>,
-    pub(super) size_limit: Option<usize>,
-    /// Whether something before the API refuses what holds a bad event, as if it were too large.
-    pub(super) is_guarded: bool,
-    pub(super) patience: u8,
-    pub(super) latency: u64,
-    /// Of the intents, and of the outcomes.
-    pub(super) fails_to_record_percent: u64,
-    pub(super) fails_to_settle_percent: u64,
-}
-
-/// How a server refuses everything.
-#[derive(Clone, Copy)]
-pub(super) enum Breakage {
-    /// In the same words each time.
-    SameWords,
-    /// In other words each time.
-    OtherWords,
-    /// By naming the first event of each request.
-    Named,
-    /// By a page of something before the API.
-    Page,
-}
-
-pub(super) fn answer(fate: Fate) -> Answer {
-    let transport =
-        matches!(fate, Fate::Unwritten | Fate::Doubtful { garbled: false }).then_some(TransportKind::Timeout);
-    let status = transport.is_none().then_some(200);
-    Answer { fate, code: None, status, transport, request_id: None, field: None }
-}
-
 impl World {
     pub(super) fn new(seed: u64, options: Options, server: Server) -> Self {
         let clock = Arc::new(AtomicI64::new(0));
@@ -211,7 +137,7 @@ impl World {
             right_hint_percent: [0, 50, 100][random.index(3)],
             same_words: random.percent(50),
             partial: random.percent(25),
-            counts_from_one: random.percent(30),
+            counts_from: usize::from(random.percent(30)),
             breaks: random.percent(10).then(|| {
                 use Breakage::{Named, OtherWords, Page, SameWords};
                 (random.index(20), [SameWords, OtherWords, Named, Page][random.index(4)])
@@ -416,230 +342,11 @@ impl World {
         self.window.map_or(Window::unlimited(), |length| Window::new(length + SAFETY, self.overlaps))
     }
 
-    /// Puts the intent of a batch on record.
-    fn record(&mut self, batch: u64) {
-        if !self.tickets.contains_key(&batch) {
-            let ticket =
-                self.ledger.prepare(&encoded(&self.loads[&batch], &self.times)).expect("no event is under way twice");
-            self.tickets.insert(batch, ticket);
-        }
-    }
-
-    /// Puts the outcomes of a batch on record, and checks them.
-    fn end(&mut self, batch: u64) {
-        let (outcomes, is_void) = self.ends.remove(&batch).expect("it ended");
-        let ticket = self.tickets.remove(&batch).expect("its intent is on record");
-        let written = if is_void { self.ledger.cancel(ticket) } else { self.ledger.settle(ticket, &outcomes) };
-        written.expect("a model does not fail");
-        let events = self.loads[&batch].events.clone();
-        for (event, outcome) in events.iter().zip(&outcomes) {
-            let (bad, received) = (self.bad[*event], self.received.contains_key(event));
-            match outcome {
-                Outcome::Accepted => assert!(!bad && received, "counted as accepted, but never received"),
-                Outcome::Rejected(_) => {
-                    assert!(bad || self.server.breaks.is_some(), "a good event was rejected");
-                    assert!(!(bad && received), "a bad event was received");
-                    self.wronged.extend((!bad).then_some(*event));
-                }
-                Outcome::Unsent | Outcome::InDoubt => assert!(self.has_ended_early(), "{outcome:?} without a reason"),
-                Outcome::Held => assert!(received || self.has_expired, "held, but never received"),
-            }
-            self.check_standing(*event);
-        }
-    }
-
-    /// The ledger tells the truth about an event that is not under way.
-    fn check_standing(&self, event: Event) {
-        let received = self.received.contains_key(&event);
-        match self.ledger.standing(&key(event)) {
-            Standing::Accepted => assert!(received, "on record as accepted, but never received"),
-            Standing::Rejected { .. } => {
-                assert!((self.bad[event] && !received) || self.wronged.contains(&event), "on record as rejected");
-            }
-            Standing::Unknown => assert!(!received, "received, and the ledger knows nothing of it"),
-            Standing::InDoubt { first_attempt } | Standing::Held { first_attempt } => {
-                let received = self.received.get(&event);
-                assert!(received.is_none_or(|first| first_attempt <= *first), "its window is thought too long");
-            }
-        }
-    }
-
-    /// The process dies.
-    fn crash(&mut self) {
-        self.crashes += 1;
-        self.crash_in = (self.crashes_left > 0).then(|| self.random.below(40));
-        self.crashes_left = self.crashes_left.saturating_sub(1);
-        self.ledger.crash();
-        (0..self.bad.len()).for_each(|event| self.check_standing(event));
-        self.resume();
-    }
-
-    /// The next run of the same query: what is not known to have ended is offered again, and what is in doubt apart.
-    pub(super) fn resume(&mut self) {
-        self.protocol = Protocol::new(&self.options);
-        self.lives += 1;
-        (self.sends_before, self.closed) = (self.sends.len(), false);
-        self.agenda.clear();
-        self.in_flight.clear();
-        self.tickets.clear();
-        self.failing.clear();
-        self.ends.clear();
-        self.settled.clear();
-        let mut loads: Vec<Load> = std::mem::take(&mut self.loads).into_values().collect();
-        loads.extend(std::mem::take(&mut self.waiting).into_iter().rev());
-        let (window, now) = (self.window(), self.ledger.now());
-        for Load { events, destination } in loads {
-            let mut apart: BTreeMap<Option<i64>, Vec<Event>> = BTreeMap::new();
-            for event in events {
-                match self.ledger.standing(&key(event)) {
-                    Standing::Unknown if window.admits(now, self.times[event]) => {
-                        apart.entry(None).or_default().push(event);
-                    }
-                    Standing::InDoubt { first_attempt } if window.is_open(now, first_attempt, self.times[event]) => {
-                        apart.entry(Some(first_attempt)).or_default().push(event);
-                    }
-                    Standing::Unknown | Standing::InDoubt { .. } | Standing::Held { .. } => self.has_expired = true,
-                    Standing::Accepted | Standing::Rejected { .. } => {}
-                }
-            }
-            for events in apart.into_values() {
-                self.waiting.insert(0, Load { events, destination });
-            }
-        }
-    }
-
-    fn serve(&mut self, events: &[Event]) -> Answer {
-        if let Some((_, breakage)) = self.server.breaks.filter(|(after, _)| self.sends.len() > *after) {
-            let refused = |hint, wording| Fate::Refused { hint, wording, patience: 0 };
-            return answer(match breakage {
-                Breakage::SameWords => refused(None, 7),
-                Breakage::OtherWords => refused(None, self.random.next()),
-                Breakage::Named => refused(Some(0), 7),
-                Breakage::Page => Fate::TooLarge,
-            });
-        }
-        let bad: Vec<usize> = (0..events.len()).filter(|position| self.bad[events[*position]]).collect();
-        if self.server.faults > 0 && self.random.percent(self.server.fault_percent) {
-            self.server.faults -= 1;
-            self.server.faulted += 1;
-            if let Some(fault) = self.server.fixed_fault.clone() {
-                return fault;
-            }
-            let doubt = Fate::Doubtful { garbled: self.random.percent(self.server.garbled_percent) };
-            return answer(match self.random.below(20) {
-                0..4 => Fate::Unwritten,
-                4..8 => doubt,
-                // The answer is lost, not the request.
-                8..14 => {
-                    self.receive(events, &bad);
-                    doubt
-                }
-                14..17 => Fate::Throttled { retry_after: self.random.percent(30).then_some(3 * SECOND) },
-                17 => Fate::Maintenance,
-                18 => Fate::Stop(Grounds::Credentials),
-                _ if events.iter().all(|event| self.received.contains_key(event)) => {
-                    let standing = |position: &usize| self.ledger.standing(&key(events[*position]));
-                    let is_on_record = |position: &usize| standing(position).first_attempt().is_some();
-                    Fate::Duplicate { on_record: (0..events.len()).filter(is_on_record).collect() }
-                }
-                _ => doubt,
-            });
-        }
-        let is_too_large = self.server.size_limit.is_some_and(|limit| events.len() > limit);
-        if is_too_large || (self.server.is_guarded && !bad.is_empty()) {
-            return answer(Fate::TooLarge);
-        }
-        self.receive(events, &bad);
-        if bad.is_empty() {
-            return answer(Fate::Accepted);
-        }
-        if self.server.partial {
-            let ahead = usize::from(self.server.counts_from_one);
-            let mut named: Vec<usize> = bad.iter().map(|position| (position + ahead) % events.len()).collect();
-            named.sort_unstable();
-            return answer(if self.random.percent(50) { Fate::Partial(named) } else { Fate::Unsplit });
-        }
-        let hint = self.random.percent(self.server.hint_percent).then(|| {
-            if self.random.percent(self.server.right_hint_percent) { bad[0] } else { self.random.index(events.len()) }
-        });
-        let wording = if self.server.same_words { 7 } else { self.random.next() };
-        answer(Fate::Refused { hint, wording, patience: self.server.patience })
-    }
-
-    /// A request is taken in as a whole or, if the server answers in part, without its bad events.
-    fn receive(&mut self, events: &[Event], bad: &[usize]) {
-        if !bad.is_empty() && !self.server.partial {
-            return;
-        }
-        let now = self.ledger.now();
-        for (_, event) in events.iter().enumerate().filter(|(position, _)| !bad.contains(position)) {
-            let first = *self.received.entry(*event).or_insert(now);
-            // What is sent at once cannot be late, unless a browser was earlier.
-            let first = if self.overlaps { self.times[*event].min(first) } else { first };
-            assert!(self.window.is_none_or(|length| first == now || now < first + length), "counted twice");
-        }
-    }
-
     fn has_ended_early(&self) -> bool {
         self.protocol.stop_reason().is_some() || self.has_expired
-    }
-
-    /// What must hold at the end of every history.
-    pub(super) fn check(&self) {
-        // The process has ended: what it could not put on record is in doubt.
-        self.ledger.crash();
-        for event in 0..self.bad.len() {
-            self.check_standing(event);
-            let is_decided =
-                matches!(self.ledger.standing(&key(event)), Standing::Accepted | Standing::Rejected { .. });
-            let is_lost = !is_decided && !self.has_ended_early() && !self.waits_for_a_person(event);
-            assert!(!is_lost, "lost: {:?}", self.ledger.standing(&key(event)));
-        }
-        let (events, lives) = (self.bad.len() as u64, self.lives);
-        let batches = self.settled.len() as u64;
-        let for_each_event = 3 + 2 * u64::from(self.server.patience) + 2 * u64::from(self.server.partial);
-        let bound = lives * for_each_event * events + 4 * lives * (batches + 1) + 2 * self.server.faulted;
-        let requests = self.sends.len() as u64;
-        assert!(requests <= bound, "{requests} requests, bound {bound}");
-    }
-
-    fn waits_for_a_person(&self, event: Event) -> bool {
-        match self.ledger.standing(&key(event)) {
-            Standing::Held { .. } => true,
-            Standing::InDoubt { first_attempt } => {
-                !self.window().is_open(self.ledger.now(), first_attempt, self.times[event])
-            }
-            Standing::Unknown => !self.window().admits(self.ledger.now(), self.times[event]),
-            _ => false,
-        }
-    }
-
-    /// Runs the query again, against a server that is well, as often as it takes; nothing may be missing then.
-    pub(super) fn recover(&mut self) {
-        self.ledger.crash();
-        self.server = Server { faults: 0, breaks: None, ..self.server.clone() };
-        (self.server.fails_to_record_percent, self.server.fails_to_settle_percent) = (0, 0);
-        self.has_expired = false;
-        self.resume();
-        self.run();
-        assert!(matches!(self.cause(), None | Some(Cause::Configuration)), "{:?}", self.cause());
-        self.check();
     }
 
     pub(super) fn cause(&self) -> Option<Cause> {
         self.protocol.stop_reason().map(|reason| reason.cause)
     }
-}
-
-fn key(event: Event) -> EventKey {
-    EventKey::from((event as u128).to_le_bytes())
-}
-
-/// The batch as a ledger takes it.
-fn encoded(load: &Load, times: &[i64]) -> Batch {
-    let destination =
-        Destination { event_source: EventSource::Offline, event_source_id: load.destination.to_string().into() };
-    let event = |event: &Event| EncodedEvent { key: key(*event), span: 0..0, time: times[*event], row: 0, payload: 0 };
-    let events: Arc<[EncodedEvent]> = load.events.iter().map(event).collect();
-    Batch { destination, head: Bytes::new(), json: Bytes::new(), range: 0..events.len(), events }
 }

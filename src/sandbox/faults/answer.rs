@@ -203,12 +203,12 @@ fn partial(mut given: Given, names: Names, field: &str, events: &[usize]) -> Res
     let data = match names {
         Names::Nothing => json!({}),
         Names::Right | Names::Wrong | Names::Beyond => {
-            let named = |position: &usize| match names {
+            let claimed = |position: &usize| match names {
                 Names::Wrong => (position + 1) % given.events.max(1),
                 Names::Beyond => position + given.events,
                 Names::Right | Names::Nothing => *position,
             };
-            let errors: Vec<Value> = events.iter().map(named).map(error).collect();
+            let errors: Vec<Value> = events.iter().map(claimed).map(error).collect();
             json!({ "errors": errors })
         }
     };
