@@ -149,6 +149,7 @@ impl History {
         // The hook is in force before the first connection, and finds the child as soon as there is one.
         let child: Arc<Mutex<Option<Child>>> = Arc::default();
         self.receiver.during(self.cut_short.len(), self.hook(kill, &child));
+        let (folder, before) = (self.ledger(), runs(&self.ledger()));
         let mut started = child.lock().unwrap();
         let mut running = command.spawn().unwrap();
         let mut output = running.stdout.take().unwrap();
@@ -157,9 +158,10 @@ impl History {
         let (ended, end) = channel::<()>();
         let stdout = std::thread::scope(|scope| {
             if let Some(Kill::After(_) | Kill::Seen(_)) = kill {
-                let (child, folder) = (&child, self.ledger());
+                let (child, folder, before) = (&child, &folder, &before);
                 scope.spawn(move || {
-                    if is_time(kill, &folder, |time| end.recv_timeout(time) == Err(RecvTimeoutError::Timeout)) {
+                    let goes_on = |time| end.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+                    if is_time(kill, folder, before, goes_on) {
                         strike(child);
                     }
                 });
@@ -280,13 +282,13 @@ pub(crate) fn verify(folder: &Path) -> Verification {
     sqlite::verify(&place(folder), now()).unwrap()
 }
 
-/// Waits until `kill` is due; false if `goes_on`, which waits so long, says that the run has ended.
-fn is_time(kill: Option<&Kill>, folder: &Path, goes_on: impl Fn(Duration) -> bool) -> bool {
+/// Waits until `kill` is due of a run in `folder`, which held these runs `before`; false if `goes_on`, which waits so long,
+/// says that the run has ended.
+fn is_time(kill: Option<&Kill>, folder: &Path, before: &BTreeSet<PathBuf>, goes_on: impl Fn(Duration) -> bool) -> bool {
     match kill {
         Some(Kill::After(time)) => goes_on(*time),
         Some(Kill::Seen(sight)) => {
-            let before = runs(folder);
-            while !sight.is_there(folder, &before) {
+            while !sight.is_there(folder, before) {
                 if !goes_on(GLANCE) {
                     return false;
                 }
