@@ -40,6 +40,7 @@ mod resume;
 mod s3;
 mod sandbox;
 mod server;
+mod several_files;
 mod small_disk;
 mod sources;
 mod storage;
