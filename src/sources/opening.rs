@@ -224,9 +224,7 @@ impl Sources {
         let Inferred { schema, notes: assumed } = inferred;
         notes.extend(assumed);
         let columns = match (columns, format) {
-            (None, _) => Arc::new(schema),
-            // The columns of delimited text are those of its places, and the others are found by name.
-            (Some(declared), Format::Csv(_)) => declared,
+            (None, _) | (_, Format::Csv(_)) => Arc::new(schema),
             (Some(declared), _) => names::spelled(&declared, &schema),
         };
         let partitions = Partitions::of(files, &columns, &of_folders)?;

@@ -49,3 +49,38 @@ fn a_header_line_in_some_of_the_files_only_costs_no_row() {
         gives(here, &table(options), &[r#"{"order_id":"1000"}"#, r#"{"order_id":"1001"}"#]);
     }
 }
+
+#[test]
+fn a_declared_column_is_no_other_column_of_a_file_that_lacks_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let table = |files: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE t (id VARCHAR, cost DECIMAL(10,2), currency VARCHAR) STORED AS CSV
+            LOCATION '{files}'; SELECT * FROM t ORDER BY id"
+        )
+    };
+    file(here, "a.csv", "id,cost,currency\n1,10.00,EUR\n");
+    file(here, "b.csv", "id,margin,currency\n2,3.00,EUR\n");
+    let (first, second) = (r#"{"id":"1","cost":10.00,"currency":"EUR"}"#, r#"{"id":"2","cost":null,"currency":"EUR"}"#);
+    gives(here, &table("*.csv"), &[first, second]);
+    let columns = "'Purchase' AS event, id AS order_id, id || '@b.example' AS email, '2026-11-01T10:00:00Z' AS timestamp, cost AS value";
+    let query = table("*.csv").replace("SELECT *", &format!("SELECT {columns}, currency"));
+    file(
+        here,
+        "q.sql",
+        format!("SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109'; {query}"),
+    );
+    let said = said(postback(&["check", "q.sql"]).current_dir(here));
+    assert!(said.stdout.contains("`b.csv` has no column `cost`"), "{}{}", said.stdout, said.stderr);
+    // A value there need not even fit.
+    file(here, "b.csv", "id,margin,currency\n2,low,EUR\n");
+    gives(here, &table("*.csv"), &[first, second]);
+    // A declaration renames where no file has the name.
+    file(here, "b.csv", "id,margin,currency\n2,3.00,EUR\n");
+    gives(here, &table("b.csv"), &[&second.replace("null", "3.00")]);
+    file(here, "c.csv", "id,margin,currency\n3,4.00,EUR\n");
+    gives(here, &table("[bc].csv"), &[&second.replace("null", "3.00"), r#"{"id":"3","cost":4.00,"currency":"EUR"}"#]);
+    file(here, "b.csv", "id,margin,currency\n2,low,EUR\n");
+    refused(here, &table("b.csv"), &["does not fit", "b.csv"]);
+}

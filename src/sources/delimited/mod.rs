@@ -6,7 +6,8 @@
 //! is rejected does not depend on the columns that a query asks for.
 //!
 //! The columns of several files are brought together by the names of their header lines, whatever their order, and a
-//! column that a file does not have is NULL there. Types are those of the values of all samples; a name that identifies
+//! column that a file does not have is NULL there. A declaration may give a column another name than the files do: where
+//! no file has a declared name, the column in its place is meant, if all others stand in theirs. Types are those of the values of all samples; a name that identifies
 //! something, or a value that a number would change, makes a column text.
 //!
 //! A value is NULL where nothing stands, between quotes or not, where an unquoted `\N` stands, or what is declared in its
@@ -28,12 +29,11 @@ pub(super) use self::infer::infer;
 /// The rows of a file.
 ///
 /// # Errors
-/// [`ErrorKind::Source`](crate::error::ErrorKind::Source) if it cannot be opened, or has no header line that can be read
-/// or that fits the table.
+/// [`ErrorKind::Source`](crate::error::ErrorKind::Source) if it cannot be opened, or has no header line that can be read.
 pub(super) fn read(wanted: &Wanted<'_>, dialect: &Dialect) -> Result<Chunks> {
     let content = recognise::content(wanted.file)?;
     let opened = binding::open(wanted.file, content, dialect, false, wanted.columns.fields().len())?;
-    let bound = binding::bind(wanted.file, &opened, wanted.columns)?;
+    let bound = binding::bind(&opened, wanted.columns);
     let columns = wanted.projection.iter().map(|index| (wanted.columns.field(*index), bound[*index])).collect();
     Ok(Box::new(rows::Rows::new(wanted, opened.records, dialect, columns)))
 }
