@@ -15,6 +15,7 @@ use crate::query::{self, Checked, Diagnosis};
 use crate::report::RunResults;
 use crate::run::{Account, Tally, UnreadSources};
 use crate::sandbox::Snapshot;
+use crate::sources::Spot;
 use crate::validate::Severity;
 
 pub(super) use crate::validate::{counted, grouped};
@@ -305,9 +306,9 @@ fn unread_rows(unread: &UnreadSources, text: &mut String) {
 }
 
 /// `orders.csv lines 17, 21; stores.csv line 3`.
-fn places(examples: &[(Arc<str>, u64)]) -> String {
-    let of_file = |examples: &[(Arc<str>, u64)]| {
-        let lines: Vec<String> = examples.iter().map(|(_, line)| line.to_string()).collect();
+fn places(examples: &[(Arc<str>, Spot)]) -> String {
+    let of_file = |examples: &[(Arc<str>, Spot)]| {
+        let lines: Vec<String> = examples.iter().map(|(_, spot)| spot.to_string()).collect();
         let word = if lines.len() == 1 { "line" } else { "lines" };
         format!("{} {word} {}", examples[0].0, lines.join(", "))
     };

@@ -218,6 +218,9 @@ pub struct SourceRow {
     pub file: String,
     /// The line in which it begins, from 1.
     pub line: u64,
+    /// Which object of that line it is, from 1, where it is not the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<u64>,
 }
 
 /// A file that was left out as a whole.

@@ -7,7 +7,7 @@ use super::{Account, Ports};
 use crate::error::Result;
 use crate::query::Checked;
 use crate::report::{self, Entry, UnreadSourceRow};
-use crate::sources::{Damage, Sources, UnreadFile};
+use crate::sources::{Damage, Sources, Spot, UnreadFile};
 use crate::validate::{Rule, rule};
 
 /// Rows that are kept as examples of one kind.
@@ -59,8 +59,8 @@ pub struct UnreadKind {
     pub rows: u64,
     /// What is wrong with the first.
     pub detail: String,
-    /// File and line of the first.
-    pub examples: Vec<(Arc<str>, u64)>,
+    /// File and spot of the first.
+    pub examples: Vec<(Arc<str>, Spot)>,
 }
 
 impl UnreadSources {
@@ -69,7 +69,7 @@ impl UnreadSources {
     pub fn of(sources: &Sources) -> Self {
         let unread = sources.unread();
         let mut kinds: BTreeMap<Damage, UnreadKind> = BTreeMap::new();
-        for (file, damage, lines) in unread.lines() {
+        for (file, damage, spots) in unread.spots() {
             let rule = rule_of(damage);
             let kind = kinds.entry(damage).or_insert_with(|| UnreadKind {
                 rule,
@@ -77,9 +77,9 @@ impl UnreadSources {
                 detail: String::new(),
                 examples: Vec::new(),
             });
-            kind.rows += lines.len();
+            kind.rows += spots.len();
             let room = MAX_EXAMPLES - kind.examples.len();
-            kind.examples.extend(lines.iter().take(room).map(|line| (Arc::clone(&file), line)));
+            kind.examples.extend(spots.iter().take(room).map(|spot| (Arc::clone(&file), spot)));
         }
         for row in unread.examples() {
             if let Some(kind) = kinds.get_mut(&row.damage).filter(|kind| kind.detail.is_empty()) {
@@ -99,7 +99,11 @@ impl UnreadSources {
             examples: kind
                 .examples
                 .iter()
-                .map(|(file, line)| report::SourceRow { file: file.to_string(), line: *line })
+                .map(|(file, spot)| report::SourceRow {
+                    file: file.to_string(),
+                    line: spot.line,
+                    object: (spot.object > 0).then_some(spot.object + 1),
+                })
                 .collect(),
         };
         self.kinds.iter().map(document).collect()
@@ -124,16 +128,17 @@ impl Account {
         let sources = checked.sources()?;
         self.tally.unread = UnreadCounts::of(&sources);
         self.unread = UnreadSources::of(&sources);
-        let details: BTreeMap<(Arc<str>, u64), String> =
-            sources.unread().examples().into_iter().map(|row| ((row.file, row.line), row.detail)).collect();
-        for (file, damage, lines) in sources.unread().lines() {
-            let mut lines = lines.iter().peekable();
-            while lines.peek().is_some() {
-                let rows = lines.by_ref().take(AT_ONCE).map(|line| UnreadSourceRow {
+        let details: BTreeMap<(Arc<str>, Spot), String> =
+            sources.unread().examples().into_iter().map(|row| ((row.file, row.spot), row.detail)).collect();
+        for (file, damage, spots) in sources.unread().spots() {
+            let mut spots = spots.iter().peekable();
+            while spots.peek().is_some() {
+                let rows = spots.by_ref().take(AT_ONCE).map(|spot| UnreadSourceRow {
                     file: Arc::clone(&file),
-                    line,
+                    line: spot.line,
+                    object: (spot.object > 0).then_some(spot.object + 1),
                     rule: rule_of(damage),
-                    detail: details.get(&(Arc::clone(&file), line)).cloned(),
+                    detail: details.get(&(Arc::clone(&file), spot)).cloned(),
                 });
                 let rows = rows.collect();
                 ports.recorder.keep(Entry::Unread(rows)).await;

@@ -24,6 +24,7 @@ mod formats;
 mod freshness;
 mod functions;
 mod history;
+mod json_shapes;
 mod layouts;
 mod leaks;
 mod ledger;

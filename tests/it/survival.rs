@@ -51,7 +51,7 @@ fn read(folder: &Path, location: &str, names: &[&str]) -> Option<Read> {
                 rows.push(batch.columns().iter().map(value).collect());
             }
         }
-        let unread = sources.unread().examples().into_iter().map(|row| (row.line, row.damage)).collect();
+        let unread = sources.unread().examples().into_iter().map(|row| (row.spot.line, row.damage)).collect();
         let report = sources.reports().remove(0);
         let (notes, recognised) = (report.notes, report.recognised);
         Some(Read { rows, unread, count: sources.unread().rows(), notes, recognised })

@@ -46,7 +46,7 @@ pub(super) fn open<R: Read>(
         Some(Found::Faulty(fault)) => {
             let message = format!("the header line of `{}` cannot be read", file.shown());
             return Err(Error::new(ErrorKind::Source, message)
-                .context("line", fault.line)
+                .context("line", fault.spot)
                 .context("found", fault.detail)
                 .hint("check the export: its first line names the columns, in UTF-8"));
         }

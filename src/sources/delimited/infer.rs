@@ -268,7 +268,7 @@ fn note_twins(file: &SourceFile, header: &[String], names: &[String], notes: &mu
 /// The error of files without a row that can be read.
 fn unreadable(fault: &UnreadRow) -> Error {
     Error::new(ErrorKind::Source, format!("no row of `{}` can be read", fault.file))
-        .context("line", fault.line)
+        .context("line", fault.spot)
         .context("found", &fault.detail)
         .hint(DAMAGED)
 }

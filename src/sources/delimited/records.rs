@@ -11,7 +11,7 @@ use std::str;
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 use crate::sources::recognise::Dialect;
-use crate::sources::unread::{Damage, Fault};
+use crate::sources::unread::{Damage, Fault, Spot};
 use crate::sources::window::{LineEnds, Window};
 
 /// The longest field that is read.
@@ -157,7 +157,9 @@ impl<R: Read> Records<R> {
         }
         Ok(Some(match str::from_utf8(&self.window.taken(length)[..content]) {
             Ok(text) => Found::Record(Record { line, text, fields: &self.fields }),
-            Err(_) => Found::Faulty(Fault { line, damage: Damage::Encoding, detail: NOT_UTF8.into() }),
+            Err(_) => {
+                Found::Faulty(Fault { spot: Spot::line(line), damage: Damage::Encoding, detail: NOT_UTF8.into() })
+            }
         }))
     }
 
@@ -210,7 +212,7 @@ impl<R: Read> Records<R> {
             matches!(damage, Damage::Quote | Damage::TooLong) || self.fields.iter().any(|field| field.is_quoted);
         let line = self.window.line();
         self.window.skip_line()?;
-        Ok(Some(Found::Faulty(Fault { line, damage, detail })))
+        Ok(Some(Found::Faulty(Fault { spot: Spot::line(line), damage, detail })))
     }
 }
 
@@ -379,7 +381,7 @@ mod tests {
                     let fields: Vec<&str> = fields.iter().map(|field| &text[field.start..field.end]).collect();
                     format!("{line} {}", fields.join("|"))
                 }
-                Found::Faulty(fault) => format!("{} {:?}", fault.line, fault.damage),
+                Found::Faulty(fault) => format!("{} {:?}", fault.spot, fault.damage),
             });
         }
         found

@@ -109,7 +109,7 @@ fn sample(file: &SourceFile, files: usize, format: &Format) -> Result<(Vec<Value
 /// The error of files without an object that can be read.
 fn unreadable(file: &SourceFile, fault: Fault) -> Error {
     Error::new(ErrorKind::Source, format!("no object of `{}` can be read", file.shown()))
-        .context("line", fault.line)
+        .context("line", fault.spot)
         .context("found", fault.detail)
         .hint(DAMAGED)
 }

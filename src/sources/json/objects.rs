@@ -8,7 +8,7 @@ use memchr::memchr;
 
 use super::check::{self, Flaw};
 use crate::sources::recognise::Format;
-use crate::sources::unread::{Damage, Fault};
+use crate::sources::unread::{Damage, Fault, Spot};
 use crate::sources::window::{LineEnds, Window};
 
 /// Reads objects from `R`.
@@ -17,6 +17,8 @@ pub(super) struct Objects<R> {
     /// None before the first object has told.
     layout: Option<Layout>,
     is_cut: bool,
+    /// Where the last object began.
+    last: Spot,
     found: Vec<Range<usize>>,
 }
 
@@ -43,8 +45,8 @@ enum Place {
 
 /// What stands next in the text.
 pub(super) enum Found<'a> {
-    /// Sound objects, which begin in line `line`.
-    Objects { line: u64, text: &'a str, objects: &'a [Range<usize>] },
+    /// Sound objects, of which the first begins at `spot`, and all in its line.
+    Objects { spot: Spot, text: &'a str, objects: &'a [Range<usize>] },
     /// One that cannot be read.
     Faulty(Fault),
 }
@@ -78,7 +80,13 @@ impl<R: Read> Objects<R> {
     /// The objects of `source`, which ends in the middle of its text if it `is_cut`.
     pub(super) fn new(source: R, format: &Format, is_cut: bool) -> Self {
         let layout = matches!(format, Format::JsonArray).then_some(Layout::Array(Place::Before));
-        Self { window: Window::new(source, LineEnds::LineFeeds), layout, is_cut, found: Vec::new() }
+        Self {
+            window: Window::new(source, LineEnds::LineFeeds),
+            layout,
+            is_cut,
+            last: Spot::line(0),
+            found: Vec::new(),
+        }
     }
 
     /// The next objects; none at the end.
@@ -99,9 +107,13 @@ impl<R: Read> Objects<R> {
         let line = self.window.line();
         let (length, taken) = match piece {
             Piece::End => return Ok(None),
-            Piece::Faulty(damage, detail) => return self.faulty(damage, detail.to_owned()),
+            Piece::Faulty(damage, detail) => {
+                let spot = self.next_spot();
+                return self.faulty(spot, damage, detail.to_owned());
+            }
             Piece::Value(length, taken) => (length, taken),
         };
+        let spot = self.next_spot();
         self.found.clear();
         let text = &self.window.text()[..length];
         let flaw = if memchr(0, text).is_some() {
@@ -123,15 +135,22 @@ impl<R: Read> Objects<R> {
             // An array says itself where the faulty object ends.
             Some((damage, detail)) if matches!(layout, Layout::Array(_)) => {
                 self.window.take_lines(taken);
-                Ok(Some(Found::Faulty(Fault { line, damage, detail: detail.into() })))
+                Ok(Some(Found::Faulty(Fault { spot, damage, detail: detail.into() })))
             }
-            Some((damage, detail)) => self.faulty(damage, detail),
+            Some((damage, detail)) => self.faulty(spot, damage, detail),
             None => {
                 self.window.take_lines(taken);
                 let text = str::from_utf8(&self.window.taken(taken)[..length]).expect("it was checked above");
-                Ok(Some(Found::Objects { line, text, objects: &self.found }))
+                Ok(Some(Found::Objects { spot, text, objects: &self.found }))
             }
         }
+    }
+
+    /// Where the object at the beginning of the window stands; each is asked for once.
+    fn next_spot(&mut self) -> Spot {
+        let line = self.window.line();
+        self.last = if self.last.line == line { Spot { line, object: self.last.object + 1 } } else { Spot::line(line) };
+        self.last
     }
 
     /// Whether the first object ends in its first line.
@@ -255,8 +274,7 @@ impl<R: Read> Objects<R> {
     }
 
     /// What the window begins with is at fault, and reading goes on behind it.
-    fn faulty(&mut self, damage: Damage, detail: String) -> Result<Option<Found<'_>>, Broken> {
-        let line = self.window.line();
+    fn faulty(&mut self, spot: Spot, damage: Damage, detail: String) -> Result<Option<Found<'_>>, Broken> {
         loop {
             self.window.skip_line()?;
             if self.layout != Some(Layout::Sequence) {
@@ -270,7 +288,7 @@ impl<R: Read> Objects<R> {
                 break;
             }
         }
-        Ok(Some(Found::Faulty(Fault { line, damage, detail: detail.into() })))
+        Ok(Some(Found::Faulty(Fault { spot, damage, detail: detail.into() })))
     }
 }
 
@@ -307,12 +325,11 @@ mod tests {
         loop {
             match objects.next_objects() {
                 Ok(None) => return all,
-                Ok(Some(Found::Objects { line, text, objects })) => {
-                    all.extend(
-                        objects.iter().map(|range| format!("{line} {}", text[range.clone()].replace(['\n', ' '], ""))),
-                    );
+                Ok(Some(Found::Objects { spot, text, objects })) => {
+                    let shown = |range: &Range<usize>| text[range.clone()].replace(['\n', ' '], "");
+                    all.extend(objects.iter().map(|range| format!("{} {}", spot.line, shown(range))));
                 }
-                Ok(Some(Found::Faulty(fault))) => all.push(format!("{} {:?}", fault.line, fault.damage)),
+                Ok(Some(Found::Faulty(fault))) => all.push(format!("{} {:?}", fault.spot, fault.damage)),
                 Err(Broken::Array(line, what)) => {
                     all.push(format!("{line} {what}"));
                     return all;

@@ -15,7 +15,7 @@ use crate::sources::DAMAGED;
 use crate::sources::file::SourceFile;
 use crate::sources::streamed::{Chunk, Positions, Wanted};
 use crate::sources::typed;
-use crate::sources::unread::{Damage, Fault, Unread};
+use crate::sources::unread::{Damage, Fault, Spot, Unread};
 
 /// Bytes of objects at which a chunk ends before it has all its rows.
 const CHUNK_BYTES: usize = 16 << 20;
@@ -29,8 +29,8 @@ pub(super) struct Rows<R> {
     unread: Arc<Unread>,
     /// The objects of a chunk, one behind the other.
     text: String,
-    /// Each with its line.
-    places: Vec<(Range<usize>, u64)>,
+    /// Each with its spot in the file.
+    places: Vec<(Range<usize>, Spot)>,
     is_over: bool,
 }
 
@@ -63,14 +63,14 @@ impl<R: Read> Rows<R> {
                 return Ok(None);
             }
             let mut batches = Vec::new();
-            let mut lines = Vec::with_capacity(self.places.len());
-            self.parse(&self.places, &mut batches, &mut lines)?;
-            if lines.is_empty() {
+            let mut spots = Vec::with_capacity(self.places.len());
+            self.parse(&self.places, &mut batches, &mut spots)?;
+            if spots.is_empty() {
                 continue;
             }
             let batch =
                 datafusion::arrow::compute::concat_batches(&self.schema, &batches).map_err(|error| defect(&error))?;
-            return Ok(Some(Chunk { batch, rows: Positions::Lines(lines) }));
+            return Ok(Some(Chunk { batch, rows: Positions::Spots(spots) }));
         }
     }
 
@@ -82,10 +82,13 @@ impl<R: Read> Rows<R> {
             match self.objects.next_objects().map_err(|broken| error(&self.file, broken))? {
                 None => break,
                 Some(Found::Faulty(fault)) => self.unread.fault(self.file.shown(), fault),
-                Some(Found::Objects { line, text, objects }) => {
+                Some(Found::Objects { spot, text, objects }) => {
                     let start = self.text.len();
                     self.text.push_str(text);
-                    self.places.extend(objects.iter().map(|one| (start + one.start..start + one.end, line)));
+                    let place = |(one, object): (&Range<usize>, u64)| {
+                        (start + one.start..start + one.end, Spot { object, ..spot })
+                    };
+                    self.places.extend(objects.iter().zip(spot.object..).map(place));
                 }
             }
         }
@@ -96,38 +99,38 @@ impl<R: Read> Rows<R> {
     /// objects that are at fault.
     fn parse(
         &self,
-        places: &[(Range<usize>, u64)],
+        places: &[(Range<usize>, Spot)],
         batches: &mut Vec<RecordBatch>,
-        lines: &mut Vec<u64>,
+        spots: &mut Vec<Spot>,
     ) -> Result<()> {
         if self.schema.fields().is_empty() {
             let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
             let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), Vec::new(), &options);
             batches.push(batch.map_err(|error| defect(&error))?);
-            lines.extend(places.iter().map(|(_, line)| line));
+            spots.extend(places.iter().map(|(_, spot)| spot));
             return Ok(());
         }
         match (self.decoded(places), places) {
             (Ok(batch), _) if batch.num_rows() == places.len() => {
                 batches.push(batch);
-                lines.extend(places.iter().map(|(_, line)| line));
+                spots.extend(places.iter().map(|(_, spot)| spot));
             }
             (_, []) => {}
-            (decoded, [(_, line)]) => {
+            (decoded, [(_, spot)]) => {
                 let detail = misshapen(decoded.err());
                 self.unread
-                    .fault(self.file.shown(), Fault { line: *line, damage: Damage::Type, detail: detail.into() });
+                    .fault(self.file.shown(), Fault { spot: *spot, damage: Damage::Type, detail: detail.into() });
             }
             _ => {
                 let (left, right) = places.split_at(places.len() / 2);
-                self.parse(left, batches, lines)?;
-                self.parse(right, batches, lines)?;
+                self.parse(left, batches, spots)?;
+                self.parse(right, batches, spots)?;
             }
         }
         Ok(())
     }
 
-    fn decoded(&self, places: &[(Range<usize>, u64)]) -> Result<RecordBatch, ArrowError> {
+    fn decoded(&self, places: &[(Range<usize>, Spot)]) -> Result<RecordBatch, ArrowError> {
         let mut decoder = ReaderBuilder::new(Arc::clone(&self.schema))
             .with_batch_size(places.len())
             .with_coerce_primitive(true)
