@@ -1,8 +1,8 @@
 //! Delimited text that survives its faults: one bad row never fails its file.
 //!
 //! A record is rejected, with file and line, if it has another number of fields than the header, a quote where none may
-//! be, bytes that are no text, or a length beyond all reason. Reading then goes on with the next line, so that an open
-//! quote costs one line, and not all that follow: the lines of a faulty record are each looked at for themselves. What
+//! be, bytes that are no text, or a length beyond all reason. Reading then goes on behind it, or where
+//! its quotes are not in order, with the next line, so that an open quote costs one line, and not all that follow. What
 //! is rejected does not depend on the columns that a query asks for.
 //!
 //! The columns of several files are brought together by the names of their header lines, whatever their order, and a

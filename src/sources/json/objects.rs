@@ -4,12 +4,12 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::str;
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 use super::check::{self, Flaw};
 use crate::sources::recognise::Format;
 use crate::sources::unread::{Damage, Fault, Spot};
-use crate::sources::window::{LineEnds, Window};
+use crate::sources::window::{LineEnds, MAX_RECORD, Window};
 
 /// Reads objects from `R`.
 pub(super) struct Objects<R> {
@@ -204,10 +204,16 @@ impl<R: Read> Objects<R> {
                 Some(b'{') => {}
                 Some(_) => return Ok(Piece::Faulty(Damage::Json, "text that begins no object")),
             }
-            if let Some(end) = end_of_value(text) {
+            // Where too much was looked at in vain, an object must end before the next line that begins with one.
+            let begin = if self.window.is_worn() { memmem::find(text, b"\n{") } else { None };
+            if let Some(end) = end_of_value(&text[..begin.unwrap_or(text.len())]) {
                 return Ok(Piece::Value(end, end));
             }
+            if begin.is_some() {
+                return Ok(Piece::Faulty(Damage::Json, "an object that has no end"));
+            }
             if self.window.is_full() {
+                self.window.note_vain(MAX_RECORD);
                 return Ok(Piece::Faulty(Damage::TooLong, "an object of more than 16 MiB"));
             }
             if self.window.is_over() {
@@ -362,6 +368,22 @@ mod tests {
         let text = "{\n \"a\": 1\n}\n{\n \"a\": [ {\n  \"b\" }\n ]\n}\n{\"a\":\n3}{\"a\":4}\n";
         assert_eq!(objects(text.as_bytes(), &Format::NdJson), ["1 {\"a\":1}", "4 Json", "9 {\"a\":3}", "10 {\"a\":4}"]);
         assert_eq!(objects(b"{\n\"a\":1}\n{\n", &Format::NdJson), ["1 {\"a\":1}", "3 cut"]);
+    }
+
+    #[test]
+    fn objects_without_an_end_take_time_by_their_length() {
+        let text = format!("{{\n\"a\":1}}\n{}", "{\"a\":{\n".repeat(2_400_000));
+        let mut objects = Objects::new(text.as_bytes(), &Format::NdJson, false);
+        let mut faulty = 0;
+        let broken = loop {
+            match objects.next_objects() {
+                Ok(found) => faulty += u32::from(matches!(found.expect("it ends with damage"), Found::Faulty(_))),
+                Err(broken) => break broken,
+            }
+        };
+        // The first whose end could still come.
+        assert!(faulty > 300_000 && matches!(broken, Broken::Cut(_)), "{faulty} {broken:?}");
+        assert!(objects.window.vain() < 10 * text.len() as u64, "{}", objects.window.vain());
     }
 
     #[test]
