@@ -218,7 +218,7 @@ impl Sources {
         let inferred = blocking(move || match &inferred_of {
             Format::Csv(dialect) => delimited::infer(&sampled, dialect, given.as_deref()),
             Format::Arrow | Format::Avro => described::infer(&sampled, &inferred_of, given.as_deref()),
-            format => json::infer(&sampled, format),
+            format => json::infer(&sampled, format, given.as_deref()),
         });
         let Some(inferred) = inferred.await? else { return Ok(None) };
         let Inferred { schema, notes: assumed } = inferred;

@@ -61,3 +61,34 @@ fn every_object_of_a_line_of_several_counts() {
     let account = account(here, "lines.ndjson", "total AS value");
     assert_eq!((&account["unread_rows"], &account["rows"]), (&4.into(), &20_001.into()), "{account:#}");
 }
+
+#[test]
+fn an_object_of_another_shape_costs_itself_alone_and_no_value_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let other = "{\"order_id\":\"3\",\"tel\":[442079460018,{\"n\":442079460019}],\"a\":1}\n";
+    let line = |number: usize| format!("{{\"order_id\":\"{number}\",\"tel\":[{number}],\"a\":{{\"b\":1}}}}\n");
+    file(here, "a.ndjson", format!("{}{}{other}{}", line(1), line(2), line(4)));
+    let found = rows(here, "SELECT order_id, a['b'] AS b FROM 'a.ndjson' ORDER BY order_id");
+    assert_eq!(found.len(), 3, "{found:?}");
+    let account = account(here, "a.ndjson", "cast(a['b'] AS INT) AS value");
+    assert_eq!(account["unread_rows"], 1, "{account:#}");
+    assert_eq!(account["unread"][0]["examples"][0]["line"], 3, "{account:#}");
+    // The first does not decide alone.
+    file(here, "b.ndjson", format!("{other}{}{}{}", line(1), line(2), line(4)));
+    assert_eq!(rows(here, "SELECT order_id, a['b'] AS b FROM 'b.ndjson'").len(), 3);
+    file(here, "c.ndjson", "{\"tel\":[442079460018,{\"n\":442079460019}]}\n");
+    let said = said(postback(&["sql", "SELECT * FROM 'c.ndjson'"]).current_dir(here));
+    assert_eq!(said.code, 5, "{}", said.stdout);
+    assert!(said.stderr.contains("c.ndjson") && said.stderr.contains("`tel`"), "{}", said.stderr);
+    assert!(!said.stderr.contains("4420794600"), "{}", said.stderr);
+}
+
+#[test]
+fn amounts_that_begin_as_whole_numbers_may_have_cents() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let sound = "{\"order_id\":\"1\",\"total\":12,\"items\":1}\n".repeat(SAMPLE);
+    file(here, "a.ndjson", format!("{sound}{{\"order_id\":\"2\",\"total\":12.5,\"items\":2}}\n"));
+    assert_eq!(rows(here, "SELECT sum(total) AS n FROM 'a.ndjson'"), [r#"{"n":240012.5}"#]);
+}

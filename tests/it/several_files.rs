@@ -84,3 +84,35 @@ fn a_declared_column_is_no_other_column_of_a_file_that_lacks_it() {
     file(here, "b.csv", "id,margin,currency\n2,low,EUR\n");
     refused(here, &table("b.csv"), &["does not fit", "b.csv"]);
 }
+
+#[test]
+fn json_names_that_files_spell_differently_meet() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    file(here, "1.json", "{\"ID\":1,\"EMAIL\":\"a@b.example\"}\n");
+    file(here, "2.json", "[{\"id\":2,\"email\":\"c@d.example\"}]");
+    file(here, "3.ndjson", "{\"Id\":3,\"Email\":\"e@f.example\"}\n");
+    let expected = [r#"{"email":"a@b.example"}"#, r#"{"email":"e@f.example"}"#];
+    gives(here, "SELECT email FROM '[13].*json' ORDER BY id", &expected);
+    gives(
+        here,
+        "CREATE EXTERNAL TABLE t (id INT, \"eMail\" VARCHAR) STORED AS JSON LOCATION '[13].*json'; SELECT \"eMail\" AS email FROM t ORDER BY id",
+        &expected,
+    );
+}
+
+#[test]
+fn a_declared_column_that_no_file_has_is_refused_in_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    file(here, "a.ndjson", "{\"order_id\":\"1\",\"email\":\"a@b.example\"}\n");
+    file(here, "a.csv", "order_id,email\n1,a@b.example\n");
+    for (format, name) in [("JSON", "a.ndjson"), ("CSV", "a.csv")] {
+        let table =
+            format!("CREATE EXTERNAL TABLE t (order_id VARCHAR, emial VARCHAR) STORED AS {format} LOCATION '{name}';");
+        refused(here, &format!("{table} SELECT * FROM t"), &["`emial`", "a."]);
+    }
+    // Writers of JSON leave out what is null.
+    let table = "CREATE EXTERNAL TABLE t (order_id VARCHAR, coupon VARCHAR) STORED AS JSON LOCATION 'a.ndjson';";
+    gives(here, &format!("{table} SELECT * FROM t"), &[r#"{"order_id":"1","coupon":null}"#]);
+}

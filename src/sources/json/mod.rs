@@ -18,6 +18,7 @@ mod check;
 mod infer;
 mod objects;
 mod rows;
+mod shape;
 
 pub(super) use self::infer::infer;
 

@@ -6,7 +6,7 @@ use std::str;
 
 use memchr::{memchr, memmem};
 
-use super::check::{self, Flaw};
+use super::check::{self, Flaw, Names};
 use crate::sources::recognise::Format;
 use crate::sources::unread::{Damage, Fault, Spot};
 use crate::sources::window::{LineEnds, MAX_RECORD, Window};
@@ -19,6 +19,8 @@ pub(super) struct Objects<R> {
     is_cut: bool,
     /// Where the last object began.
     last: Spot,
+    /// The names in all objects so far.
+    names: Names,
     found: Vec<Range<usize>>,
 }
 
@@ -85,6 +87,7 @@ impl<R: Read> Objects<R> {
             layout,
             is_cut,
             last: Spot::line(0),
+            names: Names::default(),
             found: Vec::new(),
         }
     }
@@ -119,7 +122,7 @@ impl<R: Read> Objects<R> {
         let flaw = if memchr(0, text).is_some() {
             Some((Damage::Nul, "a NUL byte".to_owned()))
         } else {
-            match str::from_utf8(text).map(|text| check::objects(text, &mut self.found)) {
+            match str::from_utf8(text).map(|text| check::objects(text, &mut self.found, &mut self.names)) {
                 Ok(Ok(())) => None,
                 Ok(Err(Flaw::Twins)) => Some((Damage::Json, Flaw::Twins.to_string())),
                 Ok(Err(flaw)) if matches!(layout, Layout::Array(_)) => {
@@ -146,6 +149,11 @@ impl<R: Read> Objects<R> {
         }
     }
 
+    /// The names in all objects so far.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
     /// Where the object at the beginning of the window stands; each is asked for once.
     fn next_spot(&mut self) -> Spot {
         let line = self.window.line();
@@ -160,12 +168,12 @@ impl<R: Read> Objects<R> {
             let (text, is_last) = (self.window.text(), self.window.is_over() || self.window.is_full());
             let end = memchr(b'\n', text);
             let line = str::from_utf8(&text[..end.unwrap_or(text.len())]).unwrap_or_default();
-            if end.is_some() && check::objects(line, &mut Vec::new()) != Err(Flaw::Cut) {
+            if end.is_some() && check::objects(line, &mut Vec::new(), &mut Names::default()) != Err(Flaw::Cut) {
                 return Ok(Layout::Lines);
             }
             if let (Some(_), Some(end)) = (end, end_of_value(text)) {
                 let value = str::from_utf8(&text[..end]).unwrap_or("?");
-                let is_sound = check::objects(value, &mut Vec::new()).is_ok();
+                let is_sound = check::objects(value, &mut Vec::new(), &mut Names::default()).is_ok();
                 return Ok(if is_sound { Layout::Sequence } else { Layout::Lines });
             }
             if is_last {

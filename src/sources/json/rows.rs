@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::kernels::zip::zip;
+use datafusion::arrow::compute::{concat_batches, is_not_null};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::ReaderBuilder;
@@ -25,6 +27,14 @@ pub(super) struct Rows<R> {
     file: SourceFile,
     objects: Objects<R>,
     schema: SchemaRef,
+    /// The same, and behind them their columns by the other spellings that the file has.
+    spelled: SchemaRef,
+    /// For each of those, which column it is.
+    others: Vec<usize>,
+    /// How many names were looked at for that.
+    names: usize,
+    /// The columns of the table.
+    columns: SchemaRef,
     per_chunk: usize,
     unread: Arc<Unread>,
     /// The objects of a chunk, one behind the other.
@@ -44,10 +54,15 @@ impl<R: Read> Rows<R> {
         let columns =
             columns.map_err(|error| Error::new(ErrorKind::Internal, "there is no such column").source(error))?;
         let text = |field: &Arc<Field>| Field::new(field.name(), typed::as_text(field.data_type()), true);
+        let schema = Arc::new(Schema::new(columns.fields().iter().map(text).collect::<Vec<_>>()));
         Ok(Self {
             file: wanted.file.clone(),
             objects,
-            schema: Arc::new(Schema::new(columns.fields().iter().map(text).collect::<Vec<_>>())),
+            spelled: Arc::clone(&schema),
+            others: Vec::new(),
+            names: 0,
+            columns: Arc::clone(wanted.columns),
+            schema,
             per_chunk: wanted.rows,
             unread: Arc::clone(wanted.unread),
             text: String::new(),
@@ -62,14 +77,14 @@ impl<R: Read> Rows<R> {
             if self.places.is_empty() {
                 return Ok(None);
             }
+            self.spell();
             let mut batches = Vec::new();
             let mut spots = Vec::with_capacity(self.places.len());
             self.parse(&self.places, &mut batches, &mut spots)?;
             if spots.is_empty() {
                 continue;
             }
-            let batch =
-                datafusion::arrow::compute::concat_batches(&self.schema, &batches).map_err(|error| defect(&error))?;
+            let batch = concat_batches(&self.schema, &batches).map_err(|error| defect(&error))?;
             return Ok(Some(Chunk { batch, rows: Positions::Spots(spots) }));
         }
     }
@@ -93,6 +108,29 @@ impl<R: Read> Rows<R> {
             }
         }
         Ok(())
+    }
+
+    /// Finds the names in the file that are columns in another case.
+    fn spell(&mut self) {
+        let names = self.objects.names();
+        if names.len() == self.names {
+            return;
+        }
+        self.names = names.len();
+        let mut fields = self.schema.fields().to_vec();
+        self.others.clear();
+        for (name, _) in names.iter().filter(|(name, _)| self.columns.column_with_name(name).is_none()) {
+            let is_it = |field: &&Arc<Field>| field.name().eq_ignore_ascii_case(name);
+            let mut alike = self.columns.fields().iter().filter(is_it);
+            // Names that differ in nothing but case are columns of their own, and no others are theirs.
+            if let (Some(column), None) = (alike.next(), alike.next())
+                && let Ok(index) = self.schema.index_of(column.name())
+            {
+                fields.push(Arc::new(self.schema.field(index).clone().with_name(name)));
+                self.others.push(index);
+            }
+        }
+        self.spelled = Arc::new(Schema::new(fields));
     }
 
     /// Parses the objects of `places`. Where they do not have the shape of the columns, halves are parsed, down to the
@@ -131,14 +169,21 @@ impl<R: Read> Rows<R> {
     }
 
     fn decoded(&self, places: &[(Range<usize>, Spot)]) -> Result<RecordBatch, ArrowError> {
-        let mut decoder = ReaderBuilder::new(Arc::clone(&self.schema))
+        let mut decoder = ReaderBuilder::new(Arc::clone(&self.spelled))
             .with_batch_size(places.len())
             .with_coerce_primitive(true)
             .build_decoder()?;
         for (place, _) in places {
             decoder.decode(&self.text.as_bytes()[place.clone()])?;
         }
-        Ok(decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&self.schema))))
+        let batch = decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&self.spelled)));
+        let (columns, others) = batch.columns().split_at(self.schema.fields().len());
+        let mut columns = columns.to_vec();
+        for (other, index) in others.iter().zip(&self.others) {
+            columns[*index] = zip(&is_not_null(&columns[*index])?, &columns[*index], other)?;
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
     }
 }
 
