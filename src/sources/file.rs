@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -120,12 +120,23 @@ impl SourceFile {
     /// # Errors
     /// [`ErrorKind::Source`] if it cannot be opened.
     pub(super) fn open(&self) -> Result<Box<dyn Read + Send>> {
+        self.open_at(0)
+    }
+
+    /// Its bytes from `offset` on, which is in it. Blocks, and must be called where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`] if it cannot be opened.
+    pub(super) fn open_at(&self, offset: u64) -> Result<Box<dyn Read + Send>> {
         match &self.place {
             Place::Local(path) => {
-                let file = File::open(path).map_err(|error| self.unreadable(error))?;
+                let mut file = File::open(path).map_err(|error| self.unreadable(error))?;
+                if offset > 0 {
+                    file.seek(SeekFrom::Start(offset)).map_err(|error| self.unreadable(error))?;
+                }
                 Ok(Box::new(pin::Reader::new(file, self.stamp)))
             }
-            Place::Object { store, .. } => Ok(Box::new(super::remote::Stream::open(store, &self.meta))),
+            Place::Object { store, .. } => Ok(Box::new(super::remote::Stream::open(store, &self.meta, offset))),
         }
     }
 

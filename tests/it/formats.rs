@@ -101,6 +101,13 @@ fn arrow_file(batches: &[RecordBatch], compression: Option<CompressionType>) -> 
     writer.into_inner().unwrap()
 }
 
+/// An Arrow `file` that begins with no message, as polars writes it.
+fn without_stream(mut file: Vec<u8>) -> Vec<u8> {
+    assert_eq!(file[8..12], [0xff; 4]);
+    file[8..12].copy_from_slice(&[4, 0, 0, 0]);
+    file
+}
+
 fn avro(batches: &[RecordBatch], codec: Option<CompressionCodec>) -> Vec<u8> {
     let builder = WriterBuilder::new(batches[0].schema().as_ref().clone()).with_compression(codec);
     let mut writer = builder.build::<_, AvroOcfFormat>(Vec::new()).unwrap();
@@ -170,6 +177,8 @@ fn arrow_and_avro_are_read_as_they_describe_themselves() {
         ("file", arrow_file(&batches, None)),
         ("file-lz4", arrow_file(&batches, Some(CompressionType::LZ4_FRAME))),
         ("file-zstd", arrow_file(&batches, Some(CompressionType::ZSTD))),
+        ("file-of-polars", without_stream(arrow_file(&batches, None))),
+        ("file-of-polars-zstd", without_stream(arrow_file(&batches, Some(CompressionType::ZSTD)))),
         ("avro", avro(&batches, None)),
     ];
     for (name, codec) in [
@@ -203,7 +212,11 @@ fn damaged_arrow_and_avro_files_end_in_an_error() {
     let here = folder.path();
     let batches = [batch()];
     let mut state = 1_u64;
-    for (name, whole) in [("stream", arrow_stream(&batches)), ("avro", avro(&batches, None))] {
+    for (name, whole) in [
+        ("stream", arrow_stream(&batches)),
+        ("file", without_stream(arrow_file(&batches, None))),
+        ("avro", avro(&batches, None)),
+    ] {
         for _ in 0..40 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let place = usize::try_from(state >> 33).unwrap() % whole.len();
