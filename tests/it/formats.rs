@@ -310,13 +310,14 @@ fn what_is_no_table_is_called_by_its_name() {
     tar[257..262].copy_from_slice(b"ustar");
     for (content, says) in [
         (b"PK\x03\x04rest".to_vec(), "spreadsheet"),
-        (b"ORC rest".to_vec(), "ORC"),
+        (b"ORC\x11\0\0\n\x03\0\0\0".to_vec(), "ORC"),
         (b"<!DOCTYPE html><title>Sign in</title>".to_vec(), "a web page"),
         (b"  <?xml version='1.0'?><Error/>".to_vec(), "an XML document"),
         (tar, "a tar archive"),
         (b"SQLite format 3\0".to_vec(), "SQLite"),
         (b"\0\x01\x02\x03".to_vec(), "binary"),
-        (b"PAREnc".to_vec(), "encrypted"),
+        (b"PARE\x2c\x01\0\0\x8d".to_vec(), "encrypted"),
+        (b"\x2c\x8d\xc1\x9f\0\0\0\0DUCK\x40\0\0\0\0\0\0\0".to_vec(), "DuckDB"),
         (br#"{"orders":[{"a":1},{"a":2}]}"#.to_vec(), "jq -c '.orders[]'"),
     ] {
         file(here, "data.csv", &content);
@@ -324,6 +325,24 @@ fn what_is_no_table_is_called_by_its_name() {
         file(here, "data.csv", &packed(&content)[0].1);
         refused(here, "SELECT * FROM 'data.csv'", &["`data.csv`", says]);
     }
+}
+
+#[test]
+fn names_that_begin_like_another_format_are_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    for (name, content) in [
+        ("parents", "PARENT_ID,EMAIL\n1,a\n"),
+        ("orcids", "ORCID,EMAIL\n1,a\n"),
+        ("ducks", "PARENT,,DUCKS,EMAIL\n1,,1,a\n"),
+        ("short", "ORC\n7\n"),
+    ] {
+        file(here, name, content);
+        assert_eq!(rows(here, &format!("SELECT count(*) AS n FROM '{name}'")), [r#"{"n":1}"#], "{name}");
+    }
+    file(here, "declared", "ORCID\u{1}EMAIL\n1\u{1}a\n");
+    let table = "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'declared'; SELECT email FROM t";
+    assert_eq!(said(postback(&["sql", table, "--format", "ndjson"]).current_dir(here)).stdout, "{\"email\":\"a\"}\n");
 }
 
 #[test]

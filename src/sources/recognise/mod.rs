@@ -184,7 +184,8 @@ pub(super) fn recognise(file: &mut SourceFile, files: usize, given: &Given) -> R
     if compression != Compression::None {
         refuse_nested(file, compression, &head)?;
     }
-    foreign::refuse(file, &head)?;
+    let is_text = given.stored_as.as_deref().is_some_and(|name| matches!(name, "CSV" | "TSV"));
+    foreign::refuse(file, &head, is_text)?;
     if head.starts_with(b"ARROW1\0\0") || is_arrow_stream(&head) {
         return Ok(Some(Recognised::new(Format::Arrow)));
     }
@@ -201,7 +202,6 @@ pub(super) fn recognise(file: &mut SourceFile, files: usize, given: &Given) -> R
         let message = format!("`{}` is binary and of no known format", file.shown());
         return Err(Error::new(ErrorKind::Source, message).hint("export Parquet, Avro, CSV or JSON"));
     }
-    let is_text = given.stored_as.as_deref().is_some_and(|name| matches!(name, "CSV" | "TSV"));
     let format = match begin {
         b'{' if !is_text => {
             refuse_wrapped_rows(file, &head, is_cut)?;
