@@ -161,6 +161,17 @@ fn every_encoding_becomes_the_same_text() {
             is_expected(here, compression);
         }
     }
+    // A letter of Latin-1 in the first rows, and UTF-8 below: one is wrong, and no name is bent.
+    let ascii = "1,Bob\n".repeat(200_000);
+    file(
+        here,
+        "mixed",
+        [b"id,name\n2,Ren\xe9\n", ascii.as_bytes(), "3,Zo\u{eb}\n4,Gr\u{f6}\u{df}e\n".as_bytes()].concat(),
+    );
+    assert_eq!(
+        rows(here, "SELECT name, count(*) AS n FROM 'mixed' GROUP BY name ORDER BY n"),
+        [r#"{"name":"René","n":1}"#, r#"{"name":"Bob","n":200000}"#]
+    );
     let table = "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'latin' OPTIONS ('encoding' 'latin2');";
     let said = sql(here, &format!("{table} {SELECT} FROM t ORDER BY customer_id"));
     assert_eq!(said.code, 0, "{}", said.stderr);

@@ -61,6 +61,8 @@ pub(super) struct Wrapping {
     pub(super) compression: Compression,
     /// Of its text; UTF-8 for what is no text.
     pub(super) encoding: &'static Encoding,
+    /// Whether that is no more than likely.
+    pub(super) is_assumed: bool,
 }
 
 /// Formats that can be read.
@@ -100,7 +102,7 @@ impl Recognised {
 
 impl Default for Wrapping {
     fn default() -> Self {
-        Self { compression: Compression::None, encoding: UTF_8 }
+        Self { compression: Compression::None, encoding: UTF_8, is_assumed: false }
     }
 }
 
@@ -177,7 +179,7 @@ pub(super) fn recognise(file: &mut SourceFile, files: usize, given: &Given) -> R
         return Ok(Some(Recognised::new(Format::Parquet)));
     }
     let compression = given.compression.unwrap_or_else(|| Compression::of(&magic));
-    file.wrapping = Wrapping { compression, encoding: UTF_8 };
+    file.wrapping = Wrapping { compression, ..Wrapping::default() };
     let limit = share(files).min(HEAD_BYTES);
     let mut head = raw_sample(file, limit)?;
     let is_cut = head.len() as u64 == limit;
@@ -194,6 +196,7 @@ pub(super) fn recognise(file: &mut SourceFile, files: usize, given: &Given) -> R
     }
     let (encoding, is_encoding_assumed) = given.encoding.map_or_else(|| encoding::of(&head), |given| (given, false));
     file.wrapping.encoding = encoding;
+    file.wrapping.is_assumed = is_encoding_assumed;
     if encoding != UTF_8 || head.starts_with(b"\xef\xbb\xbf") {
         head = sample(file, limit)?;
     }
@@ -343,7 +346,8 @@ fn raw_sample(file: &SourceFile, limit: u64) -> Result<Vec<u8>> {
 /// # Errors
 /// [`ErrorKind::Source`] if the file cannot be read or its compression is damaged.
 pub(super) fn content(file: &SourceFile) -> Result<Box<dyn Read + Send>> {
-    encoding::decoded(unpacked(file)?, file.wrapping.encoding).map_err(|error| file.unreadable(error))
+    let Wrapping { encoding, is_assumed, .. } = file.wrapping;
+    encoding::decoded(unpacked(file)?, encoding, is_assumed).map_err(|error| file.unreadable(error))
 }
 
 /// The decompressed bytes of a file.
