@@ -10,7 +10,7 @@ use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 
 use super::pin::Stamp;
-use super::recognise::Wrapping;
+use super::recognise::{Quoting, Wrapping};
 use super::{DAMAGED, pin};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -25,6 +25,8 @@ pub(crate) struct SourceFile {
     pub(super) partitions: Arc<[(String, Option<String>)]>,
     /// What its content is wrapped in, once it is recognised.
     pub(super) wrapping: Wrapping,
+    /// How its values are quoted, if it is delimited text, once it is recognised.
+    pub(super) quoting: Quoting,
     /// What tells whether it has changed since; objects have an `ETag`.
     pub(super) stamp: Option<Stamp>,
 }
@@ -63,6 +65,7 @@ impl SourceFile {
             meta,
             partitions: Arc::new([]),
             wrapping: Wrapping::default(),
+            quoting: Quoting::default(),
             stamp: Stamp::of(&found),
         })
     }
@@ -75,6 +78,7 @@ impl SourceFile {
             meta,
             partitions: Arc::new([]),
             wrapping: Wrapping::default(),
+            quoting: Quoting::default(),
             stamp: None,
         }
     }

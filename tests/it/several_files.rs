@@ -116,3 +116,23 @@ fn a_declared_column_that_no_file_has_is_refused_in_every_format() {
     let table = "CREATE EXTERNAL TABLE t (order_id VARCHAR, coupon VARCHAR) STORED AS JSON LOCATION 'a.ndjson';";
     gives(here, &format!("{table} SELECT * FROM t"), &[r#"{"order_id":"1","coupon":null}"#]);
 }
+
+#[test]
+fn quotes_and_escapes_are_those_of_each_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    file(here, "1.csv", "id,path\n1,C:\\dir\n");
+    file(here, "2.csv", "id,path\n2,\"a \\\"b\\\"\"\n3,\"c \\\"d\\\"\"\n");
+    file(here, "4.csv", "id,path\n4,'t Hooft'\n5,'y, z'\n");
+    gives(
+        here,
+        "SELECT path FROM '*.csv' ORDER BY id",
+        &[
+            r#"{"path":"C:\\dir"}"#,
+            r#"{"path":"a \"b\""}"#,
+            r#"{"path":"c \"d\""}"#,
+            r#"{"path":"t Hooft"}"#,
+            r#"{"path":"y, z"}"#,
+        ],
+    );
+}

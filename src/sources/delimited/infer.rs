@@ -92,6 +92,7 @@ fn sample(
     declared: Option<&Schema>,
     notes: &mut Vec<Note>,
 ) -> Result<Sampled> {
+    let dialect = &dialect.of(file.quoting);
     // A header and a record below it.
     let end = |text: &[u8]| {
         let mut records = Records::new(text, dialect, true);

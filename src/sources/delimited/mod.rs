@@ -31,6 +31,7 @@ pub(super) use self::infer::infer;
 /// # Errors
 /// [`ErrorKind::Source`](crate::error::ErrorKind::Source) if it cannot be opened, or has no header line that can be read.
 pub(super) fn read(wanted: &Wanted<'_>, dialect: &Dialect) -> Result<Chunks> {
+    let dialect = &dialect.of(wanted.file.quoting);
     let content = recognise::content(wanted.file)?;
     let opened = binding::open(wanted.file, content, dialect, false, wanted.columns.fields().len())?;
     let bound = binding::bind(&opened, wanted.columns);

@@ -12,7 +12,7 @@ use encoding_rs::{Encoding, UTF_8};
 use serde_json::Value;
 
 pub(super) use self::compression::Compression;
-pub(super) use self::dialect::{Dialect, Signs};
+pub(super) use self::dialect::{Dialect, Quoting, Signs};
 use super::declared::Given;
 use super::file::SourceFile;
 use crate::error::{Error, ErrorKind, Result};
@@ -214,6 +214,7 @@ pub(super) fn recognise(file: &mut SourceFile, files: usize, given: &Given) -> R
         _ => {
             let shown = &head[..head.len().min(DIALECT_BYTES)];
             let signs = dialect::signs(shown, is_cut || shown.len() < head.len(), given);
+            file.quoting = signs.quoting(given);
             let format = Format::Csv(Dialect::new(&signs, given));
             return Ok(Some(Recognised { format, signs, is_encoding_assumed }));
         }
