@@ -277,7 +277,7 @@ fn account_text(heading: &Heading<'_>, account: &Account) -> String {
 
 /// Rows and files of the sources that could not be read: how many, where, and why.
 fn unread_rows(unread: &UnreadSources, text: &mut String) {
-    let UnreadSources { kinds, files, appeared } = unread;
+    let UnreadSources { kinds, files, members, appeared } = unread;
     let rows: u64 = kinds.iter().map(|kind| kind.rows).sum();
     if rows > 0 {
         // Writing to a String cannot fail.
@@ -295,6 +295,11 @@ fn unread_rows(unread: &UnreadSources, text: &mut String) {
     }
     if files.len() > MAX_FAULTS {
         let _ = writeln!(text, "\n  and {} more files", files.len() - MAX_FAULTS);
+    }
+    for (file, members) in members.iter().take(MAX_FAULTS) {
+        let named = members.iter().map(|member| format!("`{member}`")).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "\n  not read of `{file}`, as its first objects do not have it: {named}");
+        let _ = writeln!(text, "    declare the column with all its members in CREATE EXTERNAL TABLE");
     }
     if let Some(first) = appeared.first() {
         let more = match appeared.len() as u64 {

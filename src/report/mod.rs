@@ -71,7 +71,8 @@ pub use recorder::{Entry, Recorder};
 pub use recording::{Ending, Recording, Subject};
 pub use rejects::{Faults, FaultyEvent, UnreadSourceRow};
 pub use results::{
-    Account, Counts, Delivery, Fault, Mode, Refusal, RunResults, SourceRow, Status, UnreadFile, UnreadRows,
+    Account, Counts, Delivery, Fault, Mode, Refusal, RunResults, SourceRow, Status, UnreadFile, UnreadMembers,
+    UnreadRows,
 };
 
 /// The JSON Schema (draft 2020-12) of `run_results.json`.

@@ -46,6 +46,8 @@ pub struct UnreadSources {
     pub kinds: Vec<UnreadKind>,
     /// Files that were left out as a whole.
     pub files: Vec<UnreadFile>,
+    /// Members of JSON objects that were not read, by file: the first rows, which tell the columns, do not have them.
+    pub members: Vec<(Arc<str>, Vec<String>)>,
     /// Files that appeared while the sources were read, and were not.
     pub appeared: Vec<String>,
 }
@@ -86,7 +88,12 @@ impl UnreadSources {
                 kind.detail = row.detail;
             }
         }
-        Self { kinds: kinds.into_values().collect(), files: unread.files(), appeared: sources.appeared() }
+        Self {
+            kinds: kinds.into_values().collect(),
+            files: unread.files(),
+            members: unread.unread_members(),
+            appeared: sources.appeared(),
+        }
     }
 
     pub(super) fn documents(&self) -> Vec<report::UnreadRows> {
@@ -107,6 +114,14 @@ impl UnreadSources {
                 .collect(),
         };
         self.kinds.iter().map(document).collect()
+    }
+
+    pub(super) fn member_documents(&self) -> Vec<report::UnreadMembers> {
+        let document = |(file, members): &(Arc<str>, Vec<String>)| report::UnreadMembers {
+            file: file.to_string(),
+            members: members.clone(),
+        };
+        self.members.iter().map(document).collect()
     }
 
     pub(super) fn file_documents(&self) -> Vec<report::UnreadFile> {

@@ -172,6 +172,12 @@ pub(super) fn require_names<'a>(file: &SourceFile, names: impl Iterator<Item = &
     Ok(())
 }
 
+/// Whether `name` is written as programs name things, and looks like nobody's address, number or digest.
+pub(super) fn is_name(name: &str) -> bool {
+    let is_written_so = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-$@.:".contains(&byte));
+    is_written_so && value(name).is_none()
+}
+
 /// What `name` is instead of a name.
 fn value(name: &str) -> Option<&'static str> {
     let name = name.trim();

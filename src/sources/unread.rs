@@ -4,7 +4,7 @@
 //! by its file and its spot there, so that the count does not depend on the plan.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +12,9 @@ use roaring::RoaringTreemap;
 
 /// Unread rows of which the place and the reason are kept.
 const EXAMPLES: usize = 1_000;
+
+/// Members of objects that are kept by name, per file.
+const MEMBERS: usize = 20;
 
 /// What was left out while reading.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ struct Log {
     rows: u64,
     examples: Vec<UnreadRow>,
     files: BTreeMap<Arc<str>, UnreadFile>,
+    /// Paths of members, by file.
+    members: BTreeMap<Arc<str>, BTreeSet<String>>,
 }
 
 /// Where in its file a row begins.
@@ -176,6 +181,25 @@ impl Unread {
         let file: Arc<str> = file.into();
         let left_out = UnreadFile { file: Arc::clone(&file), bytes, reason };
         self.log().files.entry(file).or_insert(left_out);
+    }
+
+    /// Notes that the columns of the table have no place for the members `paths` of objects of `file`.
+    pub(super) fn members(&self, file: &str, paths: BTreeSet<String>) {
+        if !paths.is_empty() {
+            let mut log = self.log();
+            let known = log.members.entry(file.into()).or_default();
+            known.extend(paths);
+            while known.len() > MEMBERS {
+                known.pop_last();
+            }
+        }
+    }
+
+    /// Members of objects that were not read, by file: the first rows, which tell the columns, do not have them.
+    #[must_use]
+    pub fn unread_members(&self) -> Vec<(Arc<str>, Vec<String>)> {
+        let log = self.log();
+        log.members.iter().map(|(file, paths)| (Arc::clone(file), paths.iter().cloned().collect())).collect()
     }
 
     /// Rows that were left out.

@@ -92,3 +92,22 @@ fn amounts_that_begin_as_whole_numbers_may_have_cents() {
     file(here, "a.ndjson", format!("{sound}{{\"order_id\":\"2\",\"total\":12.5,\"items\":2}}\n"));
     assert_eq!(rows(here, "SELECT sum(total) AS n FROM 'a.ndjson'"), [r#"{"n":240012.5}"#]);
 }
+
+#[test]
+fn a_member_that_is_first_seen_behind_the_sample_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let line = |number: usize, rest: &str| {
+        format!("{{\"order_id\":\"{number}\",\"contents\":[{{\"content_id\":\"a\"{rest}}}]}}\n")
+    };
+    let sound: String = (0..SAMPLE).map(|number| line(number, "")).collect();
+    file(here, "a.ndjson", format!("{sound}{}", line(SAMPLE, ",\"price\":9.99,\"quantity\":2")));
+    let account = account(here, "a.ndjson", "contents");
+    assert_eq!(account["unread_members"][0]["members"], serde_json::json!(["contents[].price", "contents[].quantity"]));
+    assert_eq!(account["unread_rows"], 0, "{account:#}");
+    // Of objects that are maps, the names may be those of people.
+    let late = "{\"order_id\":\"x\",\"contents\":[{\"content_id\":\"a\",\"pat@b.example\":1}]}\n";
+    file(here, "a.ndjson", format!("{sound}{late}"));
+    let account = self::account(here, "a.ndjson", "contents");
+    assert_eq!(account["unread_members"][0]["members"], serde_json::json!(["contents[].…"]));
+}

@@ -47,13 +47,13 @@ pub(in crate::sources) fn infer(
     let mut columns = Fields::default();
     let mut spellings: HashMap<String, String> = HashMap::new();
     let apart = told_apart(&names);
-    for (name, shapes) in fields.into_iter() {
+    for (name, shapes) in fields.each() {
         let lower = name.to_ascii_lowercase();
         let spelled = if apart.contains(&lower) { &name } else { spellings.entry(lower).or_insert(name.clone()) };
         columns.of(spelled).append(shapes);
     }
     let mut schema = Vec::new();
-    for (name, shapes) in columns.into_iter() {
+    for (name, shapes) in columns.each() {
         let has_it = |(_, names): &&(&SourceFile, BTreeSet<String>)| names.contains(&name);
         schema.push(shapes.column(&name).ok_or_else(|| {
             let file = names.iter().find(has_it).map_or(first.shown(), |(file, _)| file.shown());

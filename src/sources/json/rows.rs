@@ -1,5 +1,6 @@
 //! The rows of a file of JSON objects, chunk by chunk, with text in the place of every number.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,17 +8,18 @@ use std::sync::Arc;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::compute::{concat_batches, is_not_null};
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::ReaderBuilder;
 
+use super::check::Names;
 use super::objects::{Broken, Found, Objects};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sources::DAMAGED;
 use crate::sources::file::SourceFile;
 use crate::sources::streamed::{Chunk, Positions, Wanted};
 use crate::sources::typed;
 use crate::sources::unread::{Damage, Fault, Spot, Unread};
+use crate::sources::{DAMAGED, header};
 
 /// Bytes of objects at which a chunk ends before it has all its rows.
 const CHUNK_BYTES: usize = 16 << 20;
@@ -75,6 +77,12 @@ impl<R: Read> Rows<R> {
         loop {
             self.gather()?;
             if self.places.is_empty() {
+                let mut unknown = BTreeSet::new();
+                for (name, inner) in self.objects.names().iter() {
+                    let field = self.spelled.column_with_name(name);
+                    field.into_iter().for_each(|(_, field)| unplaced(name, inner, field.data_type(), &mut unknown));
+                }
+                self.unread.members(self.file.shown(), unknown);
                 return Ok(None);
             }
             self.spell();
@@ -213,6 +221,24 @@ pub(super) fn error(file: &SourceFile, broken: Broken) -> Error {
                 .context("line", line)
                 .hint(DAMAGED)
         }
+    }
+}
+
+/// Adds to `found` the members of the field `path` that its type has no place for.
+fn unplaced(path: &str, names: &Names, data_type: &DataType, found: &mut BTreeSet<String>) {
+    match data_type {
+        DataType::List(item) => unplaced(&format!("{path}[]"), names, item.data_type(), found),
+        DataType::Struct(members) => {
+            for (name, inner) in names.iter() {
+                // Where objects are maps, names may be those of people.
+                let path = format!("{path}.{}", if header::is_name(name) { name } else { "…" });
+                match members.find(name) {
+                    Some((_, member)) => unplaced(&path, inner, member.data_type(), found),
+                    None => drop(found.insert(path)),
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -71,7 +71,7 @@ impl Fields {
     }
 
     /// All of them.
-    pub(super) fn into_iter(self) -> impl Iterator<Item = (String, Shapes)> {
+    pub(super) fn each(self) -> impl Iterator<Item = (String, Shapes)> {
         self.fields.into_iter()
     }
 }
