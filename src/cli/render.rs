@@ -15,6 +15,7 @@ use crate::query::{self, Checked, Diagnosis};
 use crate::report::RunResults;
 use crate::run::{Account, Tally, UnreadSources};
 use crate::sandbox::Snapshot;
+use crate::sources::Spot;
 use crate::validate::Severity;
 
 pub(super) use crate::validate::{counted, grouped};
@@ -276,7 +277,7 @@ fn account_text(heading: &Heading<'_>, account: &Account) -> String {
 
 /// Rows and files of the sources that could not be read: how many, where, and why.
 fn unread_rows(unread: &UnreadSources, text: &mut String) {
-    let UnreadSources { kinds, files, appeared } = unread;
+    let UnreadSources { kinds, files, members, appeared } = unread;
     let rows: u64 = kinds.iter().map(|kind| kind.rows).sum();
     if rows > 0 {
         // Writing to a String cannot fail.
@@ -295,6 +296,11 @@ fn unread_rows(unread: &UnreadSources, text: &mut String) {
     if files.len() > MAX_FAULTS {
         let _ = writeln!(text, "\n  and {} more files", files.len() - MAX_FAULTS);
     }
+    for (file, members) in members.iter().take(MAX_FAULTS) {
+        let named = members.iter().map(|member| format!("`{member}`")).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "\n  not read of `{file}`, as its first objects do not have it: {named}");
+        let _ = writeln!(text, "    declare the column with all its members in CREATE EXTERNAL TABLE");
+    }
     if let Some(first) = appeared.first() {
         let more = match appeared.len() as u64 {
             1 => String::new(),
@@ -305,9 +311,9 @@ fn unread_rows(unread: &UnreadSources, text: &mut String) {
 }
 
 /// `orders.csv lines 17, 21; stores.csv line 3`.
-fn places(examples: &[(Arc<str>, u64)]) -> String {
-    let of_file = |examples: &[(Arc<str>, u64)]| {
-        let lines: Vec<String> = examples.iter().map(|(_, line)| line.to_string()).collect();
+fn places(examples: &[(Arc<str>, Spot)]) -> String {
+    let of_file = |examples: &[(Arc<str>, Spot)]| {
+        let lines: Vec<String> = examples.iter().map(|(_, spot)| spot.to_string()).collect();
         let word = if lines.len() == 1 { "line" } else { "lines" };
         format!("{} {word} {}", examples[0].0, lines.join(", "))
     };

@@ -26,6 +26,7 @@
 //! | `origin` | text | `postback`, `api`, or `source`: a row of a source that could not be read, and is no event |
 //! | `api_code`, `request_id` | int64, text | of the API's answer |
 //! | `file`, `line` | text, int64 | where a row that could not be read begins; its `reject` and `row` are NULL |
+//! | `object` | int64 | which JSON object of that line it is, from 1; NULL for the first |
 //!
 //! A position is that of one reading. Sources that are read in parallel, such as a large Parquet file or a join, yield
 //! their rows in another order each time, unless the query has an ORDER BY: `row` then differs between runs, and from
@@ -70,7 +71,8 @@ pub use recorder::{Entry, Recorder};
 pub use recording::{Ending, Recording, Subject};
 pub use rejects::{Faults, FaultyEvent, UnreadSourceRow};
 pub use results::{
-    Account, Counts, Delivery, Fault, Mode, Refusal, RunResults, SourceRow, Status, UnreadFile, UnreadRows,
+    Account, Counts, Delivery, Fault, Mode, Refusal, RunResults, SourceRow, Status, UnreadFile, UnreadMembers,
+    UnreadRows,
 };
 
 /// The JSON Schema (draft 2020-12) of `run_results.json`.

@@ -16,7 +16,7 @@ use crate::validate::{Rule, Severity, Violation, shape};
 /// Rows that are gathered before they are encoded.
 const MAX_GATHERED: usize = 8_192;
 /// Name and type of each column.
-const COLUMNS: [(&str, DataType); 19] = [
+const COLUMNS: [(&str, DataType); 20] = [
     ("reject", DataType::Int64),
     ("row", DataType::Int64),
     ("event_key", DataType::Utf8),
@@ -36,6 +36,7 @@ const COLUMNS: [(&str, DataType); 19] = [
     ("request_id", DataType::Utf8),
     ("file", DataType::Utf8),
     ("line", DataType::Int64),
+    ("object", DataType::Int64),
 ];
 
 /// An event with at least one fault.
@@ -76,6 +77,8 @@ pub struct UnreadSourceRow {
     pub file: Arc<str>,
     /// The line in which it begins, from 1.
     pub line: u64,
+    /// Which object of that line it is, from 1, where it is not the first.
+    pub object: Option<u64>,
     /// What it breaks.
     pub rule: &'static Rule,
     /// What is wrong with it, where that is known.
@@ -87,13 +90,13 @@ pub struct UnreadSourceRow {
 pub(super) struct Gathered {
     rows: usize,
     rejects: i64,
-    numbers: [Int64Builder; 4],
+    numbers: [Int64Builder; 5],
     texts: [StringBuilder; 15],
 }
 
 /// The values of one row, by type and in the order of the columns.
 struct Line<'a> {
-    numbers: [Option<i64>; 4],
+    numbers: [Option<i64>; 5],
     texts: [Option<&'a str>; 15],
 }
 
@@ -124,7 +127,10 @@ impl Gathered {
             match &event.faults {
                 Faults::Found(violations) => {
                     for violation in violations {
-                        self.append(&Line { numbers: [reject, row, None, None], texts: found(identity, violation) });
+                        self.append(&Line {
+                            numbers: [reject, row, None, None, None],
+                            texts: found(identity, violation),
+                        });
                         if self.rows >= MAX_GATHERED {
                             full(&self.take()?)?;
                         }
@@ -132,7 +138,7 @@ impl Gathered {
                 }
                 Faults::Refused(refusal) => {
                     self.append(&Line {
-                        numbers: [reject, row, Some(refusal.code), None],
+                        numbers: [reject, row, Some(refusal.code), None, None],
                         texts: refused(identity, refusal),
                     });
                     if self.rows >= MAX_GATHERED {
@@ -151,7 +157,8 @@ impl Gathered {
         mut full: impl FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<()> {
         for row in rows {
-            self.append(&Line { numbers: [None, None, None, i64::try_from(row.line).ok()], texts: unread(row) });
+            let [line, object] = [Some(row.line), row.object].map(|number| i64::try_from(number?).ok());
+            self.append(&Line { numbers: [None, None, None, line, object], texts: unread(row) });
             if self.rows >= MAX_GATHERED {
                 full(&self.take()?)?;
             }

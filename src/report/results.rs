@@ -133,6 +133,8 @@ pub struct Account {
     pub unread: Vec<UnreadRows>,
     /// Files that were left out as a whole.
     pub unread_files: Vec<UnreadFile>,
+    /// Members of JSON objects that were not read, as the first rows do not have them.
+    pub unread_members: Vec<UnreadMembers>,
     /// Faults by rule and column, those that rejected first.
     pub faults: Vec<Fault>,
     /// Refusals by the API, by code and field.
@@ -218,6 +220,18 @@ pub struct SourceRow {
     pub file: String,
     /// The line in which it begins, from 1.
     pub line: u64,
+    /// Which object of that line it is, from 1, where it is not the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<u64>,
+}
+
+/// Members of the JSON objects of a file that were not read.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnreadMembers {
+    /// The file.
+    pub file: String,
+    /// Where they stand in its objects.
+    pub members: Vec<String>,
 }
 
 /// A file that was left out as a whole.

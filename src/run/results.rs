@@ -45,6 +45,7 @@ impl Account {
             unread_rows: self.tally.unread.rows,
             unread: self.unread.documents(),
             unread_files: self.unread.file_documents(),
+            unread_members: self.unread.member_documents(),
             faults: faults.collect(),
             refusals: refusals.collect(),
             readiness: self.readiness.clone(),

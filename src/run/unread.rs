@@ -7,7 +7,7 @@ use super::{Account, Ports};
 use crate::error::Result;
 use crate::query::Checked;
 use crate::report::{self, Entry, UnreadSourceRow};
-use crate::sources::{Damage, Sources, UnreadFile};
+use crate::sources::{Damage, Sources, Spot, UnreadFile};
 use crate::validate::{Rule, rule};
 
 /// Rows that are kept as examples of one kind.
@@ -46,6 +46,8 @@ pub struct UnreadSources {
     pub kinds: Vec<UnreadKind>,
     /// Files that were left out as a whole.
     pub files: Vec<UnreadFile>,
+    /// Members of JSON objects that were not read, by file: the first rows, which tell the columns, do not have them.
+    pub members: Vec<(Arc<str>, Vec<String>)>,
     /// Files that appeared while the sources were read, and were not.
     pub appeared: Vec<String>,
 }
@@ -59,8 +61,8 @@ pub struct UnreadKind {
     pub rows: u64,
     /// What is wrong with the first.
     pub detail: String,
-    /// File and line of the first.
-    pub examples: Vec<(Arc<str>, u64)>,
+    /// File and spot of the first.
+    pub examples: Vec<(Arc<str>, Spot)>,
 }
 
 impl UnreadSources {
@@ -69,7 +71,7 @@ impl UnreadSources {
     pub fn of(sources: &Sources) -> Self {
         let unread = sources.unread();
         let mut kinds: BTreeMap<Damage, UnreadKind> = BTreeMap::new();
-        for (file, damage, lines) in unread.lines() {
+        for (file, damage, spots) in unread.spots() {
             let rule = rule_of(damage);
             let kind = kinds.entry(damage).or_insert_with(|| UnreadKind {
                 rule,
@@ -77,16 +79,21 @@ impl UnreadSources {
                 detail: String::new(),
                 examples: Vec::new(),
             });
-            kind.rows += lines.len();
+            kind.rows += spots.len();
             let room = MAX_EXAMPLES - kind.examples.len();
-            kind.examples.extend(lines.iter().take(room).map(|line| (Arc::clone(&file), line)));
+            kind.examples.extend(spots.iter().take(room).map(|spot| (Arc::clone(&file), spot)));
         }
         for row in unread.examples() {
             if let Some(kind) = kinds.get_mut(&row.damage).filter(|kind| kind.detail.is_empty()) {
                 kind.detail = row.detail;
             }
         }
-        Self { kinds: kinds.into_values().collect(), files: unread.files(), appeared: sources.appeared() }
+        Self {
+            kinds: kinds.into_values().collect(),
+            files: unread.files(),
+            members: unread.unread_members(),
+            appeared: sources.appeared(),
+        }
     }
 
     pub(super) fn documents(&self) -> Vec<report::UnreadRows> {
@@ -99,10 +106,22 @@ impl UnreadSources {
             examples: kind
                 .examples
                 .iter()
-                .map(|(file, line)| report::SourceRow { file: file.to_string(), line: *line })
+                .map(|(file, spot)| report::SourceRow {
+                    file: file.to_string(),
+                    line: spot.line,
+                    object: (spot.object > 0).then_some(spot.object + 1),
+                })
                 .collect(),
         };
         self.kinds.iter().map(document).collect()
+    }
+
+    pub(super) fn member_documents(&self) -> Vec<report::UnreadMembers> {
+        let document = |(file, members): &(Arc<str>, Vec<String>)| report::UnreadMembers {
+            file: file.to_string(),
+            members: members.clone(),
+        };
+        self.members.iter().map(document).collect()
     }
 
     pub(super) fn file_documents(&self) -> Vec<report::UnreadFile> {
@@ -124,16 +143,17 @@ impl Account {
         let sources = checked.sources()?;
         self.tally.unread = UnreadCounts::of(&sources);
         self.unread = UnreadSources::of(&sources);
-        let details: BTreeMap<(Arc<str>, u64), String> =
-            sources.unread().examples().into_iter().map(|row| ((row.file, row.line), row.detail)).collect();
-        for (file, damage, lines) in sources.unread().lines() {
-            let mut lines = lines.iter().peekable();
-            while lines.peek().is_some() {
-                let rows = lines.by_ref().take(AT_ONCE).map(|line| UnreadSourceRow {
+        let details: BTreeMap<(Arc<str>, Spot), String> =
+            sources.unread().examples().into_iter().map(|row| ((row.file, row.spot), row.detail)).collect();
+        for (file, damage, spots) in sources.unread().spots() {
+            let mut spots = spots.iter().peekable();
+            while spots.peek().is_some() {
+                let rows = spots.by_ref().take(AT_ONCE).map(|spot| UnreadSourceRow {
                     file: Arc::clone(&file),
-                    line,
+                    line: spot.line,
+                    object: (spot.object > 0).then_some(spot.object + 1),
                     rule: rule_of(damage),
-                    detail: details.get(&(Arc::clone(&file), line)).cloned(),
+                    detail: details.get(&(Arc::clone(&file), spot)).cloned(),
                 });
                 let rows = rows.collect();
                 ports.recorder.keep(Entry::Unread(rows)).await;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 #[cfg(feature = "delta")]
@@ -12,7 +12,7 @@ use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 
 use super::pin::Stamp;
-use super::recognise::Wrapping;
+use super::recognise::{Quoting, Wrapping};
 use super::{DAMAGED, pin};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -27,6 +27,8 @@ pub(crate) struct SourceFile {
     pub(super) partitions: Arc<[(String, Option<String>)]>,
     /// What its content is wrapped in, once it is recognised.
     pub(super) wrapping: Wrapping,
+    /// How its values are quoted, if it is delimited text, once it is recognised.
+    pub(super) quoting: Quoting,
     /// What tells whether it has changed since; objects have an `ETag`.
     pub(super) stamp: Option<Stamp>,
 }
@@ -65,6 +67,7 @@ impl SourceFile {
             meta,
             partitions: Arc::new([]),
             wrapping: Wrapping::default(),
+            quoting: Quoting::default(),
             stamp: Stamp::of(&found),
         })
     }
@@ -77,6 +80,7 @@ impl SourceFile {
             meta,
             partitions: Arc::new([]),
             wrapping: Wrapping::default(),
+            quoting: Quoting::default(),
             stamp: None,
         }
     }
@@ -129,12 +133,23 @@ impl SourceFile {
     /// # Errors
     /// [`ErrorKind::Source`] if it cannot be opened.
     pub(super) fn open(&self) -> Result<Box<dyn Read + Send>> {
+        self.open_at(0)
+    }
+
+    /// Its bytes from `offset` on, which is in it. Blocks, and must be called where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`] if it cannot be opened.
+    pub(super) fn open_at(&self, offset: u64) -> Result<Box<dyn Read + Send>> {
         match &self.place {
             Place::Local(path) => {
-                let file = File::open(path).map_err(|error| self.unreadable(error))?;
+                let mut file = File::open(path).map_err(|error| self.unreadable(error))?;
+                if offset > 0 {
+                    file.seek(SeekFrom::Start(offset)).map_err(|error| self.unreadable(error))?;
+                }
                 Ok(Box::new(pin::Reader::new(file, self.stamp)))
             }
-            Place::Object { store, .. } => Ok(Box::new(super::remote::Stream::open(store, &self.meta))),
+            Place::Object { store, .. } => Ok(Box::new(super::remote::Stream::open(store, &self.meta, offset))),
         }
     }
 

@@ -133,6 +133,17 @@ pub(super) fn is_header(
         .hint("if it is a row, say OPTIONS ('format.has_header' 'false'); if it names other columns, declare those"))
 }
 
+/// The error of files of one table of which `first` begins with names, if it `has_header`, and `other` does not, or the
+/// other way round: the first row of one of them would be lost, or its names would be read as a row.
+pub(super) fn differ(first: &SourceFile, has_header: bool, other: &SourceFile) -> Error {
+    let (named, bare) = if has_header { (first, other) } else { (other, first) };
+    let message = format!("`{}` begins with a header line, and `{}` with a row", named.shown(), bare.shown());
+    Error::new(ErrorKind::Source, message).hint(
+        "take the header line off and say OPTIONS ('format.has_header' 'false'), or read them as two tables; `split` \
+         leaves it in the first part alone",
+    )
+}
+
 /// A statement that names the columns of `location`, ready to be corrected.
 pub(super) fn statement(location: &str, columns: usize) -> String {
     let mut statement = "CREATE EXTERNAL TABLE rows_of_export (".to_owned();
@@ -159,6 +170,12 @@ pub(super) fn require_names<'a>(file: &SourceFile, names: impl Iterator<Item = &
         }
     }
     Ok(())
+}
+
+/// Whether `name` is written as programs name things, and looks like nobody's address, number or digest.
+pub(super) fn is_name(name: &str) -> bool {
+    let is_written_so = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-$@.:".contains(&byte));
+    is_written_so && value(name).is_none()
 }
 
 /// What `name` is instead of a name.

@@ -22,7 +22,7 @@ pub use self::declared::Declared;
 use self::file::{SourceFile, unreadable};
 pub use self::report::{Note, SourceReport};
 pub use self::stores::Stores;
-pub use self::unread::{Damage, Unread, UnreadFile, UnreadRow};
+pub use self::unread::{Damage, Spot, Spots, Unread, UnreadFile, UnreadRow};
 use crate::error::{Error, ErrorKind, Result};
 
 mod arrow;

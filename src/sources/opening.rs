@@ -29,8 +29,6 @@ use crate::error::{Error, ErrorKind, Result};
 struct Sorted {
     /// What the readable ones are.
     recognised: Recognised,
-    /// The first of them.
-    first: SourceFile,
     readable: Vec<SourceFile>,
     /// Files without content.
     empty: u64,
@@ -174,7 +172,7 @@ impl Sources {
     /// `files`, called `shown`, by what they turned out to be.
     async fn sorted(&self, files: Vec<SourceFile>, shown: &str, declared: Option<&Declared>) -> Result<Sorted> {
         let given = declared.map_or_else(Given::default, |declared| declared.given.clone());
-        let mut recognised: Option<(Recognised, SourceFile)> = None;
+        let mut recognised: Option<(Recognised, SourceFile, bool)> = None;
         let (mut readable, mut empty, mut bad) = (Vec::new(), 0, Vec::new());
         for (file, this) in recognise(files, &given).await {
             let this = match this {
@@ -188,11 +186,9 @@ impl Sources {
                 empty += 1;
                 continue;
             };
-            if declared.is_none() {
-                header::is_header(&file, shown, &this.signs, None)?;
-            }
+            let has_header = has_header(&file, shown, &this, declared)?;
             match &mut recognised {
-                Some((first, first_file)) => {
+                Some((first, first_file, first_header)) => {
                     let before = first.format.clone();
                     if !first.agree(&this, &given) {
                         let message = format!("`{shown}` mixes formats: {before} and {}", this.format);
@@ -201,12 +197,15 @@ impl Sources {
                             .context("file", file.shown())
                             .hint("read them as two tables"));
                     }
+                    if has_header != *first_header {
+                        return Err(header::differ(first_file, *first_header, &file));
+                    }
                 }
-                None => recognised = Some((this, file.clone())),
+                None => recognised = Some((this, file.clone(), has_header)),
             }
             readable.push(file);
         }
-        let Some((recognised, first)) = recognised else {
+        let Some((mut recognised, _, has_header)) = recognised else {
             return Err(bad.into_iter().next().map_or_else(
                 || {
                     Error::new(ErrorKind::Source, format!("`{shown}` is empty"))
@@ -216,7 +215,10 @@ impl Sources {
                 |(_, error)| error,
             ));
         };
-        Ok(Sorted { recognised, first, readable, empty, bad })
+        if let Format::Csv(dialect) = &mut recognised.format {
+            dialect.has_header = has_header;
+        }
+        Ok(Sorted { recognised, readable, empty, bad })
     }
 
     /// Moves the readable files that are not whole to the bad ones: each is read from its first byte to its last.
@@ -285,15 +287,13 @@ impl Sources {
         let inferred = blocking(move || match &inferred_of {
             Format::Csv(dialect) => delimited::infer(&sampled, dialect, given.as_deref()),
             Format::Arrow | Format::Avro => described::infer(&sampled, &inferred_of, given.as_deref()),
-            format => json::infer(&sampled, format),
+            format => json::infer(&sampled, format, given.as_deref()),
         });
         let Some(inferred) = inferred.await? else { return Ok(None) };
         let Inferred { schema, notes: assumed } = inferred;
         notes.extend(assumed);
         let columns = match (columns, format) {
-            (None, _) => Arc::new(schema),
-            // The columns of delimited text are those of its places, and the others are found by name.
-            (Some(declared), Format::Csv(_)) => declared,
+            (None, _) | (_, Format::Csv(_)) => Arc::new(schema),
             (Some(declared), _) => names::spelled(&declared, &schema),
         };
         let partitions = Partitions::of(files, &columns, &of_folders)?;
@@ -387,21 +387,28 @@ pub(super) fn no_rows(shown: &str) -> Error {
         .hint("an export without a row is not zero events: check the export, or take the source out of the query")
 }
 
-/// The format of the readable files, with what is declared in place of what was guessed.
+/// The format of the readable files, which must be the declared one.
 fn format(sorted: &Sorted, shown: &str, declared: Option<&Declared>) -> Result<Format> {
-    let mut format = sorted.recognised.format.clone();
-    let Some(declared) = declared else { return Ok(format) };
-    if !format.is_called(&declared.stored_as) {
-        let message = format!("`{shown}` is stored as {format}, not as {}", declared.stored_as);
-        return Err(Error::new(ErrorKind::Source, message));
+    let format = sorted.recognised.format.clone();
+    match declared {
+        Some(declared) if !format.is_called(&declared.stored_as) => {
+            let message = format!("`{shown}` is stored as {format}, not as {}", declared.stored_as);
+            Err(Error::new(ErrorKind::Source, message))
+        }
+        _ => Ok(format),
     }
-    if let Format::Csv(dialect) = &mut format
-        && declared.given.has_header.is_none()
-    {
-        let columns = declared.columns.as_deref();
-        dialect.has_header = header::is_header(&sorted.first, shown, &sorted.recognised.signs, columns)?;
+}
+
+/// Whether the first record of `file`, which was recognised as `this`, names its columns; as is declared, or else as it looks.
+fn has_header(file: &SourceFile, shown: &str, this: &Recognised, declared: Option<&Declared>) -> Result<bool> {
+    let Some(declared) = declared else { return header::is_header(file, shown, &this.signs, None) };
+    match declared.given.has_header {
+        Some(has_header) => Ok(has_header),
+        None if matches!(this.format, Format::Csv(_)) && this.format.is_called(&declared.stored_as) => {
+            header::is_header(file, shown, &this.signs, declared.columns.as_deref())
+        }
+        None => Ok(true),
     }
-    Ok(format)
 }
 
 /// What each file turned out to be, or why nobody can tell; none for one without content.

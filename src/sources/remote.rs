@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use datafusion::object_store::{GetOptions, ObjectMeta, ObjectStore};
+use datafusion::object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tokio::runtime::Handle;
 
@@ -16,13 +16,17 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Starts to fetch the object that `meta` describes. Blocks while it is read, so it belongs on a blocking thread of
+    /// Starts to fetch the object that `meta` describes, from `offset` on, which is in it. Blocks while it is read, so it belongs on a blocking thread of
     /// the runtime.
-    pub(super) fn open(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> Self {
+    pub(super) fn open(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta, offset: u64) -> Self {
         let (store, meta) = (Arc::clone(store), meta.clone());
         let fetched = async move {
-            let options =
-                GetOptions { if_match: meta.e_tag.clone(), version: meta.version.clone(), ..GetOptions::default() };
+            let options = GetOptions {
+                if_match: meta.e_tag.clone(),
+                version: meta.version.clone(),
+                range: (offset > 0).then_some(GetRange::Offset(offset)),
+                ..GetOptions::default()
+            };
             let found = store.get_opts(&meta.location, options).await.map_err(io::Error::from)?;
             Ok::<_, io::Error>(found.into_stream().map_err(io::Error::from))
         };

@@ -27,7 +27,7 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use super::file::SourceFile;
 use super::partitions::Partitions;
 use super::recognise::Format;
-use super::unread::{Damage, Fault, Unread};
+use super::unread::{Damage, Fault, Spot, Unread};
 use super::{delimited, described, json, typed};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -178,8 +178,8 @@ pub(super) struct Chunk {
 pub(super) enum Positions {
     /// The first is row number so many, from 1, and the others follow.
     From(u64),
-    /// Each begins in a line, from 1.
-    Lines(Vec<u64>),
+    /// Each begins at a spot of its text.
+    Spots(Vec<Spot>),
 }
 
 /// What a reader is asked for.
@@ -254,9 +254,9 @@ impl Partition {
     fn misfit(&self, file: &SourceFile, rows: &Positions, row: usize, field: &Field) -> Result<()> {
         let (name, kind) = (field.name(), described(field));
         match rows {
-            Positions::Lines(lines) => {
+            Positions::Spots(spots) => {
                 let detail = format!("a value that does not fit its column `{name}` of {kind}").into();
-                self.unread.fault(file.shown(), Fault { line: lines[row], damage: Damage::Type, detail });
+                self.unread.fault(file.shown(), Fault { spot: spots[row], damage: Damage::Type, detail });
                 Ok(())
             }
             Positions::From(first) => {

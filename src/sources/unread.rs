@@ -1,16 +1,20 @@
 //! Rows and files that no reader could make sense of: each is counted once, however often its file is read.
 //!
 //! A plan may read a file several times: for the preflight, for the delivery, for both sides of a join. A row is known
-//! by its file and line, so that the count does not depend on the plan.
+//! by its file and its spot there, so that the count does not depend on the plan.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roaring::RoaringTreemap;
 
 /// Unread rows of which the place and the reason are kept.
 const EXAMPLES: usize = 1_000;
+
+/// Members of objects that are kept by name, per file.
+const MEMBERS: usize = 20;
 
 /// What was left out while reading.
 #[derive(Debug, Default)]
@@ -20,11 +24,31 @@ pub struct Unread {
 
 #[derive(Debug, Default)]
 struct Log {
-    lines: BTreeMap<Arc<str>, BTreeMap<Damage, RoaringTreemap>>,
-    /// How many lines these are.
+    spots: BTreeMap<Arc<str>, BTreeMap<Damage, Spots>>,
+    /// How many spots these are.
     rows: u64,
     examples: Vec<UnreadRow>,
     files: BTreeMap<Arc<str>, UnreadFile>,
+    /// Paths of members, by file.
+    members: BTreeMap<Arc<str>, BTreeSet<String>>,
+}
+
+/// Where in its file a row begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spot {
+    /// The line, from 1.
+    pub line: u64,
+    /// Which object of that line it is, from 0: a JSON array may stand on a single one. Other rows have theirs alone.
+    pub object: u64,
+}
+
+/// Places in a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spots {
+    /// Lines whose first row is meant.
+    first: RoaringTreemap,
+    /// By line, the objects behind the first.
+    further: BTreeMap<u64, RoaringTreemap>,
 }
 
 /// A file that was left out as a whole.
@@ -43,8 +67,8 @@ pub struct UnreadFile {
 pub struct UnreadRow {
     /// The file, as messages name it.
     pub file: Arc<str>,
-    /// The line in which it begins, from 1.
-    pub line: u64,
+    /// Where it begins.
+    pub spot: Spot,
     /// Why.
     pub damage: Damage,
     /// Bytes or fields that were found, in words; never a value.
@@ -54,8 +78,8 @@ pub struct UnreadRow {
 /// A row that cannot be read, in the file that is being read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// The line in which it begins, from 1.
-    pub(super) line: u64,
+    /// Where it begins.
+    pub(super) spot: Spot,
     /// Why.
     pub(super) damage: Damage,
     /// Bytes or fields that were found, in words; never a value.
@@ -87,15 +111,59 @@ impl Damage {
         &[Self::Ragged, Self::Quote, Self::Encoding, Self::Nul, Self::TooLong, Self::Json, Self::Type];
 }
 
+impl Spot {
+    /// The row that has `line` for itself.
+    pub(super) fn line(line: u64) -> Self {
+        Self { line, object: 0 }
+    }
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.line)?;
+        if self.object > 0 { write!(f, " (object {})", self.object + 1) } else { Ok(()) }
+    }
+}
+
+impl Spots {
+    fn contains(&self, Spot { line, object }: Spot) -> bool {
+        match object {
+            0 => self.first.contains(line),
+            object => self.further.get(&line).is_some_and(|objects| objects.contains(object)),
+        }
+    }
+
+    fn insert(&mut self, Spot { line, object }: Spot) {
+        match object {
+            0 => self.first.insert(line),
+            object => self.further.entry(line).or_default().insert(object),
+        };
+    }
+
+    /// How many they are.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "there is one at least")]
+    pub fn len(&self) -> u64 {
+        self.first.len() + self.further.values().map(RoaringTreemap::len).sum::<u64>()
+    }
+
+    /// Each of them: first those that begin a line, then the others.
+    pub fn iter(&self) -> impl Iterator<Item = Spot> {
+        let further =
+            self.further.iter().flat_map(|(line, objects)| objects.iter().map(|object| Spot { line: *line, object }));
+        self.first.iter().map(Spot::line).chain(further)
+    }
+}
+
 impl Unread {
     /// Notes a row, unless it is noted.
     pub(super) fn row(&self, row: UnreadRow) {
         let mut log = self.log();
-        let lines = log.lines.entry(Arc::clone(&row.file)).or_default();
-        if lines.values().any(|lines| lines.contains(row.line)) {
+        let spots = log.spots.entry(Arc::clone(&row.file)).or_default();
+        if spots.values().any(|spots| spots.contains(row.spot)) {
             return;
         }
-        lines.entry(row.damage).or_default().insert(row.line);
+        spots.entry(row.damage).or_default().insert(row.spot);
         log.rows += 1;
         if log.examples.len() < EXAMPLES {
             log.examples.push(row);
@@ -104,8 +172,8 @@ impl Unread {
 
     /// Notes a row of `file`, unless it is noted.
     pub(super) fn fault(&self, file: &str, fault: Fault) {
-        let Fault { line, damage, detail } = fault;
-        self.row(UnreadRow { file: file.into(), line, damage, detail: detail.into_owned() });
+        let Fault { spot, damage, detail } = fault;
+        self.row(UnreadRow { file: file.into(), spot, damage, detail: detail.into_owned() });
     }
 
     /// Notes a file that is left out as a whole, and why.
@@ -115,27 +183,46 @@ impl Unread {
         self.log().files.entry(file).or_insert(left_out);
     }
 
+    /// Notes that the columns of the table have no place for the members `paths` of objects of `file`.
+    pub(super) fn members(&self, file: &str, paths: BTreeSet<String>) {
+        if !paths.is_empty() {
+            let mut log = self.log();
+            let known = log.members.entry(file.into()).or_default();
+            known.extend(paths);
+            while known.len() > MEMBERS {
+                known.pop_last();
+            }
+        }
+    }
+
+    /// Members of objects that were not read, by file: the first rows, which tell the columns, do not have them.
+    #[must_use]
+    pub fn unread_members(&self) -> Vec<(Arc<str>, Vec<String>)> {
+        let log = self.log();
+        log.members.iter().map(|(file, paths)| (Arc::clone(file), paths.iter().cloned().collect())).collect()
+    }
+
     /// Rows that were left out.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.log().rows
     }
 
-    /// The lines of all of them, by file and damage.
+    /// Where all of them begin, by file and damage.
     #[must_use]
-    pub fn lines(&self) -> Vec<(Arc<str>, Damage, RoaringTreemap)> {
+    pub fn spots(&self) -> Vec<(Arc<str>, Damage, Spots)> {
         let log = self.log();
-        let of_file = |(file, lines): (&Arc<str>, &BTreeMap<Damage, RoaringTreemap>)| {
-            lines.iter().map(|(damage, lines)| (Arc::clone(file), *damage, lines.clone())).collect::<Vec<_>>()
+        let of_file = |(file, spots): (&Arc<str>, &BTreeMap<Damage, Spots>)| {
+            spots.iter().map(|(damage, spots)| (Arc::clone(file), *damage, spots.clone())).collect::<Vec<_>>()
         };
-        log.lines.iter().flat_map(of_file).collect()
+        log.spots.iter().flat_map(of_file).collect()
     }
 
-    /// The first of them, by file and line.
+    /// The first of them, by file and spot.
     #[must_use]
     pub fn examples(&self) -> Vec<UnreadRow> {
         let mut examples = self.log().examples.clone();
-        examples.sort_by(|left, right| (&left.file, left.line).cmp(&(&right.file, right.line)));
+        examples.sort_by(|left, right| (&left.file, left.spot).cmp(&(&right.file, right.spot)));
         examples
     }
 
@@ -156,7 +243,12 @@ mod tests {
     use super::*;
 
     fn row(file: &str, line: u64) -> UnreadRow {
-        UnreadRow { file: file.into(), line, damage: Damage::Ragged, detail: "3 fields, not 2".into() }
+        UnreadRow {
+            file: file.into(),
+            spot: Spot::line(line),
+            damage: Damage::Ragged,
+            detail: "3 fields, not 2".into(),
+        }
     }
 
     #[test]
@@ -168,8 +260,14 @@ mod tests {
         assert_eq!(unread.rows(), 3);
         assert_eq!(unread.examples(), [row("a", 2), row("a", 7), row("b", 9)]);
         unread.row(UnreadRow { damage: Damage::Type, ..row("b", 9) });
-        let lines: Vec<_> = unread.lines().into_iter().map(|(file, _, lines)| (file, lines.len())).collect();
-        assert_eq!((unread.rows(), lines), (3, vec![("a".into(), 2), ("b".into(), 1)]));
+        let counts = || -> Vec<_> { unread.spots().into_iter().map(|(file, _, spots)| (file, spots.len())).collect() };
+        assert_eq!((unread.rows(), counts()), (3, vec![("a".into(), 2), ("b".into(), 1)]));
+        for object in [0, 5, 5, 7] {
+            unread.row(UnreadRow { spot: Spot { line: 9, object }, ..row("b", 9) });
+        }
+        assert_eq!((unread.rows(), counts()), (5, vec![("a".into(), 2), ("b".into(), 3)]));
+        let places: Vec<String> = unread.spots()[1].2.iter().map(|spot| spot.to_string()).collect();
+        assert_eq!(places, ["9", "9 (object 6)", "9 (object 8)"]);
         unread.file("c", 7, "cut off".into());
         unread.file("c", 8, "later".into());
         assert_eq!(unread.files(), [UnreadFile { file: "c".into(), bytes: 7, reason: "cut off".into() }]);

@@ -8,6 +8,10 @@ use memchr::{memchr, memchr_iter, memchr2, memchr2_iter};
 const BLOCK: usize = 256 << 10;
 /// The longest record that is read; of longer ones nothing is kept.
 pub(super) const MAX_RECORD: usize = 16 << 20;
+/// Bytes that may be looked at in vain, whatever else is read.
+const VAIN: u64 = 32 << 20;
+/// For each byte that is taken, bytes that may be looked at in vain.
+const VAIN_PER_TAKEN: u64 = 4;
 
 /// What has been read of a text and not been taken, from the beginning of a line or record on.
 pub(super) struct Window<R> {
@@ -16,6 +20,10 @@ pub(super) struct Window<R> {
     start: usize,
     end: usize,
     line: u64,
+    /// Bytes that were taken.
+    taken: u64,
+    /// Bytes that were looked at in vain.
+    vain: u64,
     is_over: bool,
     ends: LineEnds,
 }
@@ -32,7 +40,7 @@ pub(super) enum LineEnds {
 impl<R: Read> Window<R> {
     /// Before the first byte of `source`.
     pub(super) fn new(source: R, ends: LineEnds) -> Self {
-        Self { source, buffer: vec![0; BLOCK], start: 0, end: 0, line: 1, is_over: false, ends }
+        Self { source, buffer: vec![0; BLOCK], start: 0, end: 0, line: 1, taken: 0, vain: 0, is_over: false, ends }
     }
 
     /// What is there to look at.
@@ -55,7 +63,30 @@ impl<R: Read> Window<R> {
         self.end - self.start >= MAX_RECORD
     }
 
-    /// Reads on, unless the text is over or the window is full.
+    /// Where it begins in the text.
+    pub(super) fn offset(&self) -> u64 {
+        self.taken
+    }
+
+    /// The `length` bytes at its beginning were looked at in vain: they will be again, line by line.
+    pub(super) fn note_vain(&mut self, length: usize) {
+        self.vain += length as u64;
+    }
+
+    /// Bytes that were looked at in vain.
+    #[cfg(test)]
+    pub(super) fn vain(&self) -> u64 {
+        self.vain
+    }
+
+    /// Whether so much was looked at in vain that records must end before the next one may begin: reading a file takes
+    /// time by its length, whatever stands there.
+    pub(super) fn is_worn(&self) -> bool {
+        self.vain > VAIN + VAIN_PER_TAKEN * self.taken
+    }
+
+    /// Reads on, unless the text is over or the window is full: of a long record as much again, as it will be looked at
+    /// from its beginning.
     ///
     /// # Errors
     /// What the source fails with.
@@ -71,20 +102,24 @@ impl<R: Read> Window<R> {
         if self.end == self.buffer.len() {
             self.buffer.resize((self.end * 2).min(MAX_RECORD), 0);
         }
-        let count = loop {
+        let enough = if self.end < BLOCK { self.end + 1 } else { (2 * self.end).min(self.buffer.len()) };
+        while self.end < enough && !self.is_over {
             match self.source.read(&mut self.buffer[self.end..]) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => break read?,
+                read => {
+                    let count = read?;
+                    self.is_over = count == 0;
+                    self.end += count;
+                }
             }
-        };
-        self.is_over = count == 0;
-        self.end += count;
+        }
         Ok(())
     }
 
     /// Goes on behind the first `length` bytes, in which `lines` lines end.
     pub(super) fn take(&mut self, length: usize, lines: u64) {
         self.start += length;
+        self.taken += length as u64;
         self.line += lines;
     }
 

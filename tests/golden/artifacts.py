@@ -47,7 +47,7 @@ def check(latest, account):
     rejects, batches = latest / "rejects.parquet", latest / "batches.parquet"
     types = dict(duckdb.sql(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM '{rejects}')").fetchall())
     assert types["reject"] == types["row"] == types["api_code"] == "BIGINT", types
-    assert {types[name] for name in types if name not in ("reject", "row", "api_code", "line")} == {"VARCHAR"}, types
+    assert {types[name] for name in types if name not in ("reject", "row", "api_code", "line", "object")} == {"VARCHAR"}, types
     [(rejected, rows, keyed)] = duckdb.sql(
         f"""SELECT count(DISTINCT reject), count(DISTINCT row) FILTER (severity = 'reject'),
                    count(DISTINCT event_key) FILTER (length(event_key) = 32) FROM '{rejects}'"""

@@ -594,7 +594,7 @@ def arrow_encoded(here):
         writer.write_table(table)
 
 
-@fixture("1 Arrow IPC of polars", ask("orders"), rows=ORDERS, pending="its files begin with no message, and are read from their end only")
+@fixture("1 Arrow IPC of polars", ask("orders"), rows=ORDERS)
 def arrow_of_polars(here):
     polars.from_arrow(arrow()).write_ipc(here / "orders", compression="zstd")
 

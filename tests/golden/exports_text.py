@@ -85,7 +85,7 @@ def ndjson_in(here, compress):
     write(here, compress(ndjson().encode()))
 
 
-@each("14 compressed and cut off: the file is named", ask("orders"), COMPRESSIONS, refuses=("orders",))
+@each("14 compressed and cut off: the file is named", ask("orders"), COMPRESSIONS, refuses=("cannot read `orders`", "cut off"))
 def csv_cut_off_in(here, compress):
     content = compress(text(ORDERS * 40).encode())
     write(here, content[: len(content) * 2 // 3])
@@ -126,7 +126,7 @@ def csv_blank_lines(here):
 
 @fixture("7 every field in quotes", **PLAIN)
 def csv_all_quoted(here):
-    write(here, text([{name: "" if value is None else value for name, value in row.items()} for row in ORDERS], quoting=1).replace('""', "", 0))
+    write(here, text([{name: "" if value is None else value for name, value in row.items()} for row in ORDERS], quoting=1))
 
 
 @each(
@@ -413,7 +413,7 @@ def archive(here):
         ("html", "<!DOCTYPE html>\n<html><head><title>Sign in</title></head>\n<body>Please, sign in</body>\n</html>\n"),
         ("xml", '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>ExpiredToken</Code></Error>\n'),
     ],
-    refuses=("orders.csv",),
+    refuses=lambda content: ("`orders.csv` is " + ("a web page" if "html" in content else "an XML document"), "login"),
 )
 def page(here, content):
     write(here, content, "orders.csv")
@@ -455,7 +455,7 @@ def json_pretty_objects(here):
     write(here, "\n".join(json.dumps(json.loads(line), indent=2) for line in ndjson().splitlines()))
 
 
-@fixture("8 one object with the rows inside is refused, with a hint", ask("orders"), refuses=("orders",))
+@fixture("8 one object with the rows inside is refused, with a hint", ask("orders"), refuses=("`orders` is one JSON object", "jq -c '.data[]'"))
 def json_enclosed(here):
     write(here, json.dumps({"data": [json.loads(line) for line in ndjson().splitlines()]}))
 

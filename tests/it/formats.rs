@@ -101,6 +101,13 @@ fn arrow_file(batches: &[RecordBatch], compression: Option<CompressionType>) -> 
     writer.into_inner().unwrap()
 }
 
+/// An Arrow `file` that begins with no message, as polars writes it.
+fn without_stream(mut file: Vec<u8>) -> Vec<u8> {
+    assert_eq!(file[8..12], [0xff; 4]);
+    file[8..12].copy_from_slice(&[4, 0, 0, 0]);
+    file
+}
+
 fn avro(batches: &[RecordBatch], codec: Option<CompressionCodec>) -> Vec<u8> {
     let builder = WriterBuilder::new(batches[0].schema().as_ref().clone()).with_compression(codec);
     let mut writer = builder.build::<_, AvroOcfFormat>(Vec::new()).unwrap();
@@ -154,6 +161,17 @@ fn every_encoding_becomes_the_same_text() {
             is_expected(here, compression);
         }
     }
+    // A letter of Latin-1 in the first rows, and UTF-8 below: one is wrong, and no name is bent.
+    let ascii = "1,Bob\n".repeat(200_000);
+    file(
+        here,
+        "mixed",
+        [b"id,name\n2,Ren\xe9\n", ascii.as_bytes(), "3,Zo\u{eb}\n4,Gr\u{f6}\u{df}e\n".as_bytes()].concat(),
+    );
+    assert_eq!(
+        rows(here, "SELECT name, count(*) AS n FROM 'mixed' GROUP BY name ORDER BY n"),
+        [r#"{"name":"René","n":1}"#, r#"{"name":"Bob","n":200000}"#]
+    );
     let table = "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'latin' OPTIONS ('encoding' 'latin2');";
     let said = sql(here, &format!("{table} {SELECT} FROM t ORDER BY customer_id"));
     assert_eq!(said.code, 0, "{}", said.stderr);
@@ -170,6 +188,8 @@ fn arrow_and_avro_are_read_as_they_describe_themselves() {
         ("file", arrow_file(&batches, None)),
         ("file-lz4", arrow_file(&batches, Some(CompressionType::LZ4_FRAME))),
         ("file-zstd", arrow_file(&batches, Some(CompressionType::ZSTD))),
+        ("file-of-polars", without_stream(arrow_file(&batches, None))),
+        ("file-of-polars-zstd", without_stream(arrow_file(&batches, Some(CompressionType::ZSTD)))),
         ("avro", avro(&batches, None)),
     ];
     for (name, codec) in [
@@ -203,7 +223,11 @@ fn damaged_arrow_and_avro_files_end_in_an_error() {
     let here = folder.path();
     let batches = [batch()];
     let mut state = 1_u64;
-    for (name, whole) in [("stream", arrow_stream(&batches)), ("avro", avro(&batches, None))] {
+    for (name, whole) in [
+        ("stream", arrow_stream(&batches)),
+        ("file", without_stream(arrow_file(&batches, None))),
+        ("avro", avro(&batches, None)),
+    ] {
         for _ in 0..40 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let place = usize::try_from(state >> 33).unwrap() % whole.len();
@@ -297,13 +321,14 @@ fn what_is_no_table_is_called_by_its_name() {
     tar[257..262].copy_from_slice(b"ustar");
     for (content, says) in [
         (b"PK\x03\x04rest".to_vec(), "spreadsheet"),
-        (b"ORC rest".to_vec(), "ORC"),
+        (b"ORC\x11\0\0\n\x03\0\0\0".to_vec(), "ORC"),
         (b"<!DOCTYPE html><title>Sign in</title>".to_vec(), "a web page"),
         (b"  <?xml version='1.0'?><Error/>".to_vec(), "an XML document"),
         (tar, "a tar archive"),
         (b"SQLite format 3\0".to_vec(), "SQLite"),
         (b"\0\x01\x02\x03".to_vec(), "binary"),
-        (b"PAREnc".to_vec(), "encrypted"),
+        (b"PARE\x2c\x01\0\0\x8d".to_vec(), "encrypted"),
+        (b"\x2c\x8d\xc1\x9f\0\0\0\0DUCK\x40\0\0\0\0\0\0\0".to_vec(), "DuckDB"),
         (br#"{"orders":[{"a":1},{"a":2}]}"#.to_vec(), "jq -c '.orders[]'"),
     ] {
         file(here, "data.csv", &content);
@@ -311,6 +336,24 @@ fn what_is_no_table_is_called_by_its_name() {
         file(here, "data.csv", &packed(&content)[0].1);
         refused(here, "SELECT * FROM 'data.csv'", &["`data.csv`", says]);
     }
+}
+
+#[test]
+fn names_that_begin_like_another_format_are_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    for (name, content) in [
+        ("parents", "PARENT_ID,EMAIL\n1,a\n"),
+        ("orcids", "ORCID,EMAIL\n1,a\n"),
+        ("ducks", "PARENT,,DUCKS,EMAIL\n1,,1,a\n"),
+        ("short", "ORC\n7\n"),
+    ] {
+        file(here, name, content);
+        assert_eq!(rows(here, &format!("SELECT count(*) AS n FROM '{name}'")), [r#"{"n":1}"#], "{name}");
+    }
+    file(here, "declared", "ORCID\u{1}EMAIL\n1\u{1}a\n");
+    let table = "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'declared'; SELECT email FROM t";
+    assert_eq!(said(postback(&["sql", table, "--format", "ndjson"]).current_dir(here)).stdout, "{\"email\":\"a\"}\n");
 }
 
 #[test]

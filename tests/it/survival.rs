@@ -51,7 +51,7 @@ fn read(folder: &Path, location: &str, names: &[&str]) -> Option<Read> {
                 rows.push(batch.columns().iter().map(value).collect());
             }
         }
-        let unread = sources.unread().examples().into_iter().map(|row| (row.line, row.damage)).collect();
+        let unread = sources.unread().examples().into_iter().map(|row| (row.spot.line, row.damage)).collect();
         let report = sources.reports().remove(0);
         let (notes, recognised) = (report.notes, report.recognised);
         Some(Read { rows, unread, count: sources.unread().rows(), notes, recognised })
@@ -100,7 +100,7 @@ struct Simple {
 }
 
 /// A second reader of delimited text, by the letter of the rules and without regard to speed: the rows, and the lines of
-/// what is no row, below the header line.
+/// what is no row, below the header line. What the rules are good for, the rows of a generator show.
 fn simply_read(text: &[u8]) -> (Vec<Row>, Vec<u64>) {
     let line_end = |at: usize| match text.get(at) {
         Some(b'\r') if text.get(at + 1) == Some(&b'\n') => 2,
@@ -118,32 +118,49 @@ fn simply_read(text: &[u8]) -> (Vec<Row>, Vec<u64>) {
         }
         let record = simple_record(&text[at..]);
         let had_quotes = record.as_ref().is_none_or(|record| record.is_quoted);
-        let sound = record.filter(|record| {
+        let end = record.as_ref().map(|record| at + record.bytes);
+        let is_unclear = record.as_ref().is_none_or(|record| is_in_doubt && record.has_stray_quote);
+        let is_wide = record.as_ref().is_some_and(|record| {
             let is_closed = record.fields.len() == 4 && record.is_empty_last;
-            record.is_text
-                && !(is_in_doubt && record.has_stray_quote)
-                && (record.fields.len() == 3 || is_closed && *may_close.get_or_insert(true))
+            record.fields.len() == 3 || is_closed && may_close != Some(false)
         });
-        if let Some(Simple { mut fields, bytes, .. }) = sound {
+        let is_text = record.as_ref().is_some_and(|record| record.is_text);
+        let line_start = at;
+        if let (Some(Simple { mut fields, .. }), true) = (record, is_text && is_wide && !is_unclear) {
+            if !is_header {
+                may_close = may_close.or(Some(fields.len() == 4));
+            }
             fields.truncate(COLUMNS.len());
             if !is_header {
-                may_close = may_close.or(Some(false));
                 rows.push(fields);
             }
             is_in_doubt = false;
-            let end = at + bytes;
-            while at < end {
-                line += u64::from(line_end(at) > 0);
-                at += line_end(at).max(1);
-            }
         } else {
-            is_in_doubt |= had_quotes;
             faults.push(line);
+            // A fault that is none of the quotes leaves none in doubt.
+            is_in_doubt = (is_unclear || !is_wide) && (is_in_doubt || had_quotes);
+        }
+        let is_refused = faults.last() == Some(&line);
+        let may_hide = |inner: &[u8]| {
+            let delimiters = inner.iter().filter(|byte| **byte == b',').count();
+            !inner.is_empty() && (delimiters == 2 || delimiters == 3 && may_close != Some(false))
+        };
+        let is_whole = end.is_some_and(|end| {
+            let mut inner = text[line_start..end].split(|byte| b"\r\n".contains(byte)).skip(1);
+            !is_refused || !is_unclear && (is_wide || !inner.any(may_hide))
+        });
+        let mut is_first = true;
+        while at < text.len() && (is_first || end.is_some_and(|end| at < end)) {
+            let begin = at;
             while at < text.len() && line_end(at) == 0 {
                 at += 1;
             }
+            if !is_first && !is_whole && at > begin {
+                faults.push(line);
+            }
             at += line_end(at);
             line += 1;
+            is_first = false;
         }
         is_header = false;
     }
@@ -212,35 +229,41 @@ fn ten_thousand_rows_lose_those_that_are_faulty_and_no_other() {
     for number in 0..10_000 {
         let end: &[u8] = [&b"\n"[..], b"\r\n", b"\r"][random.below(3)];
         let plain = [format!("{number}"), format!("ü{number}"), "x".to_owned()];
-        let fault = if random.below(12) == 0 { random.below(7) } else { 7 + random.below(3) };
+        let fault = if random.below(12) == 0 { random.below(9) } else { 9 + random.below(3) };
         let (content, damage): (Vec<u8>, _) = match fault {
             0 => (format!("{number},x").into(), Some(Damage::Ragged)),
             1 => (format!("{number},x,y,z").into(), Some(Damage::Ragged)),
             2 => (format!("\"{number}\"x,y,z").into(), Some(Damage::Quote)),
             3 => (format!("{number},\"open,z").into(), Some(Damage::Quote)),
-            4 | 5 if text.len() < HEAD => (plain.join(",").into(), None),
+            4 | 5 | 7 if text.len() < HEAD => (plain.join(",").into(), None),
             4 => ([number.to_string().as_bytes(), b",\xff\xfe,z"].concat(), Some(Damage::Encoding)),
             5 => (format!("{number},\0,z").into(), Some(Damage::Nul)),
             6 if number % 50 == 0 => {
                 (format!("{number},{},z", "y".repeat((1 << 20) + 1)).into(), Some(Damage::TooLong))
             }
-            6 | 7 => (plain.join(",").into(), None),
-            8 => (format!("{number},\"say \"\"{number}\"\"\",").into(), None),
+            // A value of several lines, of which one looks like a row.
+            7 => ([format!("{number},\"x\n0,phantom,y\n").as_bytes(), b"\xff\",z"].concat(), Some(Damage::Encoding)),
+            8 => (format!("{number},\"x\n0,phantom,y\nz\",z,z").into(), Some(Damage::Ragged)),
+            6 | 9 => (plain.join(",").into(), None),
+            10 => (format!("{number},\"say \"\"{number}\"\"\",").into(), None),
             _ => (format!("\"{number}\",\"over\ntwo\r\nlines, \",x").into(), None),
         };
         let row = match (damage, fault) {
             (Some(damage), _) => {
                 faults.push((line, damage));
+                if fault == 8 {
+                    faults.extend([(line + 1, Damage::Quote), (line + 2, Damage::Quote)]);
+                }
                 None
             }
-            (None, 8) => Some(vec![Some(number.to_string()), Some(format!("say \"{number}\"")), None]),
-            (None, 9) => {
+            (None, 10) => Some(vec![Some(number.to_string()), Some(format!("say \"{number}\"")), None]),
+            (None, 11) => {
                 Some(vec![Some(number.to_string()), Some("over\ntwo\r\nlines, ".to_owned()), Some("x".to_owned())])
             }
             (None, _) => Some(plain.into_iter().map(Some).collect()),
         };
         rows.extend(row);
-        line += if fault == 9 { 3 } else { 1 };
+        line += 1 + content.iter().filter(|byte| **byte == b'\n').count() as u64;
         text.extend(content);
         text.extend(end);
         if random.below(20) == 0 {
@@ -322,7 +345,7 @@ fn mutated_delimited_text_gives_no_wrong_row() {
     for number in 0..30 {
         let _ = write!(whole, "{number},plain ü,x\r\n{number},\"say \"\"{number}\"\",\nover lines\",\\N\n");
     }
-    let mut refused = 0;
+    let (mut refused, mut skipped) = (0, 0);
     for number in 0..mutations() {
         let text = mutated(whole.clone().into(), &mut random);
         fs::write(folder.path().join("mutated"), &text).unwrap();
@@ -331,6 +354,7 @@ fn mutated_delimited_text_gives_no_wrong_row() {
             continue;
         };
         if is_in_doubt(&read) {
+            skipped += 1;
             continue;
         }
         let (rows, faults) = simply_read(&text);
@@ -338,6 +362,7 @@ fn mutated_delimited_text_gives_no_wrong_row() {
         assert_eq!((read.rows, lines), (rows, faults), "mutation {number}: {}", text.escape_ascii());
     }
     assert!(refused < mutations() / 4, "{refused} files were refused");
+    assert!(skipped < mutations() / 100, "{skipped} files were read in another way");
 }
 
 #[test]
@@ -348,7 +373,7 @@ fn mutated_json_gives_no_wrong_row() {
     for number in 0..40 {
         let _ = writeln!(whole, "{{\"a_id\":\"{number}\",\"b_id\":\"ü \\\"quoted\\\"\",\"c_id\":{number}}}");
     }
-    let mut refused = 0;
+    let (mut refused, mut skipped) = (0, 0);
     for number in 0..mutations() {
         let text = mutated(whole.clone().into(), &mut random);
         fs::write(folder.path().join("mutated"), &text).unwrap();
@@ -357,6 +382,7 @@ fn mutated_json_gives_no_wrong_row() {
             continue;
         };
         if is_in_doubt(&read) {
+            skipped += 1;
             continue;
         }
         let context = || format!("mutation {number}: {}", text.escape_ascii());
@@ -382,6 +408,7 @@ fn mutated_json_gives_no_wrong_row() {
     }
     // A file that is cut off is refused, and every third is.
     assert!(refused < mutations() / 2, "{refused} files were refused");
+    assert!(skipped < mutations() / 100, "{skipped} files were read in another way");
 }
 
 proptest! {

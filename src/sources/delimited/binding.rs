@@ -18,8 +18,6 @@ pub(super) struct Opened<R> {
     pub(super) header: Option<Vec<String>>,
     /// The same, as they are known to queries.
     pub(super) names: Option<Vec<String>>,
-    /// Fields of a record.
-    width: usize,
 }
 
 /// Reads the header line of `content`, which ends in the middle of the file if it `is_cut`. Without a header line the
@@ -37,7 +35,7 @@ pub(super) fn open<R: Read>(
     let mut records = Records::new(content, dialect, is_cut);
     if !dialect.has_header {
         records.expect(columns);
-        return Ok(Opened { records, header: None, names: None, width: columns });
+        return Ok(Opened { records, header: None, names: None });
     }
     let mut values = Values::new(dialect);
     let header: Vec<String> = match records.next_record().map_err(|error| file.unreadable(error))? {
@@ -48,46 +46,28 @@ pub(super) fn open<R: Read>(
         Some(Found::Faulty(fault)) => {
             let message = format!("the header line of `{}` cannot be read", file.shown());
             return Err(Error::new(ErrorKind::Source, message)
-                .context("line", fault.line)
+                .context("line", fault.spot)
                 .context("found", fault.detail)
                 .hint("check the export: its first line names the columns, in UTF-8"));
         }
     };
     records.expect(header.len());
     let names = names::exposed(&header);
-    Ok(Opened { records, width: header.len(), header: Some(header), names: Some(names) })
+    Ok(Opened { records, header: Some(header), names: Some(names) })
 }
 
-/// For each of `columns` the field of the records that it is; none for a column that the file does not have.
-///
-/// Columns are found by name. Where some of them have other names, and all the rest stand in their places, they are
-/// those of the file in its order: a declaration may rename.
-///
-/// # Errors
-/// [`ErrorKind::Source`] if the columns are neither named nor placed like those of the file.
-pub(super) fn bind<R>(file: &SourceFile, opened: &Opened<R>, columns: &Schema) -> Result<Vec<Option<usize>>> {
-    let in_order = || (0..columns.fields().len()).map(Some).collect();
-    let Some(names) = opened.names.as_ref().filter(|names| !names.is_empty()) else { return Ok(in_order()) };
-    let place = |name: &str| {
-        let exactly = names.iter().position(|it| it == name);
-        exactly.or_else(|| names.iter().position(|it| it.eq_ignore_ascii_case(name)))
-    };
-    let found: Vec<Option<usize>> = columns.fields().iter().map(|column| place(column.name())).collect();
-    if found.iter().all(Option::is_some) {
-        return Ok(found);
+/// For each of `columns` the field of the records that it is, by its name, or without names by its place; none for a
+/// column that the file does not have.
+pub(super) fn bind<R>(opened: &Opened<R>, columns: &Schema) -> Vec<Option<usize>> {
+    let fields = columns.fields().iter().enumerate();
+    match opened.names.as_ref().filter(|names| !names.is_empty()) {
+        Some(names) => fields.map(|(_, column)| place(names, column.name())).collect(),
+        None => fields.map(|(index, _)| Some(index)).collect(),
     }
-    let is_placed = found.iter().enumerate().all(|(index, place)| place.is_none_or(|place| place == index));
-    if is_placed && opened.width == columns.fields().len() {
-        return Ok(in_order());
-    }
-    if found.iter().any(Option::is_some) {
-        return Ok(found);
-    }
-    let message = format!(
-        "the table has {} columns, and `{}` has {} of other names",
-        columns.fields().len(),
-        file.shown(),
-        opened.width
-    );
-    Err(Error::new(ErrorKind::Source, message).hint("declare the columns by the names of the header line"))
+}
+
+/// Which of the `names` of a file is `name`, in this case or another.
+pub(super) fn place(names: &[String], name: &str) -> Option<usize> {
+    let exactly = names.iter().position(|it| it == name);
+    exactly.or_else(|| names.iter().position(|it| it.eq_ignore_ascii_case(name)))
 }

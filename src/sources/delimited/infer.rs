@@ -24,16 +24,21 @@ const NO_HEADER: &str =
 
 /// What the beginning of a file shows.
 struct Sampled {
-    /// The columns of the file, each with the type of its values; none for a column without.
-    columns: Vec<(String, Option<DataType>)>,
+    /// The names of its columns.
+    names: Vec<String>,
+    /// The type of the values of each; none for a column without, or where types are declared.
+    types: Vec<Option<DataType>>,
     /// Which of its fields the declared columns are; none where it does not have one.
     bound: Vec<Option<usize>>,
+    /// For each declared column that it does not have, what speaks against the column in its place.
+    misplaced: Vec<Option<Error>>,
     rows: usize,
     /// The first row that cannot be read.
     fault: Option<UnreadRow>,
 }
 
-/// The columns of `files`, by name; `None` if none of them has a row.
+/// The columns of `files`, by the names that they have there; `None` if none of them has a row. Of a declared table they
+/// have the types and the order that are `declared`.
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if a file cannot be read, if none has a row that can, if a file shares no column with the first,
@@ -47,11 +52,11 @@ pub(in crate::sources) fn infer(
     let mut sampled: Vec<(&SourceFile, Sampled)> = Vec::with_capacity(files.len());
     for file in files {
         let this = sample(file, files.len(), dialect, declared, &mut notes)?;
-        if this.columns.is_empty() {
+        if this.names.is_empty() {
             continue;
         }
         if let (Some((first, one)), None) = (sampled.first(), declared)
-            && !one.columns.iter().any(|(name, _)| this.columns.iter().any(|(other, _)| other == name))
+            && !one.names.iter().any(|name| this.names.contains(name))
         {
             return Err(Error::new(
                 ErrorKind::Source,
@@ -71,8 +76,9 @@ pub(in crate::sources) fn infer(
     }
     let schema = match declared {
         Some(declared) => {
+            let spelled = spelled(&mut sampled, declared)?;
             note_missing(&sampled, declared, &mut notes)?;
-            declared.clone()
+            spelled
         }
         None => merged(&sampled, &mut notes),
     };
@@ -86,6 +92,7 @@ fn sample(
     declared: Option<&Schema>,
     notes: &mut Vec<Note>,
 ) -> Result<Sampled> {
+    let dialect = &dialect.of(file.quoting);
     // A header and a record below it.
     let end = |text: &[u8]| {
         let mut records = Records::new(text, dialect, true);
@@ -95,10 +102,7 @@ fn sample(
     let content = recognise::records(file, files, end)?;
     let width = declared.map_or(0, |declared| declared.fields().len());
     let opened = binding::open(file, content.text.as_slice(), dialect, content.is_cut, width)?;
-    let bound = match declared {
-        Some(declared) => binding::bind(file, &opened, declared)?,
-        None => Vec::new(),
-    };
+    let bound = declared.map_or_else(Vec::new, |declared| binding::bind(&opened, declared));
     let names = match (&opened.names, declared) {
         (Some(names), _) => names.clone(),
         (None, Some(declared)) => declared.fields().iter().map(|field| field.name().clone()).collect(),
@@ -111,16 +115,23 @@ fn sample(
     // Words of a name are told by its capitals, too.
     let spelled = opened.header.clone().unwrap_or_else(|| names.clone());
     let (chunk, fault) = first_rows(file, opened, dialect, &names)?;
-    if let (Some(chunk), Some(declared)) = (&chunk, declared) {
-        require_fit(file, chunk, declared, &bound)?;
-    }
-    let column = |(index, name): (usize, String)| {
-        let values = chunk.as_ref().filter(|_| declared.is_none()).map(|chunk| chunk.column(index).as_string::<i32>());
-        let data_type = values.and_then(|values| types::infer(&spelled[index], values.iter().flatten()));
-        (name, data_type)
+    let is_placed = is_placed(&names, &bound);
+    let misplaced = |(index, column): (usize, &Arc<Field>)| {
+        let unfit = |field: usize| chunk.as_ref().and_then(|chunk| unfit(file, chunk.column(field), column));
+        match bound[index] {
+            Some(field) => unfit(field).map_or(Ok(None), Err),
+            None => Ok(is_placed.then(|| unfit(index)).flatten()),
+        }
     };
+    let columns = declared.iter().flat_map(|declared| declared.fields()).enumerate();
+    let misplaced = columns.map(misplaced).collect::<Result<Vec<_>>>()?;
+    let data_type = |index: usize| {
+        let values = chunk.as_ref().filter(|_| declared.is_none()).map(|chunk| chunk.column(index).as_string::<i32>());
+        values.and_then(|values| types::infer(&spelled[index], values.iter().flatten()))
+    };
+    let types = (0..names.len()).map(data_type).collect();
     let rows = chunk.as_ref().map_or(0, RecordBatch::num_rows);
-    Ok(Sampled { columns: names.into_iter().enumerate().map(column).collect(), bound, rows, fault })
+    Ok(Sampled { names, types, bound, misplaced, rows, fault })
 }
 
 /// The first rows with all their columns as text, and the first that cannot be read.
@@ -139,28 +150,63 @@ fn first_rows(
     Ok((chunk.map(|chunk| chunk.batch), unread.examples().into_iter().next()))
 }
 
-/// Makes sure that a declared type is that of the first rows: one that most of them do not fit is a wrong declaration,
-/// and not a fault of the rows.
-fn require_fit(file: &SourceFile, rows: &RecordBatch, declared: &Schema, bound: &[Option<usize>]) -> Result<()> {
-    for (column, index) in declared.fields().iter().zip(bound) {
-        let Some(index) = index else { continue };
-        let values = rows.column(*index).as_string::<i32>().iter();
-        let values: StringArray = values.map(|value| value.filter(|value| !is_no_value(value))).collect();
-        let count = values.len() - values.null_count();
-        let fits = typed::cast(&(Arc::new(values) as ArrayRef), column.data_type());
-        if fits.is_ok_and(|cast| cast.misfits.len() * 2 <= count) {
+/// The error of a declared type that is not that of the first rows: one that most of them do not fit is a wrong
+/// declaration, and not a fault of the rows.
+fn unfit(file: &SourceFile, values: &ArrayRef, column: &Field) -> Option<Error> {
+    let values = values.as_string::<i32>().iter();
+    let values: StringArray = values.map(|value| value.filter(|value| !is_no_value(value))).collect();
+    let count = values.len() - values.null_count();
+    let fits = typed::cast(&(Arc::new(values) as ArrayRef), column.data_type());
+    if fits.is_ok_and(|cast| cast.misfits.len() * 2 <= count) {
+        return None;
+    }
+    let (name, kind) = (column.name(), described(column));
+    let message = format!(
+        "`{}` has in most of its first rows a value that does not fit its column `{name}` of {kind}",
+        file.shown()
+    );
+    Some(Error::new(ErrorKind::Source, message).hint(format!("declare `{name}` as what it holds, or as VARCHAR")))
+}
+
+/// Whether a file has as many columns as are declared, and those that are found by their names stand in their places.
+fn is_placed(names: &[String], found: &[Option<usize>]) -> bool {
+    names.len() == found.len() && found.iter().enumerate().all(|(index, place)| place.is_none_or(|it| it == index))
+}
+
+/// The `declared` columns under the names that the files have for them. A name that no file has is another one for the
+/// column in its place, of the first file in which all others stand in theirs.
+///
+/// # Errors
+/// [`ErrorKind::Source`] if a file has none of them, or if the values of such a column do not fit.
+fn spelled(sampled: &mut [(&SourceFile, Sampled)], declared: &Schema) -> Result<Schema> {
+    let mut fields: Vec<Arc<Field>> = declared.fields().to_vec();
+    for (index, field) in fields.iter_mut().enumerate() {
+        if sampled.iter().any(|(_, this)| this.bound[index].is_some()) {
             continue;
         }
-        let (name, kind) = (column.name(), described(column));
-        let message = format!(
-            "`{}` has in most of its first rows a value that does not fit its column `{name}` of {kind}",
-            file.shown()
-        );
-        return Err(
-            Error::new(ErrorKind::Source, message).hint(format!("declare `{name}` as what it holds, or as VARCHAR"))
-        );
+        let placed = sampled.iter().find(|(_, this)| is_placed(&this.names, &this.bound));
+        let Some(name) = placed.map(|(_, this)| this.names[index].clone()) else { continue };
+        *field = Arc::new(field.as_ref().clone().with_name(name));
     }
-    Ok(())
+    for (file, this) in sampled {
+        for (index, field) in fields.iter().enumerate() {
+            if this.bound[index].is_some() {
+                continue;
+            }
+            this.bound[index] = binding::place(&this.names, field.name());
+            if let Some(unfit) = this.misplaced[index].take().filter(|_| this.bound[index] == Some(index)) {
+                return Err(unfit);
+            }
+        }
+        if this.bound.iter().all(Option::is_none) {
+            let (columns, names) = (fields.len(), this.names.len());
+            let message = format!("the table has {columns} columns, and `{}` has {names} of other names", file.shown());
+            return Err(
+                Error::new(ErrorKind::Source, message).hint("declare the columns by the names of the header line")
+            );
+        }
+    }
+    Ok(Schema::new(fields))
 }
 
 /// The columns of all files, in the order in which they are first seen. One without a value in a sample may hold
@@ -168,7 +214,7 @@ fn require_fit(file: &SourceFile, rows: &RecordBatch, declared: &Schema, bound: 
 fn merged(sampled: &[(&SourceFile, Sampled)], notes: &mut Vec<Note>) -> Schema {
     let mut all: Vec<(&str, Option<DataType>)> = Vec::new();
     for (_, this) in sampled {
-        for (name, data_type) in &this.columns {
+        for (name, data_type) in this.names.iter().zip(&this.types) {
             match all.iter_mut().find(|(known, _)| known == name) {
                 Some((_, known)) => {
                     *known = match (known.take(), data_type) {
@@ -181,7 +227,7 @@ fn merged(sampled: &[(&SourceFile, Sampled)], notes: &mut Vec<Note>) -> Schema {
         }
     }
     for (name, _) in &all {
-        let has = |this: &Sampled| this.columns.iter().any(|(known, _)| known == name);
+        let has = |this: &Sampled| this.names.iter().any(|known| known == name);
         notes.extend(missing(sampled, name, has));
     }
     let fields = all.into_iter().map(|(name, data_type)| Field::new(name, data_type.unwrap_or(DataType::Utf8), true));
@@ -223,7 +269,7 @@ fn note_twins(file: &SourceFile, header: &[String], names: &[String], notes: &mu
 /// The error of files without a row that can be read.
 fn unreadable(fault: &UnreadRow) -> Error {
     Error::new(ErrorKind::Source, format!("no row of `{}` can be read", fault.file))
-        .context("line", fault.line)
+        .context("line", fault.spot)
         .context("found", &fault.detail)
         .hint(DAMAGED)
 }

@@ -1,12 +1,13 @@
 //! Delimited text that survives its faults: one bad row never fails its file.
 //!
 //! A record is rejected, with file and line, if it has another number of fields than the header, a quote where none may
-//! be, bytes that are no text, or a length beyond all reason. Reading then goes on with the next line, so that an open
-//! quote costs one line, and not all that follow: the lines of a faulty record are each looked at for themselves. What
+//! be, bytes that are no text, or a length beyond all reason. Reading then goes on behind it, or where
+//! its quotes are not in order, with the next line, so that an open quote costs one line, and not all that follow. What
 //! is rejected does not depend on the columns that a query asks for.
 //!
 //! The columns of several files are brought together by the names of their header lines, whatever their order, and a
-//! column that a file does not have is NULL there. Types are those of the values of all samples; a name that identifies
+//! column that a file does not have is NULL there. A declaration may give a column another name than the files do: where
+//! no file has a declared name, the column in its place is meant, if all others stand in theirs. Types are those of the values of all samples; a name that identifies
 //! something, or a value that a number would change, makes a column text.
 //!
 //! A value is NULL where nothing stands, between quotes or not, where an unquoted `\N` stands, or what is declared in its
@@ -28,12 +29,12 @@ pub(super) use self::infer::infer;
 /// The rows of a file.
 ///
 /// # Errors
-/// [`ErrorKind::Source`](crate::error::ErrorKind::Source) if it cannot be opened, or has no header line that can be read
-/// or that fits the table.
+/// [`ErrorKind::Source`](crate::error::ErrorKind::Source) if it cannot be opened, or has no header line that can be read.
 pub(super) fn read(wanted: &Wanted<'_>, dialect: &Dialect) -> Result<Chunks> {
+    let dialect = &dialect.of(wanted.file.quoting);
     let content = recognise::content(wanted.file)?;
     let opened = binding::open(wanted.file, content, dialect, false, wanted.columns.fields().len())?;
-    let bound = binding::bind(wanted.file, &opened, wanted.columns)?;
+    let bound = binding::bind(&opened, wanted.columns);
     let columns = wanted.projection.iter().map(|index| (wanted.columns.field(*index), bound[*index])).collect();
     Ok(Box::new(rows::Rows::new(wanted, opened.records, dialect, columns)))
 }

@@ -3,6 +3,10 @@
 //! Quoting is strict: a quote that opens at the beginning of a field closes before a delimiter, a line end or the end of
 //! the text. Elsewhere in a field a quote is a letter like any other, but not right behind a faulty record with quotes:
 //! what follows may be the rest of its last value, and must not be taken for a row.
+//!
+//! Where a faulty record ends, its quotes tell if they are in order, and reading goes on behind it. If they are not, or if
+//! it has too few or too many fields and a line within it could be a row, nobody can tell values from rows: an open quote
+//! costs its own line, and of the other no line is read. Each line of which that is so counts as a row.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -11,8 +15,8 @@ use std::str;
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 use crate::sources::recognise::Dialect;
-use crate::sources::unread::{Damage, Fault};
-use crate::sources::window::{LineEnds, Window};
+use crate::sources::unread::{Damage, Fault, Spot};
+use crate::sources::window::{LineEnds, MAX_RECORD, Window};
 
 /// The longest field that is read.
 const MAX_FIELD: usize = 1 << 20;
@@ -28,6 +32,8 @@ pub(super) struct Records<R> {
     is_cut: bool,
     /// Whether the last record was faulty and had quotes, or may have had, so that it is in doubt where the values of the next begin.
     is_in_doubt: bool,
+    /// Where a record ends of which no line is read.
+    unread_until: u64,
     fields: Vec<Field>,
 }
 
@@ -82,14 +88,11 @@ pub(super) struct Record<'a> {
 /// What the beginning of a text is.
 enum Parsed {
     /// A record with its line end, of so many bytes; whether it is a single line.
-    Record {
-        content: usize,
-        length: usize,
-        is_line: bool,
-    },
+    Record { content: usize, length: usize, is_line: bool },
     /// More must be read to know.
     Incomplete,
-    Faulty(Damage, &'static str),
+    /// It is at fault, which shows behind so many bytes.
+    Faulty(Damage, &'static str, usize),
 }
 
 /// What the fields of a record go on with.
@@ -105,7 +108,15 @@ impl<R: Read> Records<R> {
     /// The records of `source`, which ends in the middle of its text if it `is_cut`.
     pub(super) fn new(source: R, dialect: &Dialect, is_cut: bool) -> Self {
         let window = Window::new(source, LineEnds::All);
-        Self { window, marks: Marks::of(dialect), width: None, is_cut, is_in_doubt: false, fields: Vec::new() }
+        Self {
+            window,
+            marks: Marks::of(dialect),
+            width: None,
+            is_cut,
+            is_in_doubt: false,
+            unread_until: 0,
+            fields: Vec::new(),
+        }
     }
 
     /// From here on a record has a field for each of `columns`.
@@ -113,7 +124,7 @@ impl<R: Read> Records<R> {
         self.width = Some(Width { columns, may_close: None });
     }
 
-    /// The next record; none at the end. Behind a faulty one reading goes on with the line behind its first.
+    /// The next record; none at the end.
     ///
     /// # Errors
     /// What the source fails with.
@@ -131,22 +142,29 @@ impl<R: Read> Records<R> {
                 self.window.skip_line()?;
                 continue;
             }
+            if self.window.offset() < self.unread_until {
+                return self.faulty(Damage::Quote, "a line within a row that cannot be read, or a row itself".into());
+            }
             self.fields.clear();
-            match self.marks.parse(self.window.text(), self.window.is_over(), &mut self.fields) {
+            match self.parse() {
                 Parsed::Record { content, length, is_line } => break (content, length, is_line),
                 Parsed::Incomplete if self.window.is_full() => {
+                    self.window.note_vain(MAX_RECORD);
                     return self.faulty(Damage::TooLong, "a row of more than 16 MiB".into());
                 }
                 Parsed::Incomplete => self.window.more()?,
                 Parsed::Faulty(..) if self.is_cut && self.window.is_over() => return Ok(None),
-                Parsed::Faulty(damage, detail) => return self.faulty(damage, detail.into()),
+                Parsed::Faulty(damage, detail, seen) => {
+                    self.window.note_vain(seen);
+                    return self.faulty(damage, detail.into());
+                }
             }
         };
         if self.is_cut && self.window.is_over() && length == self.window.text().len() && content == length {
             return Ok(None);
         }
         if let Some((damage, detail)) = self.unsound(content, is_line) {
-            return self.faulty(damage, detail);
+            return self.faulty_record(content, length, damage, detail);
         }
         self.is_in_doubt = false;
         let line = self.window.line();
@@ -157,13 +175,36 @@ impl<R: Read> Records<R> {
         }
         Ok(Some(match str::from_utf8(&self.window.taken(length)[..content]) {
             Ok(text) => Found::Record(Record { line, text, fields: &self.fields }),
-            Err(_) => Found::Faulty(Fault { line, damage: Damage::Encoding, detail: NOT_UTF8.into() }),
+            Err(_) => {
+                Found::Faulty(Fault { spot: Spot::line(line), damage: Damage::Encoding, detail: NOT_UTF8.into() })
+            }
         }))
+    }
+
+    /// Finds the record at the beginning, which must end in its line where too much was looked at in vain.
+    fn parse(&mut self) -> Parsed {
+        let (text, is_over) = (self.window.text(), self.window.is_over());
+        if !self.window.is_worn() {
+            return self.marks.parse(text, is_over, &mut self.fields);
+        }
+        let Some(end) = memchr2(b'\n', b'\r', text) else { return self.marks.parse(text, is_over, &mut self.fields) };
+        let Behind::End(line_end) = Behind::of(text, end, is_over, self.marks.delimiter) else {
+            return Parsed::Incomplete;
+        };
+        match self.marks.parse(&text[..end + line_end], true, &mut self.fields) {
+            Parsed::Record { content, .. } if content > end => {
+                Parsed::Faulty(Damage::Quote, "a value that goes on in the next line, where many are at fault", end)
+            }
+            parsed => parsed,
+        }
     }
 
     /// What is wrong with the record of `content` bytes at the beginning, whose fields are known; the encoding of a
     /// record that `is_line` is looked at when it is taken.
     fn unsound(&mut self, content: usize, is_line: bool) -> Option<(Damage, Cow<'static, str>)> {
+        if self.is_in_doubt && self.has_stray_quote(content) {
+            return Some((Damage::Quote, "a quote within a value, behind a row that cannot be read".into()));
+        }
         let text = &self.window.text()[..content];
         if memchr(0, text).is_some() {
             return Some((Damage::Nul, "a NUL byte".into()));
@@ -173,9 +214,6 @@ impl<R: Read> Records<R> {
         }
         if text.len() > MAX_FIELD && self.fields.iter().any(|field| field.end - field.start > MAX_FIELD) {
             return Some((Damage::TooLong, GIGANTIC.into()));
-        }
-        if self.is_in_doubt && self.has_stray_quote(content) {
-            return Some((Damage::Quote, "a quote within a value, behind a row that cannot be read".into()));
         }
         let width = self.width.as_mut()?;
         let is_closed =
@@ -194,7 +232,6 @@ impl<R: Read> Records<R> {
         Some((Damage::Ragged, format!("{found} {noun}, not {columns}").into()))
     }
 
-    /// Whether a field that does not begin with a quote holds one.
     fn has_stray_quote(&self, content: usize) -> bool {
         let text = &self.window.text()[..content];
         let is_stray = |field: &Field| {
@@ -204,13 +241,51 @@ impl<R: Read> Records<R> {
         self.fields.iter().any(is_stray)
     }
 
+    /// The record of `content` at the beginning, whose quotes are in order, is at fault. Reading goes on behind its
+    /// `length`, or where it may hide a row, behind each of its lines.
+    fn faulty_record(
+        &mut self,
+        content: usize,
+        length: usize,
+        damage: Damage,
+        detail: Cow<'static, str>,
+    ) -> io::Result<Option<Found<'_>>> {
+        let is_row = damage != Damage::Quote && self.width.is_none_or(|width| width.has_room_for(&self.fields));
+        if !is_row && (damage == Damage::Quote || self.hides_a_row(content)) {
+            self.unread_until = self.window.offset() + content as u64;
+            return self.faulty(damage, detail);
+        }
+        self.is_in_doubt = !is_row && (self.is_in_doubt || self.fields.iter().any(|field| field.is_quoted));
+        let spot = Spot::line(self.window.line());
+        self.window.take_lines(length);
+        Ok(Some(Found::Faulty(Fault { spot, damage, detail })))
+    }
+
+    /// Whether a line within the record of `content` at the beginning has as many delimiters as a row.
+    fn hides_a_row(&self, content: usize) -> bool {
+        let Some(width) = self.width else { return false };
+        let mut lines = self.window.text()[..content].split(|byte| matches!(byte, b'\n' | b'\r')).skip(1);
+        lines.any(|line| {
+            let fields = memchr_iter(self.marks.delimiter, line).count() + 1;
+            fields == width.columns && !line.is_empty() || fields == width.columns + 1 && width.may_close != Some(false)
+        })
+    }
+
     /// The record at the beginning is at fault, and reading goes on with its second line.
     fn faulty(&mut self, damage: Damage, detail: Cow<'static, str>) -> io::Result<Option<Found<'_>>> {
         self.is_in_doubt |=
             matches!(damage, Damage::Quote | Damage::TooLong) || self.fields.iter().any(|field| field.is_quoted);
         let line = self.window.line();
         self.window.skip_line()?;
-        Ok(Some(Found::Faulty(Fault { line, damage, detail })))
+        Ok(Some(Found::Faulty(Fault { spot: Spot::line(line), damage, detail })))
+    }
+}
+
+impl Width {
+    /// Whether a record of `fields` is one of so many columns.
+    fn has_room_for(self, fields: &[Field]) -> bool {
+        let is_closed = fields.len() == self.columns + 1 && fields.last().is_some_and(|last| last.start == last.end);
+        fields.len() == self.columns || is_closed && self.may_close != Some(false)
     }
 }
 
@@ -258,7 +333,7 @@ impl Marks {
                 Behind::Field => at += 1,
                 Behind::End(length) => return Parsed::Record { content: at, length: at + length, is_line: false },
                 Behind::Incomplete => return Parsed::Incomplete,
-                Behind::Text => return Parsed::Faulty(Damage::Quote, "text behind a closing quote"),
+                Behind::Text => return Parsed::Faulty(Damage::Quote, "text behind a closing quote", at),
             }
         }
     }
@@ -303,11 +378,11 @@ impl Marks {
         loop {
             let found = text.get(end..).and_then(|rest| memchr2(quote, self.escape.unwrap_or(quote), rest));
             let Some(found) = found else {
-                return Err(Self::unclosed(&text[start..], is_over));
+                return Err(Self::unclosed(text, start, is_over));
             };
             end += found;
             if end - start > MAX_FIELD {
-                return Err(Parsed::Faulty(Damage::TooLong, GIGANTIC));
+                return Err(Parsed::Faulty(Damage::TooLong, GIGANTIC, start + MAX_FIELD));
             }
             if text[end] == quote && text.get(end + 1) != Some(&quote) {
                 if end + 1 == text.len() && !is_over {
@@ -320,12 +395,15 @@ impl Marks {
         }
     }
 
-    /// What a quoted value is whose end is not in sight.
-    fn unclosed(value: &[u8], is_over: bool) -> Parsed {
-        if value.len() > MAX_FIELD {
-            return Parsed::Faulty(Damage::TooLong, GIGANTIC);
+    /// What a quoted value is that begins at `start` of `text`, and whose end is not in sight.
+    fn unclosed(text: &[u8], start: usize, is_over: bool) -> Parsed {
+        if text.len() - start > MAX_FIELD {
+            return Parsed::Faulty(Damage::TooLong, GIGANTIC, start + MAX_FIELD);
         }
-        if is_over { Parsed::Faulty(Damage::Quote, "a quote that is not closed") } else { Parsed::Incomplete }
+        if is_over {
+            return Parsed::Faulty(Damage::Quote, "a quote that is not closed", text.len());
+        }
+        Parsed::Incomplete
     }
 }
 
@@ -379,7 +457,7 @@ mod tests {
                     let fields: Vec<&str> = fields.iter().map(|field| &text[field.start..field.end]).collect();
                     format!("{line} {}", fields.join("|"))
                 }
-                Found::Faulty(fault) => format!("{} {:?}", fault.line, fault.damage),
+                Found::Faulty(fault) => format!("{} {:?}", fault.spot, fault.damage),
             });
         }
         found
@@ -415,6 +493,10 @@ mod tests {
             (b"1,2,\n3,4,\n5,6\n7,8,9\n", &["1 1|2", "2 3|4", "3 5|6", "4 Ragged"]),
             (b"1,\"say \"hi\"\nyou\",3\n5\",6\n3,4\n7\",8\n", &["1 Quote", "2 Quote", "3 Quote", "4 3|4", "5 7\"|8"]),
             (b"1,\"a\nb\",3\n3,4\n", &["1 Ragged", "2 Quote", "3 3|4"]),
+            (b"1,\"a\nb\nc\"\n3,\"a\nb\nc\",,\n3,4\n", &["1 1|a\nb\nc", "4 Ragged", "7 3|4"]),
+            (b"1,\"a\n3,4\nb\",5\n5,6\n", &["1 Ragged", "2 Quote", "3 Quote", "4 5|6"]),
+            (b"1,\"a\n3,\xff\n\n4,5\"\n5,6\n", &["1 Encoding", "5 5|6"]),
+            (b"1,\"a\n3,4\n\0\"\n5\",6\n", &["1 Nul", "4 5\"|6"]),
         ] {
             assert_eq!(records(text, Some(2), &COMMA), expected, "{}", text.escape_ascii());
             assert_eq!(records(Dripping(text), Some(2), &COMMA), expected, "{}", text.escape_ascii());
@@ -432,6 +514,25 @@ mod tests {
             assert_eq!(records(text.as_bytes(), Some(2), &escaped), expected, "{text}");
             assert_eq!(records(Dripping(text.as_bytes()), Some(2), &escaped), expected, "{text}");
         }
+    }
+
+    /// Each line closes the quote that the line before opened, and opens the next.
+    #[test]
+    fn text_that_is_one_record_from_every_line_on_takes_time_by_its_length() {
+        let text = format!("1,2\n{}5,6\n", "1\",\"a\",\"9\n".repeat(400_000));
+        let mut records = Records::new(text.as_bytes(), &COMMA, false);
+        records.expect(2);
+        let (mut rows, mut faults) = (0, 0);
+        let mut looked_at = 0;
+        while let Some(found) = records.next_record().unwrap() {
+            match found {
+                Found::Record(_) => rows += 1,
+                Found::Faulty(_) => faults += 1,
+            }
+            looked_at = records.window.vain();
+        }
+        assert_eq!((rows, faults), (2, 400_000));
+        assert!(looked_at < 20 * text.len() as u64, "{looked_at}");
     }
 
     #[test]

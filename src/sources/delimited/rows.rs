@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sources::file::SourceFile;
 use crate::sources::recognise::Dialect;
 use crate::sources::streamed::{Chunk, Positions, Wanted};
-use crate::sources::unread::Unread;
+use crate::sources::unread::{Spot, Unread};
 
 /// Bytes of records at which a chunk ends before it has all its rows.
 const CHUNK_BYTES: usize = 16 << 20;
@@ -69,14 +69,14 @@ impl<R: Read> Rows<R> {
     }
 
     fn chunk(&mut self) -> Result<Option<Chunk>> {
-        let mut lines = Vec::with_capacity(self.per_chunk);
+        let mut spots = Vec::with_capacity(self.per_chunk);
         let mut bytes = 0;
-        while lines.len() < self.per_chunk && bytes < CHUNK_BYTES {
+        while spots.len() < self.per_chunk && bytes < CHUNK_BYTES {
             match self.records.next_record().map_err(|error| self.file.unreadable(error))? {
                 None => break,
                 Some(Found::Faulty(fault)) => self.unread.fault(self.file.shown(), fault),
                 Some(Found::Record(Record { line, text, fields })) => {
-                    lines.push(line);
+                    spots.push(Spot::line(line));
                     bytes += text.len();
                     for column in &mut self.columns {
                         let value =
@@ -86,14 +86,14 @@ impl<R: Read> Rows<R> {
                 }
             }
         }
-        if lines.is_empty() {
+        if spots.is_empty() {
             return Ok(None);
         }
         let columns = self.columns.iter_mut().map(|column| Arc::new(column.builder.finish()) as ArrayRef).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(lines.len()));
+        let options = RecordBatchOptions::new().with_row_count(Some(spots.len()));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| Error::new(ErrorKind::Internal, "columns differ in length").source(error))?;
-        Ok(Some(Chunk { batch, rows: Positions::Lines(lines) }))
+        Ok(Some(Chunk { batch, rows: Positions::Spots(spots) }))
     }
 }
 

@@ -1,15 +1,18 @@
 //! Whether a text is JSON objects, each field of which is named once.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
+use serde_json::value::RawValue;
 
 /// Fields up to which an object is searched for twins one by one.
 const FEW: usize = 16;
+/// Names that are kept of a level: objects may be maps, with a name for each entry.
+const MAX_NAMES: usize = 1_000;
 
 /// What is wrong with a text.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,82 +38,130 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// Finds the objects that stand one behind the other in `text`, and nothing else.
-pub(super) fn objects(text: &str, found: &mut Vec<Range<usize>>) -> Result<(), Flaw> {
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Checked>();
+/// Finds the objects that stand one behind the other in `text`, and nothing else; their names are added to `names`.
+pub(super) fn objects(text: &str, found: &mut Vec<Range<usize>>, names: &mut Names) -> Result<(), Flaw> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     let mut start = 0;
     while let Some(value) = values.next() {
-        match value {
-            Ok(_) => {
-                let end = values.byte_offset();
-                let begins = text[start..end].trim_ascii_start().starts_with('{');
-                if !begins {
-                    return Err(Flaw::NoObject);
-                }
-                found.push(start..end);
-                start = end;
-            }
-            Err(error) => {
-                return Err(match error.classify() {
-                    Category::Eof => Flaw::Cut,
-                    Category::Data => Flaw::Twins,
-                    Category::Syntax | Category::Io => Flaw::Malformed(error.column()),
-                });
-            }
+        let value = value.map_err(|error| Flaw::of(&error, 0))?;
+        let end = values.byte_offset();
+        if !value.get().starts_with('{') {
+            return Err(Flaw::NoObject);
         }
+        let mut value = serde_json::Deserializer::from_str(value.get());
+        Check { names: Some(names) }.deserialize(&mut value).map_err(|error| Flaw::of(&error, start))?;
+        found.push(start..end);
+        start = end;
     }
     Ok(())
 }
 
-/// A JSON value of which nothing is kept.
-struct Checked;
-
-impl<'de> Deserialize<'de> for Checked {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
+impl Flaw {
+    /// What `error` says of a text that begins `start` bytes behind the beginning.
+    fn of(error: &serde_json::Error, start: usize) -> Self {
+        match error.classify() {
+            Category::Eof => Self::Cut,
+            Category::Data => Self::Twins,
+            Category::Syntax | Category::Io => Self::Malformed(start + error.column()),
+        }
     }
 }
 
-impl<'de> Visitor<'de> for Checked {
-    type Value = Self;
+/// The names in objects, those in the items of a list among those of its field, in the order in which they are first seen.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    found: Vec<(Box<str>, Names)>,
+    places: HashMap<Box<str>, usize>,
+    /// Where the next name stands, if the objects are alike.
+    next: usize,
+}
+
+impl Names {
+    /// All names of this level.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Self)> {
+        self.found.iter().map(|(name, inner)| (&**name, inner))
+    }
+
+    /// How many they are.
+    pub(super) fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// The names in the member `name`; none where there are too many names to keep.
+    fn inner(&mut self, name: &str) -> Option<&mut Self> {
+        if self.found.get(self.next).is_none_or(|(known, _)| **known != *name) {
+            self.next = match self.places.get(name) {
+                Some(place) => *place,
+                None if self.found.len() < MAX_NAMES => {
+                    self.places.insert(name.into(), self.found.len());
+                    self.found.push((name.into(), Self::default()));
+                    self.found.len() - 1
+                }
+                None => return None,
+            };
+        }
+        self.next += 1;
+        self.found.get_mut(self.next - 1).map(|(_, inner)| inner)
+    }
+}
+
+/// Looks at a JSON value of which nothing is kept but names.
+struct Check<'a> {
+    names: Option<&'a mut Names>,
+}
+
+impl<'de> DeserializeSeed<'de> for Check<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Check<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
-        while items.next_element::<Self>()?.is_some() {}
-        Ok(self)
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Check { names: self.names.as_deref_mut() })?.is_some() {}
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
         let mut few: Vec<Cow<'de, str>> = Vec::new();
         let mut many = HashSet::new();
+        if let Some(names) = &mut self.names {
+            names.next = 0;
+        }
         while let Some(Name(name)) = members.next_key()? {
+            let inner = self.names.as_deref_mut().and_then(|names| names.inner(&name));
             let is_new = if few.len() < FEW {
                 let is_new = !few.contains(&name);
                 few.push(name);
@@ -122,9 +173,9 @@ impl<'de> Visitor<'de> for Checked {
             if !is_new {
                 return Err(de::Error::custom("a field is named twice"));
             }
-            members.next_value::<Self>()?;
+            members.next_value_seed(Check { names: inner })?;
         }
-        Ok(self)
+        Ok(())
     }
 }
 
@@ -161,7 +212,7 @@ mod tests {
 
     fn checked(text: &str) -> Result<Vec<&str>, Flaw> {
         let mut found = Vec::new();
-        objects(text, &mut found).map(|()| found.into_iter().map(|range| &text[range]).collect())
+        objects(text, &mut found, &mut Names::default()).map(|()| found.into_iter().map(|range| &text[range]).collect())
     }
 
     #[test]

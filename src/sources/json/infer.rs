@@ -1,91 +1,111 @@
-//! The columns of JSON objects: Arrow's inference, with identities as text.
+//! The columns of JSON objects: those of all objects that are looked at, under the names that their files have for them.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::json::reader::infer_json_schema_from_iterator;
-use serde_json::Value;
+use datafusion::arrow::datatypes::Schema;
+use serde_json::{Map, Value};
 
 use super::objects::{Found, Objects};
 use super::rows::error;
+use super::shape::Fields;
 use crate::error::{Error, ErrorKind, Result};
+use crate::settings::nearest;
 use crate::sources::file::SourceFile;
-use crate::sources::meaning::identifies;
 use crate::sources::recognise::{self, Format, SAMPLE_ROWS};
 use crate::sources::report::{Inferred, Note};
 use crate::sources::unread::Fault;
 use crate::sources::{DAMAGED, header};
 
-/// The columns of all objects in the samples of `files`; `None` if there is no object.
-///
-/// A field whose name says that it identifies something is text, so that ids beyond 64 bits keep their digits, and so
-/// is a field without a value in the samples.
+/// The columns of all objects in the samples of `files`; `None` if there is no object. Files may spell a name differently,
+/// unless one of them has both spellings.
 ///
 /// # Errors
-/// [`ErrorKind::Source`] if a file cannot be read, if none has an object that can, or if objects disagree about the
-/// shape of a field.
-pub(in crate::sources) fn infer(files: &[SourceFile], format: &Format) -> Result<Option<Inferred>> {
-    let mut failure = None;
+/// [`ErrorKind::Source`] if a file cannot be read, if none has an object that can, if most values of a field have nothing
+/// in common, or if a `declared` name is a misspelt one.
+pub(in crate::sources) fn infer(
+    files: &[SourceFile],
+    format: &Format,
+    declared: Option<&Schema>,
+) -> Result<Option<Inferred>> {
     let mut fault: Option<(&SourceFile, Fault)> = None;
     let mut names: Vec<(&SourceFile, BTreeSet<String>)> = Vec::new();
-    let objects = files
-        .iter()
-        .map_while(|file| {
-            let (objects, first) = sample(file, files.len(), format).map_err(|error| failure = Some(error)).ok()?;
-            fault = fault.take().or(first.map(|first| (file, first)));
-            if !objects.is_empty() {
-                names.push((
-                    file,
-                    objects.iter().filter_map(Value::as_object).flat_map(|one| one.keys().cloned()).collect(),
-                ));
-            }
-            Some(objects)
-        })
-        .flatten()
-        .map(Ok::<_, ArrowError>);
-    let inferred = infer_json_schema_from_iterator(objects);
-    if let Some(failure) = failure {
-        return Err(failure);
+    let mut fields = Fields::default();
+    for file in files {
+        let (objects, first) = sample(file, files.len(), format)?;
+        fault = fault.or(first.map(|first| (file, first)));
+        if !objects.is_empty() {
+            objects.iter().for_each(|object| fields.add(object));
+            names.push((file, objects.iter().flat_map(Map::keys).cloned().collect()));
+        }
     }
-    let inferred = inferred
-        .map_err(|error| Error::new(ErrorKind::Source, "the objects differ in the shape of a field").source(error))?;
     let Some((first, _)) = names.first() else {
         return match fault {
             Some((file, fault)) => Err(unreadable(file, fault)),
             None => Ok(None),
         };
     };
-    let columns = || inferred.fields().iter().map(|field| field.name().as_str());
+    let mut columns = Fields::default();
+    let mut spellings: HashMap<String, String> = HashMap::new();
+    let apart = told_apart(&names);
+    for (name, shapes) in fields.each() {
+        let lower = name.to_ascii_lowercase();
+        let spelled = if apart.contains(&lower) { &name } else { spellings.entry(lower).or_insert(name.clone()) };
+        columns.of(spelled).append(shapes);
+    }
+    let mut schema = Vec::new();
+    for (name, shapes) in columns.each() {
+        let has_it = |(_, names): &&(&SourceFile, BTreeSet<String>)| names.contains(&name);
+        schema.push(shapes.column(&name).ok_or_else(|| {
+            let file = names.iter().find(has_it).map_or(first.shown(), |(file, _)| file.shown());
+            Error::new(ErrorKind::Source, format!("most lists in the field `{name}` hold what has nothing in common"))
+                .context("file", file)
+                .hint("write the items of a list in one shape: numbers, texts or objects")
+        })?);
+    }
+    let columns = || schema.iter().map(|field| field.name().as_str());
     header::require_names(first, columns(), "write it as a value, behind a name of its own")?;
-    let missing = |name| {
-        let mut without = names.iter().filter(|(_, names)| !names.contains(name)).map(|(file, _)| file.shown());
+    let missing = |name: &str| {
+        let has = |names: &BTreeSet<String>| {
+            names.contains(name) || !apart.contains(&name.to_ascii_lowercase()) && find(names, name).is_some()
+        };
+        let mut without = names.iter().filter(|(_, names)| !has(names)).map(|(file, _)| file.shown());
         Note::missing(name, without.next()?, 1 + without.count(), names.len())
     };
-    let notes = columns().filter_map(missing).collect();
-    let schema = Schema::new(inferred.fields().iter().map(corrected).collect::<Vec<_>>());
-    Ok(Some(Inferred { schema, notes }))
-}
-
-fn corrected(field: &FieldRef) -> FieldRef {
-    Arc::new(Field::new(field.name(), corrected_type(field.name(), field.data_type()), true))
-}
-
-fn corrected_type(name: &str, data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::List(item) => {
-            DataType::List(Arc::new(Field::new(item.name(), corrected_type(name, item.data_type()), true)))
+    let mut notes: Vec<Note> = columns().filter_map(missing).collect();
+    let known: Vec<String> = columns().map(str::to_owned).collect();
+    for column in declared.iter().flat_map(|declared| declared.fields()) {
+        if find(&known, column.name()).is_none() {
+            let free = known.iter().map(String::as_str).filter(|name| {
+                !declared.iter().any(|declared| declared.fields().iter().any(|it| it.name().eq_ignore_ascii_case(name)))
+            });
+            if let Some(near) = nearest(column.name(), free) {
+                let message = format!("no object has the declared field `{}`", column.name());
+                return Err(Error::new(ErrorKind::Source, message)
+                    .context("file", first.shown())
+                    .hint(format!("did you mean `{near}`?")));
+            }
+            notes.extend(missing(column.name()));
         }
-        DataType::Struct(members) => DataType::Struct(members.iter().map(corrected).collect()),
-        DataType::Null => DataType::Utf8,
-        DataType::Int64 | DataType::Float64 if identifies(name) => DataType::Utf8,
-        other => other.clone(),
     }
+    Ok(Some(Inferred { schema: Schema::new(schema), notes }))
+}
+
+/// Names, in lower case, of which a file has two spellings.
+fn told_apart(files: &[(&SourceFile, BTreeSet<String>)]) -> HashSet<String> {
+    let twice = |names: &BTreeSet<String>| {
+        let mut seen = HashSet::new();
+        names.iter().map(|name| name.to_ascii_lowercase()).filter(|name| !seen.insert(name.clone())).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(|(_, names)| twice(names)).collect()
+}
+
+/// Which of `names` is `name`, in any case.
+fn find<'a>(names: impl IntoIterator<Item = &'a String>, name: &str) -> Option<&'a String> {
+    names.into_iter().find(|it| it.eq_ignore_ascii_case(name))
 }
 
 /// The objects at the beginning of a file, one of `files` of a location, and the first that cannot be read.
-fn sample(file: &SourceFile, files: usize, format: &Format) -> Result<(Vec<Value>, Option<Fault>)> {
+fn sample(file: &SourceFile, files: usize, format: &Format) -> Result<(Vec<Map<String, Value>>, Option<Fault>)> {
     let has_one = |text: &[u8]| {
         let mut objects = Objects::new(text, format, true);
         matches!(objects.next_objects(), Ok(Some(Found::Objects { .. }))).then_some(text.len())
@@ -99,7 +119,7 @@ fn sample(file: &SourceFile, files: usize, format: &Format) -> Result<(Vec<Value
             None => break,
             Some(Found::Faulty(fault)) => first = first.or(Some(fault)),
             Some(Found::Objects { text, objects, .. }) => {
-                values.extend(objects.iter().filter_map(|one| serde_json::from_str::<Value>(&text[one.clone()]).ok()));
+                values.extend(objects.iter().filter_map(|one| serde_json::from_str(&text[one.clone()]).ok()));
             }
         }
     }
@@ -109,7 +129,7 @@ fn sample(file: &SourceFile, files: usize, format: &Format) -> Result<(Vec<Value
 /// The error of files without an object that can be read.
 fn unreadable(file: &SourceFile, fault: Fault) -> Error {
     Error::new(ErrorKind::Source, format!("no object of `{}` can be read", file.shown()))
-        .context("line", fault.line)
+        .context("line", fault.spot)
         .context("found", fault.detail)
         .hint(DAMAGED)
 }

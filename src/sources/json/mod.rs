@@ -7,6 +7,9 @@
 //! text says where it ends, and only an object within it that is no text is rejected. A file that ends in the middle of an
 //! object is cut off, which is an error of the file: what is missing must not look like less data.
 //!
+//! The first objects tell the columns: a field has the shape that most of its values have, and names that files spell
+//! differently are one, unless a file has both spellings. Members that are first seen below have no column, and are told.
+//!
 //! An object that names a field twice says two things, and is rejected. Numbers and booleans are read as they are
 //! written, so that ids beyond 64 bits keep their digits, and whole numbers between quotes fit a column of numbers.
 
@@ -18,6 +21,7 @@ mod check;
 mod infer;
 mod objects;
 mod rows;
+mod shape;
 
 pub(super) use self::infer::infer;
 

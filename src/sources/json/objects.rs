@@ -4,12 +4,12 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::str;
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
-use super::check::{self, Flaw};
+use super::check::{self, Flaw, Names};
 use crate::sources::recognise::Format;
-use crate::sources::unread::{Damage, Fault};
-use crate::sources::window::{LineEnds, Window};
+use crate::sources::unread::{Damage, Fault, Spot};
+use crate::sources::window::{LineEnds, MAX_RECORD, Window};
 
 /// Reads objects from `R`.
 pub(super) struct Objects<R> {
@@ -17,6 +17,10 @@ pub(super) struct Objects<R> {
     /// None before the first object has told.
     layout: Option<Layout>,
     is_cut: bool,
+    /// Where the last object began.
+    last: Spot,
+    /// The names in all objects so far.
+    names: Names,
     found: Vec<Range<usize>>,
 }
 
@@ -43,8 +47,8 @@ enum Place {
 
 /// What stands next in the text.
 pub(super) enum Found<'a> {
-    /// Sound objects, which begin in line `line`.
-    Objects { line: u64, text: &'a str, objects: &'a [Range<usize>] },
+    /// Sound objects, of which the first begins at `spot`, and all in its line.
+    Objects { spot: Spot, text: &'a str, objects: &'a [Range<usize>] },
     /// One that cannot be read.
     Faulty(Fault),
 }
@@ -78,7 +82,14 @@ impl<R: Read> Objects<R> {
     /// The objects of `source`, which ends in the middle of its text if it `is_cut`.
     pub(super) fn new(source: R, format: &Format, is_cut: bool) -> Self {
         let layout = matches!(format, Format::JsonArray).then_some(Layout::Array(Place::Before));
-        Self { window: Window::new(source, LineEnds::LineFeeds), layout, is_cut, found: Vec::new() }
+        Self {
+            window: Window::new(source, LineEnds::LineFeeds),
+            layout,
+            is_cut,
+            last: Spot::line(0),
+            names: Names::default(),
+            found: Vec::new(),
+        }
     }
 
     /// The next objects; none at the end.
@@ -99,15 +110,19 @@ impl<R: Read> Objects<R> {
         let line = self.window.line();
         let (length, taken) = match piece {
             Piece::End => return Ok(None),
-            Piece::Faulty(damage, detail) => return self.faulty(damage, detail.to_owned()),
+            Piece::Faulty(damage, detail) => {
+                let spot = self.next_spot();
+                return self.faulty(spot, damage, detail.to_owned());
+            }
             Piece::Value(length, taken) => (length, taken),
         };
+        let spot = self.next_spot();
         self.found.clear();
         let text = &self.window.text()[..length];
         let flaw = if memchr(0, text).is_some() {
             Some((Damage::Nul, "a NUL byte".to_owned()))
         } else {
-            match str::from_utf8(text).map(|text| check::objects(text, &mut self.found)) {
+            match str::from_utf8(text).map(|text| check::objects(text, &mut self.found, &mut self.names)) {
                 Ok(Ok(())) => None,
                 Ok(Err(Flaw::Twins)) => Some((Damage::Json, Flaw::Twins.to_string())),
                 Ok(Err(flaw)) if matches!(layout, Layout::Array(_)) => {
@@ -123,15 +138,27 @@ impl<R: Read> Objects<R> {
             // An array says itself where the faulty object ends.
             Some((damage, detail)) if matches!(layout, Layout::Array(_)) => {
                 self.window.take_lines(taken);
-                Ok(Some(Found::Faulty(Fault { line, damage, detail: detail.into() })))
+                Ok(Some(Found::Faulty(Fault { spot, damage, detail: detail.into() })))
             }
-            Some((damage, detail)) => self.faulty(damage, detail),
+            Some((damage, detail)) => self.faulty(spot, damage, detail),
             None => {
                 self.window.take_lines(taken);
                 let text = str::from_utf8(&self.window.taken(taken)[..length]).expect("it was checked above");
-                Ok(Some(Found::Objects { line, text, objects: &self.found }))
+                Ok(Some(Found::Objects { spot, text, objects: &self.found }))
             }
         }
+    }
+
+    /// The names in all objects so far.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Where the object at the beginning of the window stands; each is asked for once.
+    fn next_spot(&mut self) -> Spot {
+        let line = self.window.line();
+        self.last = if self.last.line == line { Spot { line, object: self.last.object + 1 } } else { Spot::line(line) };
+        self.last
     }
 
     /// Whether the first object ends in its first line.
@@ -141,12 +168,12 @@ impl<R: Read> Objects<R> {
             let (text, is_last) = (self.window.text(), self.window.is_over() || self.window.is_full());
             let end = memchr(b'\n', text);
             let line = str::from_utf8(&text[..end.unwrap_or(text.len())]).unwrap_or_default();
-            if end.is_some() && check::objects(line, &mut Vec::new()) != Err(Flaw::Cut) {
+            if end.is_some() && check::objects(line, &mut Vec::new(), &mut Names::default()) != Err(Flaw::Cut) {
                 return Ok(Layout::Lines);
             }
             if let (Some(_), Some(end)) = (end, end_of_value(text)) {
                 let value = str::from_utf8(&text[..end]).unwrap_or("?");
-                let is_sound = check::objects(value, &mut Vec::new()).is_ok();
+                let is_sound = check::objects(value, &mut Vec::new(), &mut Names::default()).is_ok();
                 return Ok(if is_sound { Layout::Sequence } else { Layout::Lines });
             }
             if is_last {
@@ -185,10 +212,16 @@ impl<R: Read> Objects<R> {
                 Some(b'{') => {}
                 Some(_) => return Ok(Piece::Faulty(Damage::Json, "text that begins no object")),
             }
-            if let Some(end) = end_of_value(text) {
+            // Where too much was looked at in vain, an object must end before the next line that begins with one.
+            let begin = if self.window.is_worn() { memmem::find(text, b"\n{") } else { None };
+            if let Some(end) = end_of_value(&text[..begin.unwrap_or(text.len())]) {
                 return Ok(Piece::Value(end, end));
             }
+            if begin.is_some() {
+                return Ok(Piece::Faulty(Damage::Json, "an object that has no end"));
+            }
             if self.window.is_full() {
+                self.window.note_vain(MAX_RECORD);
                 return Ok(Piece::Faulty(Damage::TooLong, "an object of more than 16 MiB"));
             }
             if self.window.is_over() {
@@ -255,8 +288,7 @@ impl<R: Read> Objects<R> {
     }
 
     /// What the window begins with is at fault, and reading goes on behind it.
-    fn faulty(&mut self, damage: Damage, detail: String) -> Result<Option<Found<'_>>, Broken> {
-        let line = self.window.line();
+    fn faulty(&mut self, spot: Spot, damage: Damage, detail: String) -> Result<Option<Found<'_>>, Broken> {
         loop {
             self.window.skip_line()?;
             if self.layout != Some(Layout::Sequence) {
@@ -270,7 +302,7 @@ impl<R: Read> Objects<R> {
                 break;
             }
         }
-        Ok(Some(Found::Faulty(Fault { line, damage, detail: detail.into() })))
+        Ok(Some(Found::Faulty(Fault { spot, damage, detail: detail.into() })))
     }
 }
 
@@ -307,12 +339,11 @@ mod tests {
         loop {
             match objects.next_objects() {
                 Ok(None) => return all,
-                Ok(Some(Found::Objects { line, text, objects })) => {
-                    all.extend(
-                        objects.iter().map(|range| format!("{line} {}", text[range.clone()].replace(['\n', ' '], ""))),
-                    );
+                Ok(Some(Found::Objects { spot, text, objects })) => {
+                    let shown = |range: &Range<usize>| text[range.clone()].replace(['\n', ' '], "");
+                    all.extend(objects.iter().map(|range| format!("{} {}", spot.line, shown(range))));
                 }
-                Ok(Some(Found::Faulty(fault))) => all.push(format!("{} {:?}", fault.line, fault.damage)),
+                Ok(Some(Found::Faulty(fault))) => all.push(format!("{} {:?}", fault.spot, fault.damage)),
                 Err(Broken::Array(line, what)) => {
                     all.push(format!("{line} {what}"));
                     return all;
@@ -345,6 +376,22 @@ mod tests {
         let text = "{\n \"a\": 1\n}\n{\n \"a\": [ {\n  \"b\" }\n ]\n}\n{\"a\":\n3}{\"a\":4}\n";
         assert_eq!(objects(text.as_bytes(), &Format::NdJson), ["1 {\"a\":1}", "4 Json", "9 {\"a\":3}", "10 {\"a\":4}"]);
         assert_eq!(objects(b"{\n\"a\":1}\n{\n", &Format::NdJson), ["1 {\"a\":1}", "3 cut"]);
+    }
+
+    #[test]
+    fn objects_without_an_end_take_time_by_their_length() {
+        let text = format!("{{\n\"a\":1}}\n{}", "{\"a\":{\n".repeat(2_400_000));
+        let mut objects = Objects::new(text.as_bytes(), &Format::NdJson, false);
+        let mut faulty = 0;
+        let broken = loop {
+            match objects.next_objects() {
+                Ok(found) => faulty += u32::from(matches!(found.expect("it ends with damage"), Found::Faulty(_))),
+                Err(broken) => break broken,
+            }
+        };
+        // The first whose end could still come.
+        assert!(faulty > 300_000 && matches!(broken, Broken::Cut(_)), "{faulty} {broken:?}");
+        assert!(objects.window.vain() < 10 * text.len() as u64, "{}", objects.window.vain());
     }
 
     #[test]

@@ -37,12 +37,19 @@ pub(in crate::sources) struct Dialect {
     pub(in crate::sources) null: Option<String>,
 }
 
+/// How the values of one file are quoted, as far as its first records show that; files of one table may differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::sources) struct Quoting {
+    quote: Option<u8>,
+    /// What escapes, or that nothing does although the usual letter stands there.
+    escape: Option<Option<u8>>,
+}
+
 /// What the first records of one file show; nothing where they show nothing.
 #[derive(Clone, Debug, Default)]
 pub(in crate::sources) struct Signs {
     pub(super) delimiter: Option<u8>,
-    quote: Option<u8>,
-    escape: Option<u8>,
+    quoting: Quoting,
     /// The fields of the first record.
     pub(in crate::sources) first: Vec<String>,
     /// Whether they look like the names of columns.
@@ -87,12 +94,18 @@ impl Dialect {
     pub(super) fn new(signs: &Signs, given: &Given) -> Self {
         Self {
             delimiter: given.delimiter.or(signs.delimiter).unwrap_or(DELIMITERS[0]),
-            quote: given.quote.or(signs.quote).unwrap_or(QUOTES[0]),
-            escape: given.escape.or(signs.escape),
+            quote: given.quote.or(signs.quoting.quote).unwrap_or(QUOTES[0]),
+            escape: given.escape.or(signs.quoting.escape.flatten()),
             comment: given.comment,
             has_header: given.has_header.unwrap_or(true),
             null: given.null.clone(),
         }
+    }
+
+    /// How a file of the table is written, whose values are quoted as `quoting` says.
+    pub(in crate::sources) fn of(&self, quoting: Quoting) -> Self {
+        let Quoting { quote, escape } = quoting;
+        Self { quote: quote.unwrap_or(self.quote), escape: escape.unwrap_or(self.escape), ..self.clone() }
     }
 }
 
@@ -103,9 +116,16 @@ impl Signs {
             return false;
         }
         self.delimiter = self.delimiter.or(other.delimiter);
-        self.quote = self.quote.or(other.quote);
-        self.escape = self.escape.or(other.escape);
+        let (own, others) = (&mut self.quoting, other.quoting);
+        own.quote = own.quote.or(others.quote);
+        own.escape = own.escape.filter(Option::is_some).or(others.escape).or(own.escape);
         true
+    }
+
+    /// How the values of the file are quoted, as is `given` or as it shows.
+    pub(super) fn quoting(&self, given: &Given) -> Quoting {
+        let Quoting { quote, escape } = self.quoting;
+        Quoting { quote: given.quote.or(quote), escape: given.escape.map(Some).or(escape) }
     }
 }
 
@@ -140,7 +160,9 @@ pub(super) fn signs(head: &[u8], is_cut: bool, given: &Given) -> Signs {
     let first = texts.next().unwrap_or_default();
     let look = header::look(&first, &texts.collect::<Vec<_>>());
     let has_quotes = records.iter().any(|record| record.quoted > 0);
-    Signs { delimiter, quote: has_quotes.then_some(style.quote), escape: style.escape, first, look }
+    let shows_escape = style.escape.is_some() || memchr::memchr(ESCAPE, head).is_some();
+    let quoting = Quoting { quote: has_quotes.then_some(style.quote), escape: shows_escape.then_some(style.escape) };
+    Signs { delimiter, quoting, first, look }
 }
 
 /// The styles that `head` can be written in, the likelier first.

@@ -68,8 +68,15 @@ fn is_western(head: &[u8]) -> bool {
     strays > characters && !head.iter().any(|byte| matches!(byte, 0x81 | 0x8d | 0x8f | 0x90 | 0x9d | 0xff))
 }
 
-/// `text`, which is `encoding`, as UTF-8 without a byte order mark.
-pub(super) fn decoded(mut text: Box<dyn Read + Send>, encoding: &'static Encoding) -> io::Result<Box<dyn Read + Send>> {
+/// `text`, which is `encoding`, or is no more than assumed to be, as UTF-8 without a byte order mark.
+pub(super) fn decoded(
+    mut text: Box<dyn Read + Send>,
+    encoding: &'static Encoding,
+    is_assumed: bool,
+) -> io::Result<Box<dyn Read + Send>> {
+    if is_assumed {
+        return Ok(Box::new(Western::new(text)));
+    }
     if encoding != UTF_8 {
         return Ok(Box::new(Decoded::new(text, encoding)));
     }
@@ -79,6 +86,67 @@ pub(super) fn decoded(mut text: Box<dyn Read + Send>, encoding: &'static Encodin
         return Ok(text);
     }
     Ok(Box::new(io::Cursor::new(head).chain(text)))
+}
+
+/// Text that is assumed to be Windows-1252, as UTF-8. That maps every byte: where it has a character of UTF-8, which
+/// Western text does not spell by chance, the assumption is wrong, and what stands there is no text.
+struct Western<R> {
+    inner: R,
+    /// Bytes that are not yet decoded: the beginning of what may be a character.
+    raw: Vec<u8>,
+    /// Text that is not yet taken, from `taken` on.
+    text: Vec<u8>,
+    taken: usize,
+    is_over: bool,
+}
+
+impl<R: Read> Western<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, raw: Vec::new(), text: Vec::new(), taken: 0, is_over: false }
+    }
+
+    /// Decodes some more into an empty `text`.
+    fn decode(&mut self) -> io::Result<()> {
+        let begun = self.raw.len();
+        self.raw.resize(begun + CHUNK_BYTES, 0);
+        let count = self.inner.read(&mut self.raw[begun..]);
+        self.raw.truncate(begun + *count.as_ref().unwrap_or(&0));
+        self.is_over = count? == 0;
+        self.text.clear();
+        self.taken = 0;
+        let mut kept = 0;
+        let mut chunks = self.raw.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            for letter in chunk.valid().chars() {
+                self.text.push(u8::try_from(letter).ok().filter(u8::is_ascii).unwrap_or(NO_TEXT));
+            }
+            let bytes = chunk.invalid();
+            let is_begun = str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none());
+            if chunks.peek().is_none() && is_begun && !self.is_over {
+                kept = bytes.len();
+            } else {
+                let (text, _) = WINDOWS_1252.decode_without_bom_handling(bytes);
+                self.text.extend_from_slice(text.as_bytes());
+            }
+        }
+        self.raw.drain(..self.raw.len() - kept);
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Western<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.taken == self.text.len() {
+            if self.is_over || buffer.is_empty() {
+                return Ok(0);
+            }
+            self.decode()?;
+        }
+        let count = buffer.len().min(self.text.len() - self.taken);
+        buffer[..count].copy_from_slice(&self.text[self.taken..self.taken + count]);
+        self.taken += count;
+        Ok(count)
+    }
 }
 
 /// Text of another encoding, as UTF-8.
@@ -163,7 +231,7 @@ mod tests {
 
     fn read(bytes: &[u8], encoding: &'static Encoding) -> Vec<u8> {
         let mut text = Vec::new();
-        decoded(Box::new(io::Cursor::new(bytes.to_vec())), encoding).unwrap().read_to_end(&mut text).unwrap();
+        decoded(Box::new(io::Cursor::new(bytes.to_vec())), encoding, false).unwrap().read_to_end(&mut text).unwrap();
         text
     }
 
@@ -202,5 +270,25 @@ mod tests {
         assert_eq!(read(b"a\0\0\xd8b\0", UTF_16LE), b"a\xffb");
         assert_eq!(read(b"a\0b", UTF_16LE), b"a\xff");
         assert_eq!(read(b"a\xffb", UTF_8), b"a\xffb");
+    }
+
+    #[test]
+    fn a_character_of_utf_8_contradicts_the_assumption_of_another_encoding() {
+        let assumed = |bytes: &[u8]| {
+            let mut text = Vec::new();
+            decoded(Box::new(io::Cursor::new(bytes.to_vec())), WINDOWS_1252, true)
+                .unwrap()
+                .read_to_end(&mut text)
+                .unwrap();
+            text
+        };
+        assert_eq!(assumed(b"Gr\xf6\xdfe \x80 \xc3"), "Größe € Ã".as_bytes());
+        assert_eq!(assumed("é".repeat(3).as_bytes()), [NO_TEXT; 3]);
+        for filler in 0..4 {
+            let long = [vec![b'x'; CHUNK_BYTES - filler], "Zoë 😀".as_bytes().to_vec(), b"\xeb".to_vec()].concat();
+            let expected =
+                [vec![b'x'; CHUNK_BYTES - filler], b"Zo\xff \xff".to_vec(), "ë".as_bytes().to_vec()].concat();
+            assert!(assumed(&long) == expected, "{filler}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use encoding_rs::{Encoding, UTF_8};
 use serde_json::Value;
 
 pub(super) use self::compression::Compression;
-pub(super) use self::dialect::{Dialect, Signs};
+pub(super) use self::dialect::{Dialect, Quoting, Signs};
 use super::declared::Given;
 use super::file::SourceFile;
 use crate::error::{Error, ErrorKind, Result};
@@ -61,6 +61,8 @@ pub(super) struct Wrapping {
     pub(super) compression: Compression,
     /// Of its text; UTF-8 for what is no text.
     pub(super) encoding: &'static Encoding,
+    /// Whether that is no more than likely.
+    pub(super) is_assumed: bool,
 }
 
 /// Formats that can be read.
@@ -100,7 +102,7 @@ impl Recognised {
 
 impl Default for Wrapping {
     fn default() -> Self {
-        Self { compression: Compression::None, encoding: UTF_8 }
+        Self { compression: Compression::None, encoding: UTF_8, is_assumed: false }
     }
 }
 
@@ -177,14 +179,15 @@ pub(super) fn recognise(file: &mut SourceFile, files: usize, given: &Given) -> R
         return Ok(Some(Recognised::new(Format::Parquet)));
     }
     let compression = given.compression.unwrap_or_else(|| Compression::of(&magic));
-    file.wrapping = Wrapping { compression, encoding: UTF_8 };
+    file.wrapping = Wrapping { compression, ..Wrapping::default() };
     let limit = share(files).min(HEAD_BYTES);
     let mut head = raw_sample(file, limit)?;
     let is_cut = head.len() as u64 == limit;
     if compression != Compression::None {
         refuse_nested(file, compression, &head)?;
     }
-    foreign::refuse(file, &head)?;
+    let is_text = given.stored_as.as_deref().is_some_and(|name| matches!(name, "CSV" | "TSV"));
+    foreign::refuse(file, &head, is_text)?;
     if head.starts_with(b"ARROW1\0\0") || is_arrow_stream(&head) {
         return Ok(Some(Recognised::new(Format::Arrow)));
     }
@@ -193,6 +196,7 @@ pub(super) fn recognise(file: &mut SourceFile, files: usize, given: &Given) -> R
     }
     let (encoding, is_encoding_assumed) = given.encoding.map_or_else(|| encoding::of(&head), |given| (given, false));
     file.wrapping.encoding = encoding;
+    file.wrapping.is_assumed = is_encoding_assumed;
     if encoding != UTF_8 || head.starts_with(b"\xef\xbb\xbf") {
         head = sample(file, limit)?;
     }
@@ -201,7 +205,6 @@ pub(super) fn recognise(file: &mut SourceFile, files: usize, given: &Given) -> R
         let message = format!("`{}` is binary and of no known format", file.shown());
         return Err(Error::new(ErrorKind::Source, message).hint("export Parquet, Avro, CSV or JSON"));
     }
-    let is_text = given.stored_as.as_deref().is_some_and(|name| matches!(name, "CSV" | "TSV"));
     let format = match begin {
         b'{' if !is_text => {
             refuse_wrapped_rows(file, &head, is_cut)?;
@@ -211,6 +214,7 @@ pub(super) fn recognise(file: &mut SourceFile, files: usize, given: &Given) -> R
         _ => {
             let shown = &head[..head.len().min(DIALECT_BYTES)];
             let signs = dialect::signs(shown, is_cut || shown.len() < head.len(), given);
+            file.quoting = signs.quoting(given);
             let format = Format::Csv(Dialect::new(&signs, given));
             return Ok(Some(Recognised { format, signs, is_encoding_assumed }));
         }
@@ -343,7 +347,8 @@ fn raw_sample(file: &SourceFile, limit: u64) -> Result<Vec<u8>> {
 /// # Errors
 /// [`ErrorKind::Source`] if the file cannot be read or its compression is damaged.
 pub(super) fn content(file: &SourceFile) -> Result<Box<dyn Read + Send>> {
-    encoding::decoded(unpacked(file)?, file.wrapping.encoding).map_err(|error| file.unreadable(error))
+    let Wrapping { encoding, is_assumed, .. } = file.wrapping;
+    encoding::decoded(unpacked(file)?, encoding, is_assumed).map_err(|error| file.unreadable(error))
 }
 
 /// The decompressed bytes of a file.

@@ -1,5 +1,8 @@
 //! Arrow's IPC format: a stream of messages, which a file of the format holds between two marks.
 //!
+//! Files are read as that stream. Polars writes files that are none: a schema without a frame, and messages that only the
+//! footer finds, which are read from there.
+//!
 //! The reader takes each message for what it says of itself: it reserves the memory that a length claims, and takes a
 //! stream that is cut off between two messages for a whole one. Messages are therefore read here, whole and within
 //! limits, before it sees them.
@@ -14,6 +17,8 @@ use super::described::Described;
 use super::file::SourceFile;
 use super::recognise;
 use crate::error::Result;
+
+mod footer;
 
 /// How a file of the format begins, and without the padding ends; a stream begins with its first message.
 const FILE_MARK: &[u8; 8] = b"ARROW1\0\0";
@@ -33,7 +38,10 @@ const LENGTH_BYTES: usize = 8;
 /// # Errors
 /// [`crate::error::ErrorKind::Source`] if it cannot be read or does not begin with a schema.
 pub(super) fn open(file: &SourceFile, projection: Option<Vec<usize>>) -> Result<Described> {
-    let messages = Messages::new(BufReader::new(recognise::unpacked(file)?)).map_err(|error| file.unreadable(error))?;
+    let inner = BufReader::new(recognise::unpacked(file)?);
+    let Some(messages) = Messages::new(inner).map_err(|error| file.unreadable(error))? else {
+        return footer::open(file, projection);
+    };
     let reader =
         StreamReader::try_new(messages, projection).map_err(|error| super::described::undecoded(file, error))?;
     Ok(Described { columns: RecordBatchReader::schema(&reader), batches: Box::new(reader) })
@@ -49,7 +57,8 @@ struct Messages<R> {
 }
 
 impl<R: Read> Messages<R> {
-    fn new(mut inner: R) -> io::Result<Self> {
+    /// Those of `inner`; none if it is a file that does not begin with one.
+    fn new(mut inner: R) -> io::Result<Option<Self>> {
         let mut begin = [0; FILE_MARK.len()];
         inner.read_exact(&mut begin).map_err(cut)?;
         let is_file = begin == *FILE_MARK;
@@ -63,11 +72,11 @@ impl<R: Read> Messages<R> {
             padding += begin.len();
         }
         let [0xff, 0xff, 0xff, 0xff, length @ ..] = begin else {
-            return Err(damaged("it does not begin with a schema"));
+            return if is_file { Ok(None) } else { Err(damaged("it does not begin with a schema")) };
         };
         let mut messages = Self { inner, message: Vec::new(), taken: 0, is_file, is_ended: false };
         messages.read_message(length)?;
-        Ok(messages)
+        Ok(Some(messages))
     }
 
     fn next_message(&mut self) -> io::Result<()> {
@@ -95,27 +104,9 @@ impl<R: Read> Messages<R> {
         }
         let begin = self.message.len();
         self.append(length)?;
-        let message = ipc::root_as_message(&self.message[begin..]);
-        let message = message.map_err(|_| damaged("a message is not well-formed"))?;
-        let body_length = message.bodyLength();
-        let body = u64::try_from(body_length).ok().filter(|length| *length <= MAX_BODY);
-        let body = body.ok_or_else(|| damaged("a message is larger than 1 GiB: write smaller batches"))?;
-        let batch = match message.header_type() {
-            MessageHeader::RecordBatch => message.header_as_record_batch(),
-            MessageHeader::DictionaryBatch => message.header_as_dictionary_batch().and_then(|batch| batch.data()),
-            _ => None,
-        };
-        let is_packed = batch.is_some_and(|batch| batch.compression().is_some());
-        let buffers = batch.and_then(|batch| batch.buffers());
-        let buffers: Vec<(i64, i64)> = buffers
-            .map(|buffers| buffers.iter().map(|buffer| (buffer.offset(), buffer.length())).collect())
-            .unwrap_or_default();
-        let rows = batch.map_or(0, |batch| batch.length());
-        if rows < 0 || i32::try_from(rows).is_err() {
-            return Err(damaged("a batch has no sensible number of rows"));
-        }
+        let Body { length, buffers, is_packed } = Body::of(&self.message[begin..])?;
         let begin = self.message.len();
-        self.append(body)?;
+        self.append(length)?;
         require_sound(&self.message[begin..], &buffers, is_packed)
     }
 
@@ -156,6 +147,39 @@ impl<R: Read> Read for Messages<R> {
         buffer[..count].copy_from_slice(&self.message[self.taken..self.taken + count]);
         self.taken += count;
         Ok(count)
+    }
+}
+
+/// What a message says of its body.
+struct Body {
+    length: u64,
+    /// Offset and length of the buffers of its columns.
+    buffers: Vec<(i64, i64)>,
+    /// Whether these are packed.
+    is_packed: bool,
+}
+
+impl Body {
+    /// What the `description` of a message says.
+    fn of(description: &[u8]) -> io::Result<Self> {
+        let message = ipc::root_as_message(description).map_err(|_| damaged("a message is not well-formed"))?;
+        let length = u64::try_from(message.bodyLength()).ok().filter(|length| *length <= MAX_BODY);
+        let length = length.ok_or_else(|| damaged("a message is larger than 1 GiB: write smaller batches"))?;
+        let batch = match message.header_type() {
+            MessageHeader::RecordBatch => message.header_as_record_batch(),
+            MessageHeader::DictionaryBatch => message.header_as_dictionary_batch().and_then(|batch| batch.data()),
+            _ => None,
+        };
+        let is_packed = batch.is_some_and(|batch| batch.compression().is_some());
+        let buffers = batch.and_then(|batch| batch.buffers());
+        let buffers: Vec<(i64, i64)> = buffers
+            .map(|buffers| buffers.iter().map(|buffer| (buffer.offset(), buffer.length())).collect())
+            .unwrap_or_default();
+        let rows = batch.map_or(0, |batch| batch.length());
+        if rows < 0 || i32::try_from(rows).is_err() {
+            return Err(damaged("a batch has no sensible number of rows"));
+        }
+        Ok(Self { length, buffers, is_packed })
     }
 }
 
