@@ -336,12 +336,11 @@ impl Sources {
 
     /// The files behind `location`.
     async fn found(&self, runtime: &RuntimeEnv, location: &str) -> Result<Listed> {
-        let mut listed = match stores::Location::parse(location)? {
-            Some(remote) => self.options.stores.list(runtime, &remote).await?,
-            None => {
-                let (options, location) = (self.options.clone(), location.to_owned());
-                blocking(move || listing::local(&options, &location)).await?
-            }
+        let mut listed = if let Some(remote) = stores::Location::parse(location)? {
+            self.options.stores.list(runtime, &remote).await?
+        } else {
+            let (options, location) = (self.options.clone(), location.to_owned());
+            blocking(move || listing::local(&options, &location)).await?
         };
         // The folders of a table are its own business, unless its files are plain files.
         match listed.foreign.take().filter(|_| listed.table.is_none() || self.options.plain_lake_files) {

@@ -99,7 +99,9 @@ mod tests {
     async fn each_is_fetched_once_and_some_are_fetched_ahead() {
         let heads = Heads::default();
         let paths: Vec<Path> = (0..40).map(|number| Path::from(format!("{number:02}"))).collect();
-        paths.iter().for_each(|path| heads.listed(path));
+        for path in &paths {
+            heads.listed(path);
+        }
         let fetched = AtomicUsize::new(0);
         let fetch = |path: Path| {
             fetched.fetch_add(1, Ordering::Relaxed);
@@ -118,13 +120,15 @@ mod tests {
     async fn the_oldest_go_and_another_s_failure_is_not_told() {
         let heads = Heads::default();
         let paths: Vec<Path> = (0..2 * KEPT).map(|number| Path::from(format!("{number}"))).collect();
-        paths.iter().for_each(|path| heads.listed(path));
+        for path in &paths {
+            heads.listed(path);
+        }
         let refused = |path: Path| async move {
             let number: usize = path.as_ref().parse().unwrap();
-            if number % 2 == 0 { Ok(Bytes::from(path.to_string())) } else { Err(not_implemented()) }
+            if number.is_multiple_of(2) { Ok(Bytes::from(path.to_string())) } else { Err(not_implemented()) }
         };
         for (number, path) in paths.iter().enumerate() {
-            assert_eq!(heads.get(path, refused).await.is_ok(), number % 2 == 0, "{number}");
+            assert_eq!(heads.get(path, refused).await.is_ok(), number.is_multiple_of(2), "{number}");
         }
         let known = heads.known();
         assert!(known.kept.len() <= KEPT && known.heads.len() == known.kept.len());

@@ -75,9 +75,10 @@ impl PinnedStore {
         root: &str,
         asked: impl Future<Output = crate::error::Result<Option<Kind>>>,
     ) -> crate::error::Result<Option<Kind>> {
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = Arc::clone(tables.entry(root.to_owned()).or_default());
-        drop(tables);
+        let known = {
+            let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(tables.entry(root.to_owned()).or_default())
+        };
         known.get_or_try_init(|| asked).await.copied()
     }
 
