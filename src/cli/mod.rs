@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::error::ContextKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use tracing::subscriber::set_global_default;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use self::flags::SettingFlags;
 use crate::error::{Error, ErrorKind, Result};
@@ -295,10 +295,11 @@ fn log(global: &Global) {
         tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_ansi(render::is_coloured());
     let targets = Targets::new().with_default(level);
     let targets = targets.with_targets(QUOTING.iter().map(|library| (*library, LevelFilter::OFF)));
-    // Logging starts once a process; in tests it may have started already.
+    // Logging starts once a process; in tests it may have started already. What libraries write by `log`, where the planner
+    // quotes the query and the engine its values, is not taken over, as `try_init` would.
     let started = match global.log_format {
-        LogFormat::Text => subscriber.with_target(false).finish().with(targets).try_init(),
-        LogFormat::Json => subscriber.json().finish().with(targets).try_init(),
+        LogFormat::Text => set_global_default(subscriber.with_target(false).finish().with(targets)),
+        LogFormat::Json => set_global_default(subscriber.json().finish().with(targets)),
     };
     if let Err(error) = started {
         tracing::debug!(%error, "logging had started before");

@@ -85,7 +85,7 @@ impl Converted {
 }
 
 /// Bytes in the form 8-4-4-4-12.
-fn uuid(bytes: &[u8]) -> String {
+pub(in crate::sources) fn uuid(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(36);
     for (index, byte) in bytes.iter().enumerate() {
         if matches!(index, 4 | 6 | 8 | 10) {

@@ -40,7 +40,11 @@ use futures::stream::{self, StreamExt};
 use self::adapter::ByName;
 #[cfg(feature = "delta")]
 pub(super) use self::checked::{Checked, texts};
-pub(super) use self::footers::{Footer, read as footer};
+#[cfg(feature = "delta")]
+pub(super) use self::converted::uuid;
+use self::footers::Footer;
+#[cfg(feature = "delta")]
+pub(super) use self::footers::read as footer;
 use self::merge::FileColumns;
 pub(super) use self::scan::{Scan, scanned};
 #[cfg(feature = "delta")]

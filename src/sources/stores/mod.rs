@@ -33,6 +33,8 @@ mod clients;
 mod folder;
 mod listing;
 mod location;
+#[cfg(feature = "delta")]
+mod objects;
 mod pinned;
 mod profile;
 mod refusal;
