@@ -20,8 +20,8 @@ use roaring::RoaringTreemap;
 
 use super::files::{Files, require_inside};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sources::pin;
-use crate::sources::unreadable;
+use crate::sources::widen::uuid;
+use crate::sources::{pin, unreadable};
 
 /// Bytes of a vector.
 const MOST_BYTES: u64 = 128 << 20;
@@ -70,7 +70,7 @@ impl DeletionVector {
             StorageType::UuidRelativePath => {
                 let (prefix, name) = text.split_at_checked(text.len().wrapping_sub(NAME_LETTERS)).ok_or_else(wrong)?;
                 let prefix = std::str::from_utf8(prefix).map_err(|_| wrong())?;
-                let name = decoded(name).and_then(|name| uuid(&name)).ok_or_else(wrong)?;
+                let name = decoded(name).map(|name| uuid(&name)).ok_or_else(wrong)?;
                 let folder = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
                 let path = format!("{folder}deletion_vector_{name}.bin");
                 require_inside(shown, &path)?;
@@ -190,22 +190,6 @@ fn decoded(text: &[u8]) -> Option<Vec<u8>> {
         bytes.extend(number.to_be_bytes());
     }
     Some(bytes)
-}
-
-/// Bytes in the form 8-4-4-4-12.
-fn uuid(bytes: &[u8]) -> Option<String> {
-    use std::fmt::Write as _;
-    if bytes.len() != 16 {
-        return None;
-    }
-    let mut text = String::with_capacity(36);
-    for (index, byte) in bytes.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        write!(text, "{byte:02x}").ok()?;
-    }
-    Some(text)
 }
 
 #[cfg(test)]

@@ -42,7 +42,9 @@ use futures::stream::{self, StreamExt};
 use self::adapter::ByName;
 #[cfg(feature = "delta")]
 pub(super) use self::checked::{Checked, texts};
-pub(super) use self::footers::{Footer, read as footer, verify as verify_pages};
+use self::footers::Footer;
+#[cfg(feature = "delta")]
+pub(super) use self::footers::{read as footer, verify as verify_pages};
 use self::merge::FileColumns;
 pub(super) use self::scan::{Scan, scanned};
 #[cfg(feature = "delta")]

@@ -34,6 +34,8 @@ mod folder;
 mod heads;
 mod listing;
 mod location;
+#[cfg(feature = "delta")]
+mod objects;
 mod pinned;
 mod profile;
 mod refusal;
