@@ -103,8 +103,8 @@ fn arrow_file(batches: &[RecordBatch], compression: Option<CompressionType>) -> 
 
 /// An Arrow `file` that begins with no message, as polars writes it.
 fn without_stream(mut file: Vec<u8>) -> Vec<u8> {
-    assert_eq!(file[8..12], [0xff; 4]);
-    file[8..12].copy_from_slice(&[4, 0, 0, 0]);
+    let begin = file.windows(4).position(|bytes| bytes == [0xff; 4]).unwrap();
+    file[begin..begin + 4].copy_from_slice(&[4, 0, 0, 0]);
     file
 }
 

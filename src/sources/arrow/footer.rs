@@ -3,7 +3,6 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
@@ -13,7 +12,7 @@ use datafusion::arrow::ipc::{self, Block, MessageHeader, MetadataVersion};
 
 use super::{Body, CONTINUATION, FILE_MARK, MAX_BODY, MAX_DESCRIPTION, cut, cut_off, damaged, require_sound};
 use crate::error::Result;
-use crate::sources::described::Described;
+use crate::sources::described::{Described, undecoded};
 use crate::sources::file::SourceFile;
 use crate::sources::recognise::{self, Compression};
 
@@ -30,13 +29,30 @@ pub(super) fn open(file: &SourceFile, projection: Option<Vec<usize>>) -> Result<
         Some(projection) => footer.schema.project(projection).map(Arc::new),
         None => Ok(Arc::clone(&footer.schema)),
     };
-    let columns = columns.map_err(|error| crate::sources::described::undecoded(file, error))?;
+    let columns = columns.map_err(|error| undecoded(file, error))?;
     let mut decoder = FileDecoder::new(footer.schema, footer.version);
     if let Some(projection) = projection {
         decoder = decoder.with_projection(projection);
     }
-    let inner = recognise::unpacked(file)?;
-    Ok(Described { columns, batches: Box::new(Batches { inner, at: 0, blocks: footer.blocks.into_iter(), decoder }) })
+    // Dictionaries may stand behind the batches that use them.
+    if let Some(first) = footer.dictionaries.first() {
+        let mut messages = Messages::of(file, first).map_err(|error| file.unreadable(error))?;
+        for block in &footer.dictionaries {
+            let read = messages.at(block, MessageHeader::DictionaryBatch).map_err(|error| file.unreadable(error))?;
+            decoder.read_dictionary(block, &read).map_err(|error| undecoded(file, error))?;
+        }
+    }
+    let batches: Box<dyn Iterator<Item = _>> = match footer.batches.first() {
+        Some(first) => {
+            let mut messages = Messages::of(file, first).map_err(|error| file.unreadable(error))?;
+            Box::new(footer.batches.into_iter().filter_map(move |block| {
+                let read = messages.at(&block, MessageHeader::RecordBatch).map_err(ArrowError::from);
+                read.and_then(|message| decoder.read_record_batch(&block, &message)).transpose()
+            }))
+        }
+        None => Box::new(std::iter::empty()),
+    };
+    Ok(Described { columns, batches })
 }
 
 /// What the footer of a file says.
@@ -44,7 +60,8 @@ struct Footer {
     schema: SchemaRef,
     version: MetadataVersion,
     /// Where the messages stand, in their order in the file.
-    blocks: Vec<Block>,
+    dictionaries: Vec<Block>,
+    batches: Vec<Block>,
 }
 
 impl Footer {
@@ -67,20 +84,26 @@ impl Footer {
         from(file, start)?.take(footer_length).read_to_end(&mut footer)?;
         let footer = ipc::root_as_footer(&footer).map_err(|_| damaged("its footer is not well-formed"))?;
         let schema = footer.schema().ok_or_else(|| damaged("its footer has no schema"))?;
-        let blocks = footer.dictionaries().into_iter().chain(footer.recordBatches());
-        let mut blocks: Vec<Block> = blocks.flat_map(|blocks| blocks.iter().copied()).collect();
-        blocks.sort_unstable_by_key(Block::offset);
-        let mut before = FILE_MARK.len() as u64;
-        for block in &blocks {
-            let part = |length: i64, most: u64| u64::try_from(length).ok().filter(|length| *length <= most);
-            let begin = part(block.offset(), start).filter(|begin| *begin >= before);
-            let description = part(block.metaDataLength().into(), MAX_DESCRIPTION);
-            let body = part(block.bodyLength(), MAX_BODY);
-            let end = begin.zip(description.zip(body)).map(|(begin, (description, body))| begin + description + body);
-            before = end.filter(|end| *end <= start).ok_or_else(|| damaged("its footer names no sensible place"))?;
-        }
-        Ok(Self { schema: Arc::new(fb_to_schema(schema)), version: footer.version(), blocks })
+        let dictionaries = sorted(footer.dictionaries().into_iter().flatten().copied(), start)?;
+        let batches = sorted(footer.recordBatches().into_iter().flatten().copied(), start)?;
+        Ok(Self { schema: Arc::new(fb_to_schema(schema)), version: footer.version(), dictionaries, batches })
     }
+}
+
+/// `blocks` in their order in a file, in which the footer begins at `end`: each lies before that, and behind the one before.
+fn sorted(blocks: impl Iterator<Item = Block>, end: u64) -> io::Result<Vec<Block>> {
+    let mut blocks: Vec<Block> = blocks.collect();
+    blocks.sort_unstable_by_key(Block::offset);
+    let mut before = FILE_MARK.len() as u64;
+    for block in &blocks {
+        let part = |length: i64, most: u64| u64::try_from(length).ok().filter(|length| *length <= most);
+        let begin = part(block.offset(), end).filter(|begin| *begin >= before);
+        let description = part(block.metaDataLength().into(), MAX_DESCRIPTION);
+        let body = part(block.bodyLength(), MAX_BODY);
+        let behind = begin.zip(description.zip(body)).map(|(begin, (description, body))| begin + description + body);
+        before = behind.filter(|behind| *behind <= end).ok_or_else(|| damaged("its footer names no sensible place"))?;
+    }
+    Ok(blocks)
 }
 
 /// The bytes of `file` from `offset` on.
@@ -93,36 +116,38 @@ fn from(file: &SourceFile, offset: u64) -> io::Result<Box<dyn Read + Send>> {
     Ok(all)
 }
 
-/// The batches of a file.
-struct Batches<R> {
-    inner: R,
+/// The messages of a file, which are read in their order.
+struct Messages {
+    inner: Box<dyn Read + Send>,
+    /// Where that stands.
     at: u64,
-    blocks: std::vec::IntoIter<Block>,
-    decoder: FileDecoder,
 }
 
-impl<R: Read> Batches<R> {
-    /// The batch of the message that stands at `block`; none of a dictionary.
-    fn batch(&mut self, block: &Block) -> Result<Option<RecordBatch>, ArrowError> {
+impl Messages {
+    /// Those of `file` from the one at `first` on.
+    fn of(file: &SourceFile, first: &Block) -> io::Result<Self> {
+        let at = first.offset().unsigned_abs();
+        Ok(Self { inner: from(file, at)?, at })
+    }
+
+    /// The message at `block`, which is a `wanted` one.
+    fn at(&mut self, block: &Block, wanted: MessageHeader) -> io::Result<Buffer> {
         let [begin, description, body] = [block.offset(), block.metaDataLength().into(), block.bodyLength()]
             .map(|number| u64::try_from(number).unwrap_or_default());
         let skipped = begin - self.at;
         if io::copy(&mut self.inner.by_ref().take(skipped), &mut io::sink())? != skipped {
-            return Err(cut_off().into());
+            return Err(cut_off());
         }
         let mut message = Vec::new();
         let length = description + body;
         if self.inner.by_ref().take(length).read_to_end(&mut message)? as u64 != length {
-            return Err(cut_off().into());
+            return Err(cut_off());
         }
         self.at = begin + length;
-        let kind = kind(&message, usize::try_from(description).unwrap_or_default())?;
-        let message = Buffer::from_vec(message);
-        match kind {
-            MessageHeader::DictionaryBatch => self.decoder.read_dictionary(block, &message).map(|()| None),
-            MessageHeader::RecordBatch => self.decoder.read_record_batch(block, &message),
-            _ => Err(damaged("its footer names a message that is no batch").into()),
+        if kind(&message, usize::try_from(description).unwrap_or_default())? != wanted {
+            return Err(damaged("its footer calls a message by another name"));
         }
+        Ok(Buffer::from_vec(message))
     }
 }
 
@@ -138,17 +163,4 @@ fn kind(message: &[u8], description: usize) -> io::Result<MessageHeader> {
     require_sound(body, &said.buffers, said.is_packed)?;
     let message = ipc::root_as_message(description).map_err(|_| damaged("a message is not well-formed"))?;
     Ok(message.header_type())
-}
-
-impl<R: Read> Iterator for Batches<R> {
-    type Item = Result<RecordBatch, ArrowError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let block = self.blocks.next()?;
-            if let Some(batch) = self.batch(&block).transpose() {
-                return Some(batch);
-            }
-        }
-    }
 }
