@@ -428,7 +428,7 @@ pub(crate) const PASSING: &str = "[[fault]]\ndoes = 'reset'\nchance = 0.015
     [[fault]]\ndoes = 'status'\nchance = 0.01\nstatus = 429\nretry_after = 1
     [[fault]]\ndoes = 'garbled'\nshape = 'string-code'\nchance = 0.01";
 
-/// Every way in which a request can fail by chance without ending the delivery. Each costs the request once more.
+/// Every way in which any request can fail without ending the delivery. Each costs the request once more.
 const FAILING: &[&str] = &[
     "does = 'reset'",
     "does = 'reset'\ntaken = true",
@@ -478,9 +478,6 @@ const FAILING: &[&str] = &[
     "does = 'garbled'\nshape = 'plain'\nstatus = 500",
 ];
 
-/// The chance of each, of which a tenth of the requests fail.
-const CHANCE: f64 = 0.0022;
-
 /// What happens a few times only, since it takes long or slows down what follows, and the requests that each may cost.
 const RARE: &[(&str, u64)] = &[
     ("does = 'code'\ncode = 40105\non = 211", 1),
@@ -514,13 +511,15 @@ const POISONOUS: &[&str] = &[
 
 /// A tenth of the requests fail, in all ways that a server has and a delivery goes on from.
 async fn all_faults(batches: u64, events: u64) {
-    let failing: Vec<String> = FAILING.iter().map(|fault| format!("{fault}\nchance = {CHANCE}")).collect();
+    // Every tenth request, each in the next way.
+    let tenths = (0..batches / 8).zip(FAILING.iter().cycle());
+    let failing: Vec<String> = tenths.map(|(tenth, fault)| format!("{fault}\non = {}", 10 * tenth + 7)).collect();
     // The size that it teaches holds for all that follow, so it comes late.
     let too_large = format!("does = 'status'\nstatus = 413\non = {}", batches * 11 / 10);
     let rare = RARE.iter().map(|(fault, _)| *fault);
     let all = POISONOUS.iter().copied().chain(rare).chain([&*too_large]).chain(failing.iter().map(String::as_str));
     let script: Vec<String> = all.map(|fault| format!("[[fault]]\n{fault}\n")).collect();
-    let sandbox = sandbox(&format!("seed = 4\n{}", script.concat())).await;
+    let sandbox = sandbox(&script.concat()).await;
     let ended = deliver_batches(&sandbox, Options { concurrency: 16, ..options() }, batches, events).await;
 
     ended.check("all faults");
@@ -528,15 +527,19 @@ async fn all_faults(batches: u64, events: u64) {
     assert_eq!((ended.places(batches * events), &ended.report.stop), ([batches * events - bad, bad, 0, 0], &None));
     assert!(ended.outcomes[1].iter().all(|id| POISONOUS.iter().any(|fault| fault.contains(&format!("'{id}'")))));
     assert_eq!(ended.counted, ended.outcomes[0], "each counts once, and is on record");
-    let faults = &ended.seen.faults;
-    let unmet: Vec<_> = faults.iter().filter(|fault| fault.requests == 0).collect();
+    let (once, tenths) = ended.seen.faults.split_at(POISONOUS.len() + RARE.len() + 1);
+    let unmet: Vec<_> = once.iter().filter(|fault| fault.requests == 0).collect();
     assert!(unmet.is_empty(), "{unmet:?}");
-    let failed: u64 = faults[POISONOUS.len() + RARE.len()..].iter().map(|fault| fault.requests).sum();
+    for (way, fault) in FAILING.iter().enumerate() {
+        let met: u64 = tenths.iter().skip(way).step_by(FAILING.len()).map(|fault| fault.requests).sum();
+        assert!(met > 0, "{fault}");
+    }
+    let failed: u64 = tenths.iter().map(|fault| fault.requests).sum();
     assert!(failed * 100 > ended.report.requests * 8, "{failed} of {} requests failed", ended.report.requests);
     let search = 2 * u64::from(events.next_power_of_two().ilog2());
     // An event costs a search and three requests for what answers name; a size, the halves of what is under way.
     let stated = bad * (search + 3) + RARE.iter().map(|(_, cost)| cost).sum::<u64>() + 2 * 16;
-    println!("{} requests for {batches}, {failed} failed by chance, {stated} stated", ended.report.requests);
+    println!("{} requests for {batches}, {failed} failed of every tenth, {stated} stated", ended.report.requests);
     assert!(ended.report.requests * 10 <= batches * 12 + stated * 10, "{} requests", ended.report.requests);
 }
 
