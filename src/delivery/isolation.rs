@@ -77,15 +77,16 @@ pub(super) struct Isolation {
     accepted: usize,
 }
 
-/// Whether the whole request is under suspicion.
+/// Whether the whole request is under suspicion. A batch that was cut to size has several wholes, of which one at a time is
+/// watched: what is left of an earlier one is no part of it.
 #[derive(Clone, Debug, Default)]
 enum Watch {
     #[default]
     Off,
-    /// The halves are on their way; the first refused one is kept here.
-    Halves { cause: Refusal, refused: Option<Range<usize>> },
+    /// The halves of `whole` are on their way; the first refused one is kept here.
+    Halves { whole: Range<usize>, cause: Refusal, refused: Option<Range<usize>> },
     /// Both halves were refused in the same words, and an event at an edge of one is on its way.
-    Edge { cause: Refusal, halves: [Range<usize>; 2], edge: Range<usize> },
+    Edge { whole: Range<usize>, cause: Refusal, halves: [Range<usize>; 2], edge: Range<usize> },
 }
 
 impl Isolation {
@@ -104,12 +105,12 @@ impl Isolation {
             Role::Named(parent) => Next::Reject(around(parent, part)),
             Role::Listed => Next::Reject(Vec::new()),
             Role::Edge => self.refused_edge(refusal),
-            Role::Half => self.refused_half(part, refusal),
+            Role::Half if self.watches(part) => self.refused_half(part, refusal),
             Role::Whole if part.len() > 1 && refusal.hint.is_none() && self.is_unwatched() => {
-                self.watch = Watch::Halves { cause: refusal, refused: None };
+                self.watch = Watch::Halves { whole: part.clone(), cause: refusal, refused: None };
                 Next::Send(halves(part, &Role::Half))
             }
-            Role::Whole | Role::Part => self.search(part, refusal.hint),
+            Role::Whole | Role::Half | Role::Part => self.search(part, refusal.hint),
         };
         if let Next::Reject(_) = next {
             self.rejected += 1;
@@ -125,7 +126,7 @@ impl Isolation {
                 self.believes_hints = false;
                 halves(parent, &Role::Part)
             }
-            Role::Half => self.release(),
+            Role::Half => self.release(part),
             Role::Edge => match std::mem::take(&mut self.watch) {
                 Watch::Edge { halves: refused, edge, .. } => refused
                     .iter()
@@ -148,7 +149,7 @@ impl Isolation {
     /// Some of the part were accepted, and an answer lists these of it as failed, if it lists any. What follows: the parts
     /// between them, and before these, since they are queued last, the listed ones.
     pub(super) fn split(&mut self, part: &Range<usize>, failed: &[usize]) -> Parts {
-        let mut parts = self.release();
+        let mut parts = self.release(part);
         if failed.is_empty() || !self.believes_lists {
             parts.extend(halves(part, &Role::Part));
             return parts;
@@ -161,12 +162,25 @@ impl Isolation {
         parts
     }
 
-    /// Ends the suspicion about the whole request; what was kept back for it follows.
-    pub(super) fn release(&mut self) -> Parts {
+    /// Ends the suspicion about the whole request if `part` is of it; what was kept back for it follows.
+    pub(super) fn release(&mut self, part: &Range<usize>) -> Parts {
+        if !self.watches(part) {
+            return Vec::new();
+        }
         match std::mem::take(&mut self.watch) {
             Watch::Halves { refused: Some(half), .. } => halves(&half, &Role::Part),
             Watch::Edge { halves, .. } => halves.into_iter().map(|half| (half, Role::Part)).collect(),
             Watch::Off | Watch::Halves { .. } => Vec::new(),
+        }
+    }
+
+    /// Whether `part` is of the whole request that is under suspicion.
+    fn watches(&self, part: &Range<usize>) -> bool {
+        match &self.watch {
+            Watch::Off => false,
+            Watch::Halves { whole, .. } | Watch::Edge { whole, .. } => {
+                whole.start <= part.start && part.end <= whole.end
+            }
         }
     }
 
@@ -176,9 +190,9 @@ impl Isolation {
 
     fn refused_half(&mut self, part: &Range<usize>, refusal: Refusal) -> Next {
         match std::mem::take(&mut self.watch) {
-            Watch::Halves { cause, refused } if same(cause, refusal) => match refused {
+            Watch::Halves { whole, cause, refused } if same(cause, refusal) => match refused {
                 None => {
-                    self.watch = Watch::Halves { cause, refused: Some(part.clone()) };
+                    self.watch = Watch::Halves { whole, cause, refused: Some(part.clone()) };
                     Next::Send(Vec::new())
                 }
                 Some(first) if first.len() + part.len() <= 2 => Next::Stop,
@@ -186,13 +200,13 @@ impl Isolation {
                     let halves = [first, part.clone()];
                     let edges = halves.each_ref().map(|half| [half.start, half.end - 1]).concat();
                     let edge = edges[usize::try_from(refusal.random >> 62).expect("two bits")];
-                    self.watch = Watch::Edge { cause, halves, edge: edge..edge + 1 };
+                    self.watch = Watch::Edge { whole, cause, halves, edge: edge..edge + 1 };
                     Next::Send(vec![(edge..edge + 1, Role::Edge)])
                 }
             },
             watch => {
                 self.watch = watch;
-                let mut parts = self.release();
+                let mut parts = self.release(part);
                 match self.search(part, refusal.hint) {
                     Next::Send(more) => {
                         parts.extend(more);
@@ -345,6 +359,20 @@ mod tests {
         let all: Vec<usize> = (0..20).collect();
         let (rejected, _, stopped) = search(20, &all, LATER, |_| (None, 7));
         assert!(!stopped && rejected == all);
+    }
+
+    #[test]
+    fn what_is_left_of_one_whole_is_no_half_of_another() {
+        let refusal = Refusal { hint: None, wording: 7, at: 0, accepted: None, random: 0 };
+        let mut isolation = Isolation::new();
+        isolation.refused(&(8..10), &Role::Whole, refusal);
+        assert!(isolation.done(&(9..10), &Role::Half).is_empty());
+        isolation.refused(&(0..3), &Role::Whole, refusal);
+        assert_eq!(isolation.refused(&(8..9), &Role::Half, refusal), Next::Reject(Vec::new()));
+        assert_eq!(isolation.refused(&(0..2), &Role::Half, refusal), Next::Send(Vec::new()));
+        assert_eq!(isolation.refused(&(2..3), &Role::Half, refusal), Next::Send(vec![(0..1, Role::Edge)]));
+        assert!(isolation.split(&(4..8), &[]).iter().all(|(part, _)| part.start >= 4));
+        assert_eq!(isolation.done(&(0..1), &Role::Edge), [(1..2, Role::Part), (2..3, Role::Part)]);
     }
 
     #[test]

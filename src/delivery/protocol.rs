@@ -408,7 +408,7 @@ impl Protocol {
         let Some(open) = self.batches.get_mut(&piece.batch) else { return };
         open.pending -= 1;
         open.expire(piece.events.clone());
-        let kept_back = open.isolation.release();
+        let kept_back = open.isolation.release(&piece.events);
         self.queue_parts(&piece, kept_back);
         self.finish_if_done(piece.batch, commands);
     }
