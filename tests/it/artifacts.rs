@@ -223,7 +223,7 @@ fn runs_that_fail_are_on_record_too() {
     assert_eq!(unknown.results["diagnoses"][0]["location"]["line"], 4);
     assert!(unknown.results.get("rows").is_none(), "no row was read");
     let missing = run(here.path(), &format!("{SETTINGS}SELECT * FROM 'nowhere.csv'"), &["--dry-run"]);
-    assert_eq!((missing.said.code, &missing.results["error"]["kind"]), (5, &"source".into()));
+    assert_eq!((missing.said.code, &missing.results["error"]["kind"]), (5, &"source_missing".into()));
     assert_eq!(fs::read_dir(here.path().join("ledger/runs")).unwrap().count(), 4, "three runs and `latest`");
 }
 
