@@ -59,10 +59,9 @@ pub(super) fn open<R: Read>(
 /// For each of `columns` the field of the records that it is, by its name, or without names by its place; none for a
 /// column that the file does not have.
 pub(super) fn bind<R>(opened: &Opened<R>, columns: &Schema) -> Vec<Option<usize>> {
-    let fields = columns.fields().iter().enumerate();
     match opened.names.as_ref().filter(|names| !names.is_empty()) {
-        Some(names) => fields.map(|(_, column)| place(names, column.name())).collect(),
-        None => fields.map(|(index, _)| Some(index)).collect(),
+        Some(names) => columns.fields().iter().map(|column| place(names, column.name())).collect(),
+        None => (0..columns.fields().len()).map(Some).collect(),
     }
 }
 

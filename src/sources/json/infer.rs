@@ -16,6 +16,8 @@ use crate::sources::report::{Inferred, Note};
 use crate::sources::unread::Fault;
 use crate::sources::{DAMAGED, header};
 
+type Object = Map<String, Value>;
+
 /// The columns of all objects in the samples of `files`; `None` if there is no object. Files may spell a name differently,
 /// unless one of them has both spellings.
 ///
@@ -34,7 +36,9 @@ pub(in crate::sources) fn infer(
         let (objects, first) = sample(file, files.len(), format)?;
         fault = fault.or(first.map(|first| (file, first)));
         if !objects.is_empty() {
-            objects.iter().for_each(|object| fields.add(object));
+            for object in &objects {
+                fields.add(object);
+            }
             names.push((file, objects.iter().flat_map(Map::keys).cloned().collect()));
         }
     }
@@ -105,7 +109,7 @@ fn find<'a>(names: impl IntoIterator<Item = &'a String>, name: &str) -> Option<&
 }
 
 /// The objects at the beginning of a file, one of `files` of a location, and the first that cannot be read.
-fn sample(file: &SourceFile, files: usize, format: &Format) -> Result<(Vec<Map<String, Value>>, Option<Fault>)> {
+fn sample(file: &SourceFile, files: usize, format: &Format) -> Result<(Vec<Object>, Option<Fault>)> {
     let has_one = |text: &[u8]| {
         let mut objects = Objects::new(text, format, true);
         matches!(objects.next_objects(), Ok(Some(Found::Objects { .. }))).then_some(text.len())

@@ -79,8 +79,9 @@ impl<R: Read> Rows<R> {
             if self.places.is_empty() {
                 let mut unknown = BTreeSet::new();
                 for (name, inner) in self.objects.names().iter() {
-                    let field = self.spelled.column_with_name(name);
-                    field.into_iter().for_each(|(_, field)| unplaced(name, inner, field.data_type(), &mut unknown));
+                    if let Some((_, field)) = self.spelled.column_with_name(name) {
+                        unplaced(name, inner, field.data_type(), &mut unknown);
+                    }
                 }
                 self.unread.members(self.file.shown(), unknown);
                 return Ok(None);

@@ -59,14 +59,12 @@ impl Fields {
 
     /// The shapes of the field `name`.
     pub(super) fn of(&mut self, name: &str) -> &mut Shapes {
-        let place = match self.places.get(name) {
-            Some(place) => *place,
-            None => {
-                self.places.insert(name.to_owned(), self.fields.len());
-                self.fields.push((name.to_owned(), Shapes::default()));
-                self.fields.len() - 1
-            }
-        };
+        let known = self.places.get(name).copied();
+        let place = known.unwrap_or_else(|| {
+            self.places.insert(name.to_owned(), self.fields.len());
+            self.fields.push((name.to_owned(), Shapes::default()));
+            self.fields.len() - 1
+        });
         &mut self.fields[place].1
     }
 
@@ -195,7 +193,9 @@ mod tests {
     fn data_type(name: &str, values: &str) -> Option<String> {
         let mut shapes = Shapes::default();
         let values: Vec<Value> = serde_json::from_str(values).unwrap();
-        values.iter().for_each(|value| shapes.add(value));
+        for value in &values {
+            shapes.add(value);
+        }
         shapes.column(name).map(|field| field.data_type().to_string())
     }
 

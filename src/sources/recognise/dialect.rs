@@ -41,8 +41,18 @@ pub(in crate::sources) struct Dialect {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::sources) struct Quoting {
     quote: Option<u8>,
-    /// What escapes, or that nothing does although the usual letter stands there.
-    escape: Option<Option<u8>>,
+    escape: Escape,
+}
+
+/// What a file shows of its escapes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Escape {
+    /// Nothing.
+    #[default]
+    Unseen,
+    /// Nothing escapes, although the usual letter stands there.
+    Never,
+    By(u8),
 }
 
 /// What the first records of one file show; nothing where they show nothing.
@@ -95,7 +105,7 @@ impl Dialect {
         Self {
             delimiter: given.delimiter.or(signs.delimiter).unwrap_or(DELIMITERS[0]),
             quote: given.quote.or(signs.quoting.quote).unwrap_or(QUOTES[0]),
-            escape: given.escape.or(signs.quoting.escape.flatten()),
+            escape: given.escape.or(signs.quoting.escape.or(None)),
             comment: given.comment,
             has_header: given.has_header.unwrap_or(true),
             null: given.null.clone(),
@@ -105,7 +115,18 @@ impl Dialect {
     /// How a file of the table is written, whose values are quoted as `quoting` says.
     pub(in crate::sources) fn of(&self, quoting: Quoting) -> Self {
         let Quoting { quote, escape } = quoting;
-        Self { quote: quote.unwrap_or(self.quote), escape: escape.unwrap_or(self.escape), ..self.clone() }
+        Self { quote: quote.unwrap_or(self.quote), escape: escape.or(self.escape), ..self.clone() }
+    }
+}
+
+impl Escape {
+    /// What escapes, if it is `usual` where the file does not show it.
+    fn or(self, usual: Option<u8>) -> Option<u8> {
+        match self {
+            Self::Unseen => usual,
+            Self::Never => None,
+            Self::By(escape) => Some(escape),
+        }
     }
 }
 
@@ -118,14 +139,16 @@ impl Signs {
         self.delimiter = self.delimiter.or(other.delimiter);
         let (own, others) = (&mut self.quoting, other.quoting);
         own.quote = own.quote.or(others.quote);
-        own.escape = own.escape.filter(Option::is_some).or(others.escape).or(own.escape);
+        if !matches!(own.escape, Escape::By(_)) && others.escape != Escape::Unseen {
+            own.escape = others.escape;
+        }
         true
     }
 
     /// How the values of the file are quoted, as is `given` or as it shows.
     pub(super) fn quoting(&self, given: &Given) -> Quoting {
         let Quoting { quote, escape } = self.quoting;
-        Quoting { quote: given.quote.or(quote), escape: given.escape.map(Some).or(escape) }
+        Quoting { quote: given.quote.or(quote), escape: given.escape.map_or(escape, Escape::By) }
     }
 }
 
@@ -160,8 +183,12 @@ pub(super) fn signs(head: &[u8], is_cut: bool, given: &Given) -> Signs {
     let first = texts.next().unwrap_or_default();
     let look = header::look(&first, &texts.collect::<Vec<_>>());
     let has_quotes = records.iter().any(|record| record.quoted > 0);
-    let shows_escape = style.escape.is_some() || memchr::memchr(ESCAPE, head).is_some();
-    let quoting = Quoting { quote: has_quotes.then_some(style.quote), escape: shows_escape.then_some(style.escape) };
+    let escape = match style.escape {
+        Some(escape) => Escape::By(escape),
+        None if memchr::memchr(ESCAPE, head).is_some() => Escape::Never,
+        None => Escape::Unseen,
+    };
+    let quoting = Quoting { quote: has_quotes.then_some(style.quote), escape };
     Signs { delimiter, quoting, first, look }
 }
 
