@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant, SystemTime};
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -331,8 +331,10 @@ fn an_object_that_changes_during_a_delivery_ends_the_run() {
         SET datafusion.execution.batch_size = 500;
         SELECT order_id || '' AS order_id, email, value, '2025-12-07T10:00:00Z' AS timestamp FROM 's3://shop/orders.csv'";
     let query = file(home.path(), "q.sql", query);
+    // In one step, as a bucket does: this one would give bytes of a file that is being written.
+    let (other, is_changed) = (file(home.path(), "other.csv", &rows(10)), Once::new());
     let server = Server::judging(move |_| {
-        fs::write(&path, rows(10)).unwrap();
+        is_changed.call_once(|| fs::rename(&other, &path).unwrap());
         Answer::ok(OK)
     });
     let mut command = postback(&["run", &query, "--base-url", &server.url, "--batch-events", "100"]);
