@@ -332,7 +332,7 @@ fn an_object_that_changes_during_a_delivery_ends_the_run() {
         SELECT order_id || '' AS order_id, email, value, '2025-12-07T10:00:00Z' AS timestamp FROM 's3://shop/orders.csv'";
     let query = file(home.path(), "q.sql", query);
     // In one step, as a bucket does: this one would give bytes of a file that is being written.
-    let (other, is_changed) = (file(home.path(), "other.csv", &rows(10)), Once::new());
+    let (other, is_changed) = (file(home.path(), "other.csv", rows(10)), Once::new());
     let server = Server::judging(move |_| {
         is_changed.call_once(|| fs::rename(&other, &path).unwrap());
         Answer::ok(OK)
