@@ -55,15 +55,21 @@ impl Table {
             let message = format!("`{root}` is {kind}, read as plain files as postback.plain_lake_files says");
             return Ok(Note { code: None, message, help: None });
         }
+        Err(self.refusal())
+    }
+
+    /// The error of its files, which are not read as they are.
+    pub(super) fn refusal(&self) -> Error {
+        let Self { kind, root } = self;
         let instead = match kind {
             Kind::Delta if delta::IS_READ => format!("name the folder, FROM '{root}', to read it as a table"),
             Kind::Delta => delta::MISSING.to_owned(),
             Kind::Iceberg | Kind::Hudi => "export the table first".to_owned(),
         };
-        Err(Error::new(ErrorKind::Source, format!("`{root}` is {kind}, not plain files")).hint(format!(
+        Error::new(ErrorKind::Source, format!("`{root}` is {kind}, not plain files")).hint(format!(
             "its files also hold deleted and superseded rows: {instead}; if no row was ever changed or deleted, \
              `SET postback.plain_lake_files = 'true'` reads the files as they are"
-        )))
+        ))
     }
 }
 

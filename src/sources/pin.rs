@@ -108,14 +108,14 @@ pub(super) fn pinned(store: Arc<dyn ObjectStore>, files: &[SourceFile]) -> Arc<d
 
 /// The files of this machine as a store that gives their bytes only as they were listed.
 #[derive(Debug)]
-pub(super) struct PinnedLocal {
+struct PinnedLocal {
     store: Arc<dyn ObjectStore>,
     files: HashMap<ObjectPath, SourceFile>,
 }
 
 impl PinnedLocal {
     /// `store`, which holds `files`.
-    pub(super) fn new(store: Arc<dyn ObjectStore>, files: &[SourceFile]) -> Self {
+    fn new(store: Arc<dyn ObjectStore>, files: &[SourceFile]) -> Self {
         let files = files.iter().map(|file| (file.meta.location.clone(), file.clone())).collect();
         Self { store, files }
     }

@@ -30,7 +30,7 @@ impl Table {
     /// Always one that says so.
     #[expect(clippy::unused_async, reason = "the table of a build with the feature is opened step by step")]
     pub(super) async fn open(_: &SessionState, root: &Root, _: At, _: bool, _: &Unread) -> Result<Self> {
-        Err(lake::refused(&root.shown(), lake::Kind::Delta, matches!(root, Root::Local(_))))
+        Err(lake::Table { kind: lake::Kind::Delta, root: root.shown() }.refusal())
     }
 
     /// Whether it is in the state that is asked for.

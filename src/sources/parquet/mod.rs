@@ -29,7 +29,6 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::TableParquetOptions;
 use datafusion::datasource::TableType;
 use datafusion::datasource::table_schema::TableSchema;
-use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
@@ -51,9 +50,8 @@ pub(super) use self::scan::{Scan, scanned};
 pub(super) use self::stored::{ByPlace, Stored};
 use super::file::{Place, SourceFile};
 use super::partitions::Partitions;
-use super::pin::PinnedLocal;
 use super::report::Note;
-use super::unreadable;
+use super::{pin, unreadable};
 use crate::error::Result;
 
 mod adapter;
@@ -158,17 +156,15 @@ pub(super) async fn verify(state: &SessionState, file: &SourceFile) -> Result<()
 
 /// The store that holds `files`, which messages call `shown`, and its URL. It gives no bytes of files that have changed.
 fn pinned(state: &SessionState, shown: &str, files: &[SourceFile]) -> Result<(Arc<dyn ObjectStore>, ObjectStoreUrl)> {
-    let bucket = files.first().and_then(|file| match file.place() {
-        Place::Object { store, url } => Some((Arc::clone(store), url)),
-        Place::Local(_) => None,
-    });
-    let local = || {
-        let url = ObjectStoreUrl::local_filesystem();
-        let files: Arc<dyn ObjectStore> = Arc::new(PinnedLocal::new(state.runtime_env().object_store(&url)?, files));
-        Ok((files, url))
+    let found = match files.first().map(SourceFile::place) {
+        Some(Place::Object { store, url }) => ObjectStoreUrl::parse(url).map(|url| (Arc::clone(store), url)),
+        Some(Place::Local(_)) | None => {
+            let url = ObjectStoreUrl::local_filesystem();
+            state.runtime_env().object_store(&url).map(|store| (store, url))
+        }
     };
-    let pinned = bucket.map_or_else(local, |(store, url)| Ok((store, ObjectStoreUrl::parse(url)?)));
-    pinned.map_err(|error: DataFusionError| unreadable(shown, error))
+    let (store, url) = found.map_err(|error| unreadable(shown, error))?;
+    Ok((pin::pinned(store, files), url))
 }
 
 /// The columns of each file, where alike ones that follow each other are one.
