@@ -165,9 +165,9 @@ fn where_all_is_well_a_quiet_command_prints_nothing() {
     quiet(&["run", "good.sql", "--base-url", url]);
     quiet(&["run", "good.sql", "--base-url", url]);
     quiet(&["run", "good.sql", "other.sql", "--base-url", url]);
+    quiet(&["retry"]);
     quiet(&["run", "good.sql", "--dry-run"]);
     quiet(&["run", "good.sql", "--sandbox"]);
-    quiet(&["retry"]);
     quiet(&["ledger", "verify", "--namespace", "sandbox"]);
     quiet(&["resolve", "--namespace", "sandbox"]);
     let checked = place.run(&["check", "good.sql", "-q"]);
