@@ -21,6 +21,13 @@ impl SettingFlags {
         })
     }
 
+    /// With `value` for the setting `name`, whatever it was.
+    pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
+        self.values.retain(|(given, _)| *given != name);
+        self.values.push((name, value));
+        self
+    }
+
     /// With the flags of another command line where this one has none.
     pub(super) fn or(mut self, others: Vec<(String, String)>) -> Self {
         for (name, value) in others {

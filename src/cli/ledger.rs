@@ -64,7 +64,9 @@ pub(super) fn run(arguments: &Arguments, world: &World) -> Result<()> {
             (repaired(&place.database(), &saved), Ok(()))
         }
     };
-    output::write(|stdout| stdout.write_all(said.as_bytes()))?;
+    if verdict.is_err() || !world.quiet {
+        output::write(|stdout| stdout.write_all(said.as_bytes()))?;
+    }
     verdict
 }
 

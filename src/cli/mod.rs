@@ -21,13 +21,14 @@ use tracing_subscriber::{Registry, fmt};
 use self::flags::SettingFlags;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::Resources;
-use crate::settings::{Settings, TOKEN_VARIABLE, Variables};
+use crate::settings::{self, Origin, Settings, TOKEN_VARIABLE, Variables};
 
 mod check;
 mod completions;
 mod config;
 mod explain;
 mod flags;
+mod home;
 mod ledger;
 mod memory;
 mod output;
@@ -48,8 +49,6 @@ mod stores;
 
 /// For what still reads when everything is said.
 const AT_THE_END: Duration = Duration::from_secs(1);
-/// The settings file that is looked for in the working folder, then beside the query file.
-const SETTINGS_FILE: &str = "postback.toml";
 
 /// SQL files in, validated and hashed conversion events out.
 #[derive(Debug, Parser)]
@@ -64,7 +63,7 @@ struct Cli {
 /// Options of every verb.
 #[derive(Args, Debug)]
 struct Global {
-    /// Settings file; by default ./postback.toml, then postback.toml beside the query file
+    /// Settings file; by default the nearest postback.toml from the query file upwards, else ./postback.toml
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     config: Option<PathBuf>,
     /// Say only what failed
@@ -119,6 +118,8 @@ struct World {
     now: i64,
     /// `POSTBACK_*` variables, and those that cloud vendors define.
     variables: Vec<(String, String)>,
+    /// Names of variables whose values are not UTF-8.
+    unreadable: Vec<String>,
     resources: Resources,
     quiet: bool,
     verbose: bool,
@@ -130,11 +131,13 @@ struct World {
 impl World {
     fn read(global: &Global) -> Self {
         let variables = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+        let unreadable = std::env::vars_os().filter(|(_, value)| value.to_str().is_none());
         Self {
             now: unix_now(),
             variables: variables
                 .filter(|(name, _)| name.starts_with("POSTBACK_") || Variables::has_name(name))
                 .collect(),
+            unreadable: unreadable.filter_map(|(name, _)| text(name)).collect(),
             resources: Resources {
                 memory_limit: half_of_memory(),
                 partitions: std::thread::available_parallelism().map_or(1, usize::from),
@@ -156,8 +159,12 @@ impl World {
                 wrong(Error::new(ErrorKind::Usage, "the settings file cannot be read").source(error))
             })?;
             settings.set_file(&text).map_err(wrong)?;
+            home::anchor(&mut settings, path.parent().unwrap_or(Path::new("")), Origin::File)?;
         }
         settings.set_environment(self.variables.iter().cloned())?;
+        if let Some(name) = self.unreadable.iter().find(|name| name.starts_with("POSTBACK_")) {
+            return Err(Error::new(ErrorKind::Usage, format!("the variable `{name}` holds bytes that are not UTF-8")));
+        }
         flags.apply(&mut settings)?;
         Ok(settings)
     }
@@ -169,8 +176,7 @@ impl World {
             }
             return Ok(Some(path.clone()));
         }
-        let beside = query.and_then(Path::parent).map(|folder| folder.join(SETTINGS_FILE));
-        Ok([Some(PathBuf::from(SETTINGS_FILE)), beside].into_iter().flatten().find(|path| path.is_file()))
+        Ok(home::settings_file(query))
     }
 
     /// What the query engine may use: `memory_limit` of the settings, else half of the machine; a folder to spill to.
@@ -179,6 +185,21 @@ impl World {
         let limit = settings.bytes("memory_limit").and_then(|bytes| usize::try_from(bytes).ok());
         let memory_limit = limit.unwrap_or(self.resources.memory_limit);
         Ok(Resources { memory_limit, ..self.resources.clone() })
+    }
+
+    /// Says which variables look like settings and are none.
+    fn tell_strays(&self) {
+        let strays = settings::strays(self.variables.iter().map(|(name, _)| name.as_str()));
+        let (near, others): (Vec<_>, Vec<_>) = strays.into_iter().partition(|(_, meant)| meant.is_some());
+        for (variable, meant) in near {
+            let meant = meant.unwrap_or_default();
+            render::note(&format!("warning: `{variable}` is no setting and has no effect; did you mean {meant}?"));
+        }
+        if !others.is_empty() {
+            let names = others.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let (verb, noun) = if others.len() == 1 { ("is", "setting and has") } else { ("are", "settings and have") };
+            render::note(&format!("warning: {names} {verb} no {noun} no effect"));
+        }
     }
 
     fn variable(&self, name: &str) -> Option<&str> {
@@ -192,10 +213,19 @@ pub fn main() -> ExitCode {
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) if names_a_token(&error) => {
-            render::error(&token_as_flag());
+            let error = token_as_flag();
+            render::error(&error);
+            if wants_document(std::env::args_os()) {
+                drop(output::failure(&error));
+            }
             return ErrorKind::Usage.exit_code().into();
         }
         Err(error) => {
+            if error.use_stderr() && wants_document(std::env::args_os()) {
+                let said =
+                    Error::new(ErrorKind::Usage, error.kind().as_str().unwrap_or("the command line is not known"));
+                drop(output::failure(&said));
+            }
             // Help and version are answers, not failures; clap knows which stream each belongs to.
             let code = if error.use_stderr() { ErrorKind::Usage.exit_code() } else { 0 };
             return if error.print().is_ok() { code.into() } else { ErrorKind::Internal.exit_code().into() };
@@ -211,8 +241,11 @@ pub fn main() -> ExitCode {
     // Several providers of TLS may be linked in, and none of them is a default by itself.
     drop(rustls::crypto::ring::default_provider().install_default());
     let world = World::read(&cli.global);
+    if !world.quiet {
+        world.tell_strays();
+    }
     spill::remove_leftovers();
-    let code = ended(|| {
+    let code = ended(wants_document(std::env::args_os()), || {
         let runtime = runtime()?;
         let code = runtime.block_on(dispatch(cli.verb, &world));
         // What still waits for a bucket has nobody left who reads it.
@@ -235,17 +268,29 @@ fn token_as_flag() -> Error {
         .hint(format!("set {TOKEN_VARIABLE}, or name a 0600 file with --token-file; if this one was real, replace it"))
 }
 
-/// The exit code of `work`, which says what ended it: an error here, a panic where it happens.
-fn ended(work: impl FnOnce() -> Result<ExitCode>) -> ExitCode {
+/// Whether the command line asks for a JSON document. Whatever becomes of the command, there is one then.
+fn wants_document(arguments: impl Iterator<Item = OsString>) -> bool {
+    let arguments: Vec<OsString> = arguments.take_while(|argument| argument != "--").collect();
+    arguments.iter().any(|argument| argument == "--format=json")
+        || arguments.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
+}
+
+/// The exit code of `work`, which says what ended it: an error here, a panic where it happens. Where `wants_document`, and
+/// nothing was printed, there is a document of the error.
+fn ended(wants_document: bool, work: impl FnOnce() -> Result<ExitCode>) -> ExitCode {
     // Nothing that a panic may have left half done is used afterwards.
-    match panic::catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(code)) => code,
+    let error = match panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(code)) => return code,
         Ok(Err(error)) => {
             render::error(&error);
-            error.exit_code().into()
+            error
         }
-        Err(_) => ErrorKind::Internal.exit_code().into(),
+        Err(_) => Error::new(ErrorKind::Internal, "a defect of postback"),
+    };
+    if wants_document && !output::has_written() {
+        drop(output::failure(&error));
     }
+    error.exit_code().into()
 }
 
 /// Makes a panic of this process tell where it happened and not what it says, which may quote a row.
@@ -355,8 +400,20 @@ mod tests {
     fn a_panic_ends_the_process_as_a_defect_does() {
         let exit_code = |code: u8| format!("{:?}", ExitCode::from(code));
         let panics = || panic!("of no one's concern");
-        assert_eq!(format!("{:?}", ended(panics)), exit_code(70));
-        assert_eq!(format!("{:?}", ended(|| Err(Error::new(ErrorKind::Source, "nothing to read")))), exit_code(5));
-        assert_eq!(format!("{:?}", ended(|| Ok(ExitCode::SUCCESS))), exit_code(0));
+        assert_eq!(format!("{:?}", ended(false, panics)), exit_code(70));
+        let fails = || Err(Error::new(ErrorKind::Source, "nothing to read"));
+        assert_eq!(format!("{:?}", ended(false, fails)), exit_code(5));
+        assert_eq!(format!("{:?}", ended(false, || Ok(ExitCode::SUCCESS))), exit_code(0));
+    }
+
+    #[test]
+    fn a_document_is_wanted_where_the_form_is_json() {
+        let wants = |line: &str| wants_document(line.split(' ').map(OsString::from));
+        assert!(wants("postback run q.sql --format json") && wants("postback run --format=json q.sql"));
+        for other in
+            ["run q.sql", "run --format ndjson q", "run --log-format json q", "sql -- --format json", "--format"]
+        {
+            assert!(!wants(other), "{other}");
+        }
     }
 }

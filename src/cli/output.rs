@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, ErrorKind as IoErrorKind, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
@@ -13,7 +14,14 @@ use datafusion::arrow::json::{Writer, WriterBuilder as JsonWriterBuilder};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::arrow::util::pretty::pretty_format_batches_with_options;
 
+use serde_json::{Value, json};
+
 use crate::error::{Error, ErrorKind, Result};
+
+mod shape;
+
+/// Whether anything went to stdout.
+static HAS_WRITTEN: AtomicBool = AtomicBool::new(false);
 
 /// How tables are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -27,6 +35,7 @@ pub(super) enum Format {
 
 /// Writes to stdout.
 pub(super) fn write(content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    HAS_WRITTEN.store(true, Ordering::Relaxed);
     let mut stdout = BufWriter::new(io::stdout().lock());
     match content(&mut stdout).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != IoErrorKind::BrokenPipe => {
@@ -36,8 +45,34 @@ pub(super) fn write(content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> R
     }
 }
 
+/// Whether anything went to stdout.
+pub(super) fn has_written() -> bool {
+    HAS_WRITTEN.load(Ordering::Relaxed)
+}
+
+/// What is said as JSON of a command that failed before it had a document of its own.
+pub(super) fn document(error: &Error) -> Value {
+    json!({
+        "schema": "postback.error",
+        "version": 1,
+        "exit_code": error.exit_code(),
+        "error": { "kind": error.kind().as_str(), "message": error.message(), "hint": error.hint_text() },
+    })
+}
+
+/// Writes the document of a command that failed to stdout.
+pub(super) fn failure(error: &Error) -> Result<()> {
+    let text = format!("{:#}\n", document(error));
+    write(|stdout| stdout.write_all(text.as_bytes()))
+}
+
 /// Writes `batches`, all of `schema`, to stdout.
 pub(super) fn write_batches(schema: &Schema, batches: &[RecordBatch], format: Format) -> Result<()> {
+    let shaped = match format {
+        Format::Json | Format::Ndjson | Format::Csv => Some(shape::printable(batches)?),
+        Format::Table | Format::Markdown => None,
+    };
+    let batches = shaped.as_deref().unwrap_or(batches);
     let printed = match format {
         Format::Table if batches.iter().all(|batch| batch.num_rows() == 0) => {
             table(&[RecordBatch::new_empty(schema.clone().into())])
@@ -45,7 +80,7 @@ pub(super) fn write_batches(schema: &Schema, batches: &[RecordBatch], format: Fo
         Format::Table => table(batches),
         Format::Markdown => markdown(schema, batches),
         Format::Csv => csv(schema, batches),
-        Format::Json => json(batches),
+        Format::Json => array(batches),
         Format::Ndjson => ndjson(batches),
     };
     let printed =
@@ -114,7 +149,7 @@ fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     )
 }
 
-fn json(batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
+fn array(batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
     let mut writer: Writer<_, JsonArray> = JsonWriterBuilder::new().with_explicit_nulls(true).build(Vec::new());
     writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
     writer.finish()?;

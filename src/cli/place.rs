@@ -1,19 +1,17 @@
 //! Flags that say which ledger a verb is about, and how far it may be trusted.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 
 use super::flags::SettingFlags;
 use super::stores::LOOPBACK;
-use super::{World, ledger};
+use super::{World, home, ledger};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::sqlite::{Namespace, Place};
 use crate::settings::{Origin, Settings};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Which {
-    /// Folder of the ledger; by default as in postback.toml, else .postback
+    /// Folder of the ledger; by default that of the project that the working folder is in, else the only one below it
     #[arg(long, value_name = "FOLDER")]
     ledger: Option<String>,
     /// Events it is about: those that count, test events, or those sent to a sandbox
@@ -46,7 +44,7 @@ impl Which {
             Events::Test => Namespace::Test,
             Events::Sandbox => Namespace::Sandbox,
         };
-        let folder = PathBuf::from(settings.text("ledger").unwrap_or_default());
+        let folder = home::without_query(&settings)?;
         let place = Place { folder, namespace, holder: ledger::holder() };
         match self.namespace {
             Events::Test | Events::Sandbox if !place.database().exists() => only_loopback(place),
@@ -76,6 +74,15 @@ pub(super) struct Loss {
     /// Go on where the ledger is gone or older than the one last used here: what it does not know may count twice
     #[arg(long)]
     pub(super) accept_ledger_loss: bool,
+}
+
+/// What a person accepts where another ledger than the query's own knows what the query sends.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub(super) struct Second {
+    /// Begin a ledger of its own although another one knows what the query sends: what that one knows as accepted may
+    /// count twice
+    #[arg(long)]
+    pub(super) new_ledger: bool,
 }
 
 /// What a person accepts of the disk that a ledger is on.

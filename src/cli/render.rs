@@ -10,9 +10,8 @@ use std::time::Duration;
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
 use crate::contract::responses;
-use crate::error::{Error, ErrorKind, Location, Result};
+use crate::error::{Error, Location, Result};
 use crate::query::{self, Checked, Diagnosis};
-use crate::report::RunResults;
 use crate::run::{Account, Tally, UnreadSources};
 use crate::sandbox::Snapshot;
 use crate::sources::Spot;
@@ -168,13 +167,11 @@ pub(super) struct Heading<'a> {
     pub(super) folder: &'a str,
 }
 
-/// Prints the account of a run: to stdout, since it is what the command was asked for. As JSON it is the document that
+/// Prints the account of a run: to stdout, since it is what the command was asked for. As JSON it is in the document that
 /// lies in the run's folder.
-pub(super) fn account(heading: &Heading<'_>, account: &Account, results: &RunResults, format: Format) -> Result<()> {
-    let unwritable = |error| Error::new(ErrorKind::Internal, "the account cannot be written as JSON").source(error);
+pub(super) fn account(heading: &Heading<'_>, account: &Account, format: Format) -> Result<()> {
     let text = match format {
-        Format::Json => serde_json::to_string_pretty(results).map_err(unwritable)? + "\n",
-        Format::Ndjson => serde_json::to_string(results).map_err(unwritable)? + "\n",
+        Format::Json | Format::Ndjson => return Ok(()),
         Format::Csv => std::iter::once("place,events\n".to_owned())
             .chain(lines(&account.tally).map(|(name, count)| format!("{name},{count}\n")))
             .collect(),
@@ -184,18 +181,6 @@ pub(super) fn account(heading: &Heading<'_>, account: &Account, results: &RunRes
         Format::Table => account_text(heading, account),
     };
     output::write(|stdout| stdout.write_all(text.as_bytes()))
-}
-
-/// Prints the document of a run that did not take place, where a document was asked for.
-pub(super) fn skipped(results: &RunResults, format: Format) -> Result<()> {
-    let text = match format {
-        Format::Json => serde_json::to_string_pretty(results),
-        Format::Ndjson => serde_json::to_string(results),
-        Format::Csv | Format::Markdown | Format::Table => return Ok(()),
-    };
-    let text =
-        text.map_err(|error| Error::new(ErrorKind::Internal, "the document cannot be written as JSON").source(error))?;
-    output::write(|stdout| stdout.write_all((text + "\n").as_bytes()))
 }
 
 /// Says what could not be read of the sources, where the answer has no place for it.

@@ -109,10 +109,10 @@ pub(super) fn run(arguments: &Arguments, world: &World) -> Result<()> {
             .hint("`postback resolve` without a selection lists what there is"));
     }
     if arguments.assume_delivered {
-        assume_delivered(&ledger, &undecided)?;
+        assume_delivered(&ledger, &undecided, world)?;
         remaining(&ledger, window, world)
     } else if arguments.resend {
-        resend(&ledger, &undecided, arguments.yes)?;
+        resend(&ledger, &undecided, arguments.yes, world)?;
         remaining(&ledger, window, world)
     } else {
         list(&undecided, now, arguments, world)
@@ -217,12 +217,12 @@ impl Select {
     }
 }
 
-fn assume_delivered(ledger: &Sqlite, undecided: &[Undecided<'_>]) -> Result<()> {
+fn assume_delivered(ledger: &Sqlite, undecided: &[Undecided<'_>], world: &World) -> Result<()> {
     let decided = ledger.decide(&keys(undecided, |_| true), Decision::AssumeDelivered)?;
-    said(&format!("assumed delivered: {}, never to be sent again", counted(decided as u64, "event")))
+    said(&format!("assumed delivered: {}, never to be sent again", counted(decided as u64, "event")), world)
 }
 
-fn resend(ledger: &Sqlite, undecided: &[Undecided<'_>], yes: bool) -> Result<()> {
+fn resend(ledger: &Sqlite, undecided: &[Undecided<'_>], yes: bool, world: &World) -> Result<()> {
     let late = keys(undecided, |events| events.is_late).len() as u64;
     if late > 0 && !yes {
         let message =
@@ -235,14 +235,19 @@ fn resend(ledger: &Sqlite, undecided: &[Undecided<'_>], yes: bool) -> Result<()>
     let decision = if yes { Decision::Resend } else { Decision::Repeat };
     let decided = counted(ledger.decide(&keys(undecided, |_| true), decision)? as u64, "event");
     let next = "the next run whose query returns them sends them";
-    said(&match undecided.iter().filter_map(|events| events.repeatable_until).min() {
+    let line = match undecided.iter().filter_map(|events| events.repeatable_until).min() {
         _ if yes => format!("to be resent: {decided}; {next}, and what TikTok received before {DOUBLE}"),
         Some(until) => format!("to be repeated: {decided}; {next}, and TikTok drops copies until {}", time(until)),
         None => format!("to be repeated: {decided}; {next}"),
-    })
+    };
+    said(&line, world)
 }
 
-fn said(line: &str) -> Result<()> {
+/// Says what was done, unless only failures are asked for.
+fn said(line: &str, world: &World) -> Result<()> {
+    if world.quiet {
+        return Ok(());
+    }
     output::write(|stdout| writeln!(stdout, "{line}"))
 }
 
@@ -265,7 +270,10 @@ fn keys(undecided: &[Undecided<'_>], are_meant: impl Fn(&Undecided<'_>) -> bool)
 fn list(undecided: &[Undecided<'_>], now: i64, arguments: &Arguments, world: &World) -> Result<()> {
     let table = if arguments.each { each(undecided) } else { batches(undecided, now) };
     let table = table.map_err(|error| Error::new(ErrorKind::Internal, "the list cannot be shown").source(error))?;
-    output::write_batches(&table.schema(), &[table], arguments.format)?;
+    let is_nothing = undecided.is_empty() && arguments.format == Format::Table;
+    if !(is_nothing && world.quiet) {
+        output::write_batches(&table.schema(), &[table], arguments.format)?;
+    }
     let (held, in_doubt): (Vec<_>, Vec<_>) = undecided.iter().partition(|events| events.is_held);
     let count = |events: &[&Undecided<'_>]| events.iter().map(|events| events.keys.len() as u64).sum::<u64>();
     let (held, in_doubt) = (count(&held), count(&in_doubt));

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::World;
 use super::flags::SettingFlags;
 use super::output::Format;
-use super::{render, run};
+use super::{World, home, render, run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::PastRun;
 
@@ -31,7 +30,8 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     let Arguments { run, test_event_code, parameters, format, settings: flags } = arguments;
     let settings = world.settings(&flags, None)?;
-    let past = PastRun::read(Path::new(settings.text("ledger").unwrap_or_default()), run.as_deref())?;
+    let ledger = home::without_query(&settings)?;
+    let past = PastRun::read(&ledger, run.as_deref())?;
     if !past.has_destination {
         return Err(Error::new(ErrorKind::Usage, format!("the run `{}` sent nothing to an API", past.id))
             .hint("name the run to retry: postback retry RUN"));
@@ -47,7 +47,18 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     if !world.quiet {
         render::note(&format!("retrying `{}` of the run {}", past.query.display(), past.id));
     }
-    let flags = flags.or(past.flags);
-    let file: PathBuf = past.query;
+    let named = ledger.to_str().map(str::to_owned);
+    let flags = named.into_iter().fold(flags.or(past.flags), |flags, ledger| flags.with("ledger", ledger));
+    let file = found(past.query, &ledger);
     Box::pin(run::run(run::Arguments::retrying(file, test_event_code, parameters, format, flags), world)).await
+}
+
+/// The query file of a run that was started from another folder: one above the ledger.
+fn found(query: PathBuf, ledger: &Path) -> PathBuf {
+    if query.is_file() {
+        return query;
+    }
+    let ledger = ledger.canonicalize().unwrap_or_else(|_| ledger.to_owned());
+    let mut above = ledger.ancestors().skip(1).map(|folder| folder.join(&query));
+    above.find(|file| file.is_file()).unwrap_or(query)
 }

@@ -8,15 +8,20 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustls::crypto::ring;
 
+use super::flags::SettingFlags;
 use super::place::{Loss, Network};
-use super::{World, ledger, spill};
+use super::{World, home, ledger, spill};
 use crate::api::BaseUrl;
 use crate::contract;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::sqlite::{Namespace, Options, Place};
+use crate::ledger::sqlite::{Aim, Namespace, Options, Place};
 use crate::ledger::{Clock, Model, Sqlite, Store};
 use crate::report::Mode;
-use crate::settings::{Origin, Settings};
+use crate::settings::Settings;
+
+mod locate;
+
+pub(super) use self::locate::Elsewhere;
 
 /// The parameter that is the start of the last successful run.
 pub(super) const LAST_SUCCESS: &str = "last_success";
@@ -32,6 +37,8 @@ pub(super) struct Stores {
     /// Ledgers of embedded sandboxes made so far.
     sandboxes: usize,
     accepts: (Loss, Network),
+    /// What files of this command are going to send, each with the folder of its ledger and the ledger's file.
+    aims: Vec<(Aim, PathBuf, PathBuf)>,
 }
 
 impl fmt::Debug for Stores {
@@ -119,10 +126,13 @@ impl Stores {
     }
 }
 
-/// Where the ledger of a run in `mode` lies. A server on this machine has one of its own, by its address: another server
-/// begins anew.
+/// Where the ledger of a run in `mode` lies.
 fn place(mode: Mode, settings: &Settings) -> Place {
-    let folder = Path::new(settings.text("ledger").unwrap_or_default());
+    place_in(Path::new(settings.text("ledger").unwrap_or_default()), mode, settings)
+}
+
+/// Where it lies below `folder`. A server on this machine has one of its own, by its address: another server begins anew.
+fn place_in(folder: &Path, mode: Mode, settings: &Settings) -> Place {
     // A base URL that is none is refused elsewhere.
     let base = BaseUrl::parse(settings.text("base_url").unwrap_or_default()).ok();
     let (folder, namespace) = match base.filter(BaseUrl::is_loopback) {
@@ -153,11 +163,12 @@ pub(super) fn instant(seconds: Option<i64>) -> String {
 }
 
 /// The command that lists what the ledger of runs in `mode` holds.
-pub(super) fn resolve_command(mode: Mode, settings: &Settings) -> String {
+pub(super) fn resolve_command(mode: Mode, settings: &Settings, world: &World) -> String {
     let Place { folder, namespace, .. } = place(mode, settings);
     let mut command = "postback resolve".to_owned();
-    // What a file or the environment says, the command finds by itself.
-    let is_found = matches!(settings.origin("ledger"), Origin::Default | Origin::File | Origin::Environment);
+    // What lies where the command looks, or what a file or the environment says, it finds by itself.
+    let found = world.settings(&SettingFlags::default(), None).and_then(|settings| home::without_query(&settings));
+    let is_found = found.is_ok_and(|found| Some(&*found) == settings.text("ledger").map(Path::new));
     if namespace == Namespace::Sandbox || !is_found || folder != Path::new(settings.text("ledger").unwrap_or_default())
     {
         let folder = folder.display().to_string();

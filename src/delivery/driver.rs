@@ -257,7 +257,7 @@ impl<T: Transport> Driver<T> {
             let sent = transport.send(body).await;
             let is_unwritten = sent.as_ref().is_err_and(|error| error.before_first_byte);
             let skew = sent.as_ref().ok().and_then(|response| Some(response.date?.saturating_sub(clock?())));
-            let mut answer = classify(&sent, part.len());
+            let mut answer = Answer { bytes: Some(bytes), ..classify(&sent, part.len()) };
             if let Fate::Duplicate { on_record } = &mut answer.fate {
                 *on_record = offered_before(store.as_ref(), &part);
             }
@@ -305,9 +305,7 @@ impl<T: Transport> Driver<T> {
                     self.fail(Error::new(ErrorKind::Internal, "a request task panicked"));
                     self.step(Input::Unsettled);
                 }
-                let fate = Fate::Doubtful { garbled: false };
-                let answer = Answer { fate, code: None, status: None, transport: None, request_id: None, field: None };
-                (id, answer, None)
+                (id, Answer::of(Fate::Doubtful { garbled: false }), None)
             }
         };
         let Some((request, batch)) = self.request_ids.remove(&id) else { return };
@@ -426,6 +424,9 @@ impl Exchange {
         self.ended = Some(Instant::now());
         (self.code, self.status) = (answer.code, answer.status);
         self.request_id.clone_from(&answer.request_id);
+        if answer.fate == Fate::Accepted {
+            self.accepted_by.extend(answer.request_id.clone());
+        }
     }
 }
 

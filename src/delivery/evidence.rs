@@ -28,20 +28,29 @@ pub(super) struct Refused {
 pub(super) struct Evidence {
     /// The latest request of which events were accepted.
     accepted: Option<u64>,
+    /// Bytes of the largest such request, where they were counted.
+    largest: Option<u64>,
     /// Events refused alone before anything that was sent later was accepted.
     refused: Vec<Refused>,
 }
 
 impl Evidence {
-    /// Events of this request were accepted: it was right to refuse what was refused before that was sent.
-    pub(super) fn accepted(&mut self, request: u64) {
+    /// Events of this request, of so many bytes, were accepted: it was right to refuse what was refused before that was
+    /// sent.
+    pub(super) fn accepted(&mut self, request: u64, bytes: Option<u64>) {
         self.accepted = self.accepted.max(Some(request));
+        self.largest = self.largest.max(bytes);
         self.refused.retain(|refused| refused.at >= request);
     }
 
     /// The latest request of which events were accepted.
     pub(super) fn last_accepted(&self) -> Option<u64> {
         self.accepted
+    }
+
+    /// Whether a request of so many bytes is larger than each of which events were accepted.
+    pub(super) fn is_beyond_accepted(&self, bytes: Option<u64>) -> bool {
+        self.largest.is_some_and(|largest| bytes > Some(largest))
     }
 
     /// Notes an event that was refused alone; gives whether there are too many of them.
@@ -69,7 +78,9 @@ mod tests {
     fn a_row_of_refusals_is_too_long_unless_something_sent_later_is_accepted() {
         let mut evidence = Evidence::default();
         assert!((1..32).all(|at| !evidence.refused(event(at, false), false)));
-        evidence.accepted(20);
+        evidence.accepted(20, Some(700));
+        assert!(evidence.is_beyond_accepted(Some(701)) && !evidence.is_beyond_accepted(Some(700)));
+        assert!(!evidence.is_beyond_accepted(None) && !Evidence::default().is_beyond_accepted(Some(1)));
         assert_eq!(evidence.unproven().len(), 12, "what was sent before the refusal says nothing about it");
         assert!((32..51).all(|at| !evidence.refused(event(at, false), false)));
         assert!(evidence.refused(event(51, false), false));

@@ -47,7 +47,15 @@ pub fn is_envelope(field: &Field) -> bool {
 /// Whether a message says that the token may not do this.
 #[must_use]
 pub fn is_about_permission(message: &str) -> bool {
-    head(message).to_ascii_lowercase().contains("no permission")
+    let message = head(message).to_ascii_lowercase();
+    ["no permission", "permission denied", "not authorized", "unauthorized"].iter().any(|part| message.contains(part))
+}
+
+/// Whether a message of a success tells of something that was none.
+#[must_use]
+pub fn is_about_failure(message: &str) -> bool {
+    let message = head(message).to_ascii_lowercase();
+    ["partial", "fail", "reject", "invalid", "error", "not accepted"].iter().any(|part| message.contains(part))
 }
 
 /// Whether a message says that the request has too many bytes.

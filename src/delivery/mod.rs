@@ -11,7 +11,8 @@
 //!   ends are on their way to the disk. Batches in queues: [`QUEUED`] in each.
 //! - **Joined**: when [`deliver`] returns, every task it started has ended.
 //! - **In time**: an event is sent again only while its window is open; after that it is held.
-//! - Only the integer code 0 is success; what is in doubt is sent again under the same ids, never counted.
+//! - Only the integer code 0 is success, where the body says nothing that is not known; what is in doubt is sent again
+//!   under the same ids, never counted. What is acknowledged is not sent again.
 //!
 //! It does not choose what to send, keeps nothing across runs, and knows neither settings nor files.
 
@@ -32,6 +33,7 @@ mod brakes;
 mod driver;
 mod evidence;
 mod isolation;
+mod items;
 pub mod message;
 mod open;
 pub mod pacing;
@@ -40,6 +42,7 @@ pub mod response;
 #[cfg(test)]
 mod simulation;
 mod stop;
+mod success;
 mod window;
 
 pub use protocol::Because;
@@ -161,6 +164,8 @@ pub struct Exchange {
     pub status: Option<u16>,
     /// `request_id` of the last answer, if it had one.
     pub request_id: Option<String>,
+    /// `request_id` of each answer that accepted all events of its request, in the order of the answers.
+    pub accepted_by: Vec<String>,
     /// When the first request began.
     pub started: Option<Instant>,
     /// When the last answer came, or the last failure to get one.

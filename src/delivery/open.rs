@@ -63,6 +63,14 @@ impl Open {
         }
     }
 
+    /// The stretches of `events` that are not settled.
+    pub(super) fn unsettled(&self, events: &Range<usize>) -> Vec<Range<usize>> {
+        let is_settled = |position: &usize| self.outcomes[*position].is_some();
+        let positions: Vec<usize> = events.clone().filter(|position| !is_settled(position)).collect();
+        let stretches = positions.chunk_by(|left, right| left + 1 == *right);
+        stretches.map(|stretch| stretch[0]..stretch[0] + stretch.len()).collect()
+    }
+
     /// Takes back that an event is rejected.
     pub(super) fn withdraw_rejection(&mut self, position: usize) {
         self.outcomes[position].take_if(|outcome| matches!(outcome, Outcome::Rejected(_)));

@@ -142,6 +142,8 @@ pub(super) const ENDING: usize = 2;
 const MAX_GARBLED: u32 = 5;
 /// Invalid certificates, in a row for one request, that end the delivery.
 const MAX_CERTIFICATE_FAILURES: u32 = 3;
+/// Single events that are too large, before anything was accepted, that end the delivery.
+const MAX_PARKED: usize = 4;
 /// Wait when the API is down for maintenance.
 const MAINTENANCE: Duration = Duration::from_mins(5);
 /// Answers about events, even without one accepted, that show that URL, token and envelope are right.
@@ -167,6 +169,8 @@ pub struct Protocol {
     settling: usize,
     queue: BTreeMap<Key, Piece>,
     in_flight: BTreeMap<u64, Piece>,
+    /// Single events that were too large for a destination that has accepted none yet, each with its answer.
+    parked: Vec<(Piece, Answer)>,
     closed: bool,
     /// Numbers parts and requests.
     sequence: u64,
@@ -223,6 +227,7 @@ impl Protocol {
             settling: 0,
             queue: BTreeMap::new(),
             in_flight: BTreeMap::new(),
+            parked: Vec::new(),
             closed: false,
             sequence: 0,
             size_limit: usize::MAX,
@@ -270,6 +275,17 @@ impl Protocol {
         while let Some(key) = self.next(now) {
             self.send(now, key, commands);
         }
+        if self.is_parked() {
+            self.stop_for_size(now, commands);
+        }
+    }
+
+    /// Whether all that is left are events that were too large, and none that could be accepted will come.
+    fn is_parked(&self) -> bool {
+        let is_idle =
+            self.queue.is_empty() && self.in_flight.is_empty() && self.batches.values().all(|open| open.recorded);
+        let is_last = self.closed || self.batches.len() >= self.concurrency.limit() + PREFETCH;
+        !self.parked.is_empty() && self.stop.is_none() && is_idle && is_last
     }
 
     /// When [`Input::Tick`] is due, if anything waits for time to pass.
@@ -389,6 +405,7 @@ impl Protocol {
         self.take_pulse(now, request, &piece, answer);
         let is_probe = self.suspicion.as_ref().is_some_and(|suspicion| suspicion.probe == Some(request));
         let requeued = self.judge(now, random, piece, is_probe, answer, commands);
+        self.unpark(now, random, commands);
         if is_probe && self.stop.is_none() {
             // An answer that says nothing about the token leaves the question open.
             self.suspicion =
@@ -424,7 +441,8 @@ impl Protocol {
         if self.blames_requests() {
             self.withdraw_refusals();
         }
-        for piece in std::mem::take(&mut self.queue).into_values() {
+        let parked = std::mem::take(&mut self.parked).into_iter().map(|(piece, _)| piece);
+        for piece in std::mem::take(&mut self.queue).into_values().chain(parked) {
             if let Some(open) = self.batches.get_mut(&piece.batch) {
                 open.pending -= 1;
             }
@@ -438,7 +456,7 @@ impl Protocol {
     /// Whether the delivery stopped because no request gets through, whatever its events are.
     fn blames_requests(&self) -> bool {
         let cause = self.stop.as_ref().map(|stopping| stopping.reason.cause);
-        matches!(cause, Some(Cause::Configuration | Cause::Credentials))
+        matches!(cause, Some(Cause::Configuration | Cause::Credentials | Cause::TooLarge))
     }
 
     /// Takes back the rejects of which nothing shows that the events were to blame, where their batches have not ended.

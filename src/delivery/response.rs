@@ -1,15 +1,18 @@
 //! What an answer means for the events of its request.
 //!
 //! The API answers HTTP 200 to almost everything, so the body decides: the integer `code` 0 in a complete JSON object
-//! is success, and nothing else is. What cannot be read strictly is in doubt, never success and never refusal.
+//! is success, unless the body says more than [`success`] knows, and nothing else is. What cannot be read strictly is in
+//! doubt, never success and never refusal.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::message;
+use super::success::{self, Success};
+use super::{items, message};
 use crate::api::{RawResponse, TransportError, TransportKind};
 use crate::contract::responses::{self, Action};
 
@@ -28,6 +31,21 @@ pub struct Answer {
     pub request_id: Option<String>,
     /// The field the message names, if the contract knows it.
     pub field: Option<&'static str>,
+    /// Bytes of the request's body, where they were counted.
+    pub bytes: Option<u64>,
+}
+
+impl Answer {
+    /// An exchange of this fate, of which nothing else is known.
+    #[must_use]
+    pub fn of(fate: Fate) -> Self {
+        Self { fate, code: None, status: None, transport: None, request_id: None, field: None, bytes: None }
+    }
+
+    /// Whether the request was refused because of its bytes or events, and not by something that dislikes all requests.
+    pub(super) fn is_about_size(&self) -> bool {
+        self.fate == Fate::TooLarge && (self.code.is_some() || self.status == Some(413))
+    }
 }
 
 /// What became of the events of one request.
@@ -112,30 +130,21 @@ pub fn classify(exchange: &Result<RawResponse, TransportError>, events: usize) -
         Err(error) => {
             let garbled = error.kind == TransportKind::Oversize;
             let fate = if error.before_first_byte { Fate::Unwritten } else { Fate::Doubtful { garbled } };
-            let transport = Some(error.kind);
-            return Answer { fate, code: None, status: None, transport, request_id: None, field: None };
+            return Answer { transport: Some(error.kind), ..Answer::of(fate) };
         }
     };
     let body = serde_json::from_slice::<Body>(&response.body).ok().filter(|body| body.code.is_some());
     let status = response.status;
     let Some(Body { code: Some(code), message, request_id }) = body else {
         let request_id = response.log_id.clone();
-        return Answer {
-            fate: by_status(response),
-            code: None,
-            status: Some(status),
-            transport: None,
-            request_id,
-            field: None,
-        };
+        return Answer { status: Some(status), request_id, ..Answer::of(by_status(response)) };
     };
     Answer {
-        fate: by_code(code, &message, response, events),
         code: Some(code),
         status: Some(status),
-        transport: None,
         request_id: request_id.or_else(|| response.log_id.clone()),
         field: message::field(&message).map(|field| field.path),
+        ..Answer::of(by_code(code, &message, response, events))
     }
 }
 
@@ -162,7 +171,11 @@ fn by_code(code: i64, message: &str, response: &RawResponse, events: usize) -> F
         }
         (300..=399, _) => Fate::Stop(Grounds::Configuration),
         (413, _) => Fate::TooLarge,
-        (200, Action::Accept) => Fate::Accepted,
+        (200, Action::Accept) => match success::read(&response.body, events) {
+            Success::Whole => Fate::Accepted,
+            Success::Partial(named) => named.map_or(Fate::Unsplit, Fate::Partial),
+            Success::Unknown => Fate::Doubtful { garbled: true },
+        },
         (400..=499, Action::Accept | Action::Split) => by_status(response),
         (_, Action::Accept) => Fate::Doubtful { garbled: false },
         (_, Action::Throttle) => Fate::Throttled { retry_after: response.retry_after },
@@ -196,25 +209,10 @@ fn refused(message: &str, events: usize, patience: u8) -> Fate {
     Fate::Refused { hint: hint.filter(|index| *index < events), wording: hasher.finish(), patience }
 }
 
-/// The positions of failed items, if the body names them in exactly one list, each once and each in the request.
+/// The positions of failed events that the body names, if it does so clearly.
 fn named_items(body: &[u8], events: usize) -> Option<Vec<usize>> {
-    /// Names under which a list of failed items is believed; none is documented.
-    const LISTS: [&str; 4] = ["errors", "failed_events", "failed_items", "failures"];
-
     let body: Value = serde_json::from_slice(body).ok()?;
-    let mut lists = [&body, body.get("data").unwrap_or(&Value::Null)]
-        .into_iter()
-        .flat_map(|object| LISTS.iter().filter_map(|name| object.get(name)));
-    let items = lists.next()?.as_array()?;
-    if lists.next().is_some() || items.is_empty() {
-        return None;
-    }
-    let mut positions = items
-        .iter()
-        .map(|item| item.get("index")?.as_u64().and_then(|index| usize::try_from(index).ok()).filter(|i| *i < events))
-        .collect::<Option<Vec<usize>>>()?;
-    positions.sort_unstable();
-    positions.is_sorted_by(|a, b| a < b).then_some(positions)
+    items::named(body.as_object()?, events)
 }
 
 /// The parts of a response body that count. Repeated names make the body unreadable.
@@ -238,17 +236,15 @@ impl<'de> Deserialize<'de> for Body {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Body, A::Error> {
                 let (mut code, mut message, mut request_id) = (None, None, None);
-                let repeated = |name| Err(serde::de::Error::duplicate_field(name));
+                let mut names = HashSet::new();
                 while let Some(name) = map.next_key::<String>()? {
                     match name.as_str() {
-                        "code" if code.is_some() => return repeated("code"),
-                        "message" if message.is_some() => return repeated("message"),
-                        "request_id" if request_id.is_some() => return repeated("request_id"),
                         "code" => code = Some(map.next_value::<Scalar>()?),
                         "message" => message = Some(map.next_value::<Scalar>()?),
                         "request_id" => request_id = Some(map.next_value::<Scalar>()?),
                         _ => drop(map.next_value::<Scalar>()?),
                     }
+                    once(&mut names, name)?;
                 }
                 Ok(Body {
                     code: code.and_then(Scalar::integer),
@@ -259,6 +255,11 @@ impl<'de> Deserialize<'de> for Body {
         }
         deserializer.deserialize_map(Object)
     }
+}
+
+/// Notes a name of an object; readers differ in what a second member of one name means.
+fn once<E: serde::de::Error>(names: &mut HashSet<String>, name: String) -> Result<(), E> {
+    if names.insert(name) { Ok(()) } else { Err(E::custom("a name stands twice")) }
 }
 
 /// A value of which only integers and texts matter. All of it is read, so that nothing too deep or broken passes.
@@ -318,7 +319,10 @@ impl<'de> Deserialize<'de> for Scalar {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Scalar, A::Error> {
-                while entries.next_entry::<IgnoredAny, Scalar>()?.is_some() {}
+                let mut names = HashSet::new();
+                while let Some((name, _)) = entries.next_entry::<String, Scalar>()? {
+                    once(&mut names, name)?;
+                }
                 Ok(Scalar::Other)
             }
         }
@@ -333,6 +337,7 @@ mod tests {
 
     use bytes::Bytes;
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -366,7 +371,7 @@ mod tests {
             r#"{"code":0}"#,
             r#"{"code": 0, "message": "OK", "request_id": "202608201405090A1B2C3D4E5F60718293", "data": {}}"#,
             r#" {"data":null,"message":null,"code":0} "#,
-            r#"{"data":{"code":40002},"code":0}"#,
+            r#"{"data":{"partial_failure":false,"failed_events":[]},"code":0}"#,
         ] {
             assert_eq!(judge(200, good).fate, Fate::Accepted, "{good}");
         }
@@ -402,6 +407,13 @@ mod tests {
             r#"{"code":40105,"code":0}"#,
             r#"{"code":0,"\u0063ode":0}"#,
             r#"{"code":0,"message":"a","message":"b"}"#,
+            r#"{"code":0,"data":{"failed_events":[{"index":1}]},"data":{}}"#,
+            r#"{"code":0,"data":{"partial_failure":true,"partial_failure":false}}"#,
+            r#"{"code":0,"data":{"code":40002}}"#,
+            r#"{"code":0,"data":{"dropped":["4711"]}}"#,
+            r#"{"code":0,"data":{"success_count":9}}"#,
+            r#"{"code":0,"data":[]}"#,
+            r#"{"code":0,"data":"<html>"}"#,
             r#"{"code":0,"mess"#,
             r#"{"code":0"#,
             r#"{"code":0}}"#,
@@ -476,6 +488,7 @@ mod tests {
         let fate = |rest: &str| judge(200, format!(r#"{{"code":20001,"message":"partial"{rest}}}"#)).fate;
         assert_eq!(fate(r#","data":{"errors":[{"index":7},{"index":2,"code":40002}]}"#), Fate::Partial(vec![2, 7]));
         assert_eq!(fate(r#","failed_events":[{"index":0}]"#), Fate::Partial(vec![0]));
+        assert_eq!(fate(r#","data":{"failed_events":[{"order_in_batch":4}]}"#), Fate::Partial(vec![4]));
         for vague in [
             "",
             r#","data":{}"#,
@@ -488,6 +501,7 @@ mod tests {
             r#","data":{"errors":[{"index":1},{}]}"#,
             r#","data":{"errors":[1]}"#,
             r#","data":{"errors":[{"index":1}],"failures":[{"index":2}]}"#,
+            r#","data":{"partial_failure":true}"#,
         ] {
             assert_eq!(fate(vague), Fate::Unsplit, "{vague}");
         }
@@ -525,17 +539,20 @@ mod tests {
     const ANY: Codes = &[i64::MIN..=i64::MAX];
     const NOT_ALL: Codes = &[0..=0, 20_001..=20_001];
     const THROTTLE: Codes = &[40_016..=40_016, 40_100..=40_100, 40_132..=40_133, 61_000..=61_000];
-    const TOKEN: Codes = &[40_001..=40_001, 40_101..=40_119, 40_121..=40_122, 40_124..=40_125, 41_000..=41_000];
+    const TOKEN: Codes =
+        &[40_001..=40_001, 40_003..=40_003, 40_101..=40_125, 40_130..=40_199, 40_302..=40_399, 41_000..=41_000];
     const REQUEST: Codes = &[
         40_006..=40_010,
-        40_013..=40_014,
+        40_012..=40_014,
         40_051..=40_053,
+        40_063..=40_063,
         40_065..=40_065,
+        40_126..=40_129,
         40_200..=40_201,
-        40_300..=40_301,
-        40_502..=40_502,
-        40_900..=40_915,
-        41_001..=41_002,
+        40_203..=40_301,
+        40_400..=40_599,
+        40_900..=40_999,
+        41_001..=41_999,
     ];
     const UNKNOWN: Codes =
         &[40_202..=40_202, i64::MIN..=-1, 1..=20_000, 20_002..=39_999, 50_000..=50_001, 50_003..=i64::MAX];
@@ -562,7 +579,7 @@ mod tests {
         (100..=599, UNKNOWN, Rule::Is(&DOUBT)),
         (100..=599, &[20_001..=20_001], Rule::Is(&Fate::Unsplit)),
         (100..=599, &[40_050..=40_050], Rule::Is(&DUPLICATE)),
-        (100..=599, &[40_011..=40_011], Rule::Is(&Fate::TooLarge)),
+        (100..=599, &[40_011..=40_011, 40_061..=40_061], Rule::Is(&Fate::TooLarge)),
         (100..=599, &[40_700..=40_700], Rule::Refused(1)),
         (100..=599, &[50_002..=50_002], Rule::Refused(3)),
         (100..=599, &[40_000..=49_999], Rule::Refused(0)),
@@ -596,12 +613,24 @@ mod tests {
         }
     }
 
-    const SUCCESS: &[u8] = br#"{"code": 0, "message": "OK", "request_id": "2026", "data": {"code": 1}}"#;
+    const SUCCESS: &[u8] = br#"{"code": 0, "message": "OK", "request_id": "2026", "data": {"total": 10}}"#;
 
-    /// What a lenient reader makes of a body that has no name twice.
+    /// What a lenient reader makes of a body that has no name twice, and no more names than [`SUCCESS`].
     fn is_success(body: &[u8]) -> bool {
-        let body = serde_json::from_slice::<Value>(body).ok();
-        body.is_some_and(|body| body.get("code").is_some_and(|code| code.as_i64() == Some(0)))
+        let Ok(Value::Object(body)) = serde_json::from_slice(body) else { return false };
+        let says_nothing = |value: &Value| [json!(null), json!(""), json!([]), json!({})].contains(value);
+        let is_all =
+            |name: &str, value: &Value| name.to_ascii_lowercase().contains("total") && value.as_u64() == Some(10);
+        body.get("code").is_some_and(|code| code.as_i64() == Some(0))
+            && body.iter().all(|(name, value)| match (name.as_str(), value) {
+                ("code" | "request_id", _) | ("data", Value::Null) => true,
+                ("message", value) => value.is_string() || value.is_null(),
+                ("data", Value::Object(data)) => {
+                    data.iter().all(|(name, value)| says_nothing(value) || is_all(name, value))
+                }
+                ("data", _) => false,
+                (name, value) => says_nothing(value) || is_all(name, value),
+            })
     }
 
     #[test]

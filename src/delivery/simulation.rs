@@ -2,7 +2,7 @@
 //! a process that dies between any two commands.
 //!
 //! Checked at every step: nothing is sent without an intent, after a stop or once copies may count; no event is in two
-//! requests at once; no more requests are under way, and no more batches without an end, than allowed; what the ledger
+//! requests at once, and none in one after its acknowledgement; no more requests are under way, and no more batches without an end, than allowed; what the ledger
 //! learns is what happened. Checked at the end: every event has one end or is known to have none yet, and the number
 //! of requests is bounded. What a history leaves unsent or in doubt, the next run delivers.
 
@@ -54,9 +54,15 @@ fn no_history_loses_or_double_counts_an_event() {
     }
     assert!(crashes * 4 > seeds(), "{crashes} crashes");
     assert!(causes[&None] * 2 > causes.values().sum(), "most histories end well: {causes:?}");
-    for cause in
-        [Cause::Credentials, Cause::Configuration, Cause::Unreachable, Cause::Garbled, Cause::Ledger, Cause::Drained]
-    {
+    for cause in [
+        Cause::Credentials,
+        Cause::Configuration,
+        Cause::TooLarge,
+        Cause::Unreachable,
+        Cause::Garbled,
+        Cause::Ledger,
+        Cause::Drained,
+    ] {
         assert!(causes.contains_key(&Some(format!("{cause:?}"))), "{cause:?} never happened: {causes:?}");
     }
 }
@@ -226,8 +232,8 @@ fn lasting_throttling_ends_with_the_limit_of_a_day() {
 }
 
 #[test]
-fn one_bad_event_in_a_thousand_costs_at_most_21_requests_more() {
-    for (hint_percent, right_hint_percent, most) in [(0, 0, 21), (100, 0, 21), (100, 100, 3)] {
+fn one_bad_event_in_a_thousand_costs_at_most_22_requests_more() {
+    for (hint_percent, right_hint_percent, most) in [(0, 0, 21), (100, 0, 22), (100, 100, 3)] {
         for position in [0_u64, 1, 499, 998, 999] {
             let server = Server { hint_percent, right_hint_percent, same_words: true, latency: 5, ..Server::default() };
             let mut world = World::new(position, Options::default(), server);
@@ -310,10 +316,64 @@ fn a_size_the_api_refuses_is_learnt_once() {
 
 #[test]
 fn a_gateway_that_refuses_every_size_stops_the_delivery() {
-    let mut world = World::new(6, Options::default(), failing(Fate::TooLarge));
-    (0..5).for_each(|_| world.add_batch(vec![false; 1_000]));
-    world.run();
-    assert_eq!((world.cause(), world.sends.len()), (Some(Cause::Configuration), 10));
+    for (size_limit, is_guarded, cause) in [(Some(0), false, Cause::TooLarge), (None, true, Cause::Configuration)] {
+        let server = Server { size_limit, is_guarded, latency: 5, ..Server::default() };
+        let mut world = World::new(6, Options::default(), server);
+        (0..5).for_each(|_| world.add_batch(vec![true; 1_000]));
+        world.run();
+        assert_eq!((world.cause(), world.sends.len()), (Some(cause), 16));
+        assert!(world.settled.values().flatten().all(|outcome| *outcome == Outcome::Unsent));
+    }
+}
+
+#[test]
+fn a_server_that_takes_nothing_rejects_no_event_however_few_there_are() {
+    for events in [1, 2, 3, 4, 5, 9] {
+        for batches in [1, 2, 40] {
+            let server = Server { size_limit: Some(0), latency: 5, ..Server::default() };
+            let mut world = World::new(6, Options::default(), server);
+            (0..batches).for_each(|_| world.add_batch(vec![false; events]));
+            world.run();
+            world.check();
+            assert_eq!((world.cause(), rejected(&world)), (Some(Cause::TooLarge), 0), "{events} events");
+        }
+    }
+}
+
+#[test]
+fn an_event_beyond_the_limit_is_rejected_wherever_it_stands() {
+    for events in [2, 3, 8, 100] {
+        for position in [0, 1, events / 2, events - 1] {
+            // Two more batches: the first alone may hold nothing that is accepted.
+            for first in [vec![true], vec![false; 3]] {
+                let server = Server { is_guarded: true, latency: 5, ..Server::default() };
+                let mut world = World::new(6, Options { concurrency: 1, ..Options::default() }, server);
+                let bad = first.iter().filter(|bad| **bad).count() + 1;
+                world.add_batch(first);
+                world.add_batch((0..events).map(|event| event == position).collect());
+                world.add_batch(vec![false; 2]);
+                world.run();
+                world.check();
+                assert_eq!((world.cause(), rejected(&world)), (None, bad), "{position} of {events}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sound_event_that_the_api_names_is_sent_once() {
+    for events in [2_usize, 3, 8, 50, 950] {
+        for position in [0, 1, events / 3, events - 1] {
+            for right_hint_percent in [0, 50] {
+                let server = Server { hint_percent: 100, right_hint_percent, latency: 5, ..Server::default() };
+                let mut world = World::new(position as u64, Options::default(), server);
+                world.add_batch((0..events).map(|event| event == position).collect());
+                world.run();
+                world.check();
+                assert_eq!((world.cause(), world.received.len(), rejected(&world)), (None, events - 1, 1));
+            }
+        }
+    }
 }
 
 #[test]

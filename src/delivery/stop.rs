@@ -13,6 +13,8 @@ pub enum Cause {
     Credentials,
     /// The URL, the destination or the whole request was refused.
     Configuration,
+    /// Every request was too large, down to one event.
+    TooLarge,
     /// The API was never reached.
     Unreachable,
     /// The answers were none of the API's, several times in a row.
@@ -42,6 +44,8 @@ pub struct StopReason {
     pub request_id: Option<String>,
     /// The field its message named.
     pub field: Option<&'static str>,
+    /// Bytes of the request that it was about, where they were counted.
+    pub bytes: Option<u64>,
     /// The URL the requests went to.
     pub endpoint: String,
     /// Whether any event was accepted, or may have been.
@@ -57,6 +61,7 @@ impl StopReason {
             transport: answer.and_then(|answer| answer.transport),
             request_id: answer.and_then(|answer| answer.request_id.clone()),
             field: answer.and_then(|answer| answer.field),
+            bytes: answer.and_then(|answer| answer.bytes),
             endpoint: String::new(),
             may_have_delivered,
         }
@@ -95,6 +100,7 @@ impl StopReason {
     fn message(&self) -> String {
         let trouble = self.transport.map_or_else(
             || match (self.code, self.status) {
+                (Some(0), _) => "code 0, beside something that no success is known to say".to_owned(),
                 (Some(code), _) => format!("code {code}"),
                 (None, Some(200)) => "HTTP status 200, and no integer `code` in the body".to_owned(),
                 (None, Some(status)) => format!("HTTP status {status}"),
@@ -105,6 +111,7 @@ impl StopReason {
         match self.cause {
             Cause::Credentials => format!("the API refused the access token or its permissions ({trouble})"),
             Cause::Configuration => format!("the API refused the request as a whole ({trouble})"),
+            Cause::TooLarge => format!("the server takes no request, down to one event{} ({trouble})", self.size()),
             Cause::Unreachable => format!("cannot reach `{}`: {trouble}", self.endpoint),
             Cause::Garbled => format!("`{}` answers, but not as the Events API does ({trouble})", self.endpoint),
             Cause::DailyLimit => format!("the API's limit of requests per day is used up ({trouble})"),
@@ -112,6 +119,11 @@ impl StopReason {
             Cause::Ledger => "the ledger could not be written".to_owned(),
             Cause::Drained => "delivery was stopped on request".to_owned(),
         }
+    }
+
+    /// ` of 612 bytes`, where that is known.
+    fn size(&self) -> String {
+        self.bytes.map_or_else(String::new, |bytes| format!(" in {bytes} bytes"))
     }
 
     fn hint(&self) -> &'static str {
@@ -129,6 +141,9 @@ impl StopReason {
             }
             (Cause::Configuration, ..) => {
                 "check event_source and event_source_id: does the id belong to this event source?"
+            }
+            (Cause::TooLarge, ..) => {
+                "the limit is the server's, or that of a proxy before it: have it raised; running again continues"
             }
             (Cause::Unreachable, ..) => self.unreachable_hint(),
             (Cause::Garbled, ..) => {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use datafusion::arrow::array::{
+    ArrayRef, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+};
 use datafusion::arrow::datatypes::SchemaRef;
 
 use crate::delivery::Settled;
@@ -22,6 +24,7 @@ pub struct BatchRecord {
     code: Option<i64>,
     http_status: Option<u16>,
     request_id: Option<String>,
+    accepted_by: Vec<String>,
     /// Unix seconds of the first and of the last event.
     event_times: Option<(i64, i64)>,
     /// When the first request began and the last answer came.
@@ -53,6 +56,7 @@ impl BatchRecord {
             code: exchange.code,
             http_status: exchange.status,
             request_id: exchange.request_id.clone(),
+            accepted_by: exchange.accepted_by.clone(),
             event_times: times().min().zip(times().max()),
             times: [exchange.started, exchange.ended].map(|time| time.map(tokio::time::Instant::into_std)),
         }
@@ -94,10 +98,20 @@ pub(super) fn rows(batches: &[BatchRecord], clock: Clock<'_>) -> Result<RecordBa
         ("code", number(&|batch| batch.code), true),
         ("http_status", number(&|batch| batch.http_status.map(i64::from)), true),
         ("request_id", text(&|batch| batch.request_id.clone()), true),
+        ("accepted_by", accepted_by(batches), true),
         ("first_event", time(&|batch| batch.event_times.and_then(|(first, _)| seconds(first))), true),
         ("last_event", time(&|batch| batch.event_times.and_then(|(_, last)| seconds(last))), true),
         ("started", time(&|batch| batch.times[0].map(clock)), true),
         ("ended", time(&|batch| batch.times[1].map(clock)), true),
     ])
     .map_err(|error| Error::new(ErrorKind::Internal, "the columns of batches.parquet do not fit").source(error))
+}
+
+/// The ids of the requests by which events of each batch were accepted.
+fn accepted_by(batches: &[BatchRecord]) -> ArrayRef {
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for batch in batches {
+        lists.append_value(batch.accepted_by.iter().map(Some));
+    }
+    Arc::new(lists.finish())
 }

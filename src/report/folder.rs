@@ -33,7 +33,10 @@ impl RunFolder {
         let failed = |error: io::Error| {
             let message = format!("cannot make a folder for the run in `{}`", runs.display());
             Error::new(ErrorKind::Usage, message)
-                .hint("postback.ledger names the folder of what runs leave behind, by default .postback")
+                .hint(
+                    "nothing was sent; name a folder that can be written, and keep it, with --ledger, POSTBACK_LEDGER or \
+                     `ledger` in postback.toml: by default it lies beside postback.toml, else beside the query file",
+                )
                 .source(error)
         };
         DirBuilder::new().recursive(true).mode(0o700).create(&runs).map_err(failed)?;

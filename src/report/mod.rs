@@ -41,6 +41,7 @@
 //! | `events`, `accepted`, `rejected`, `held`, `unsent` | int64 | events, and what became of them |
 //! | `requests`, `bytes` | int64 | requests of which a byte may have left, and the length of their bodies |
 //! | `code`, `http_status`, `request_id` | int64, int64, text | of the last answer |
+//! | `accepted_by` | list of text | `request_id` of each answer that accepted all events of its request |
 //! | `first_event`, `last_event`, `started`, `ended` | timestamp (µs, UTC) | times of the events; of the first request and the last answer |
 //!
 //! Invariants

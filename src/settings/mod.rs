@@ -25,8 +25,13 @@ mod table;
 mod trust;
 mod variables;
 
-/// The environment variable that may hold the access token; every other `POSTBACK_*` variable names a setting.
+/// The environment variable that may hold the access token. Others of the prefix name a setting, or nothing of ours.
 pub const TOKEN_VARIABLE: &str = "POSTBACK_ACCESS_TOKEN";
+
+/// How the names of variables of settings begin.
+const PREFIX: &str = "POSTBACK_";
+/// Flags that make a run no delivery. Whoever sets a variable of such a name must not be answered with one.
+const FLAGS_ONLY: [&str; 3] = ["test_event_code", "dry_run", "sandbox"];
 
 /// Where a value came from, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,19 +87,16 @@ impl Settings {
         Ok(())
     }
 
-    /// Takes every `POSTBACK_*` variable except the token's, and those that cloud vendors define.
+    /// Takes every `POSTBACK_*` variable that names a setting, and those that cloud vendors define. [`strays`] gives the
+    /// others.
     ///
     /// # Errors
-    /// As [`Settings::set`].
+    /// As [`Settings::set`], and for a variable that asks for less than a delivery, which is a flag only.
     pub fn set_environment(&mut self, variables: impl Iterator<Item = (String, String)>) -> Result<()> {
         for (variable, value) in variables {
             self.variables.take(&variable, &value);
-            let Some(name) = variable.strip_prefix("POSTBACK_") else { continue };
-            // Kubernetes describes a service called `postback` in variables of these names.
-            let is_of_service = name.starts_with("SERVICE_") || name.starts_with("PORT");
-            if variable != TOKEN_VARIABLE && !is_of_service {
-                self.set(&name.to_ascii_lowercase(), &value, Origin::Environment)
-                    .map_err(|error| error.context("variable", &variable))?;
+            if let Some(name) = named(&variable).filter(|name| !is_stray(name)) {
+                self.set(&name, &value, Origin::Environment).map_err(|error| error.context("variable", &variable))?;
             }
         }
         Ok(())
@@ -264,6 +266,43 @@ impl ExtensionOptions for Settings {
     }
 }
 
+/// Of the names of `variables` those that have the prefix of settings and are none, each with the setting that may have
+/// been meant. A service called `postback` puts many into every pod of its Kubernetes namespace.
+pub fn strays<'a>(variables: impl Iterator<Item = &'a str>) -> Vec<(&'a str, Option<String>)> {
+    let strays = variables.filter_map(|variable| Some((variable, named(variable).filter(|name| is_stray(name))?)));
+    let meant = |name: &str| nearest(name, SETTINGS.iter().map(|setting| setting.name));
+    let mut strays: Vec<_> = strays
+        .map(|(variable, name)| {
+            let meant =
+                if name.contains("token") { Some(TOKEN_VARIABLE.to_owned()) } else { meant(&name).map(as_variable) };
+            (variable, meant.filter(|_| !is_of_service(&name)))
+        })
+        .collect();
+    strays.sort_unstable();
+    strays
+}
+
+/// The variable of the setting `name`.
+fn as_variable(name: &str) -> String {
+    format!("{PREFIX}{}", name.to_ascii_uppercase())
+}
+
+/// The setting that a variable would be of.
+fn named(variable: &str) -> Option<String> {
+    let name = variable.strip_prefix(PREFIX).filter(|_| variable != TOKEN_VARIABLE)?;
+    Some(name.to_ascii_lowercase())
+}
+
+/// Whether `name` is of no setting, and of no flag that somebody may rely on to keep events from being delivered.
+fn is_stray(name: &str) -> bool {
+    !FLAGS_ONLY.contains(&name) && SETTINGS.iter().all(|setting| setting.name != name)
+}
+
+/// Whether Kubernetes names a variable of a service so.
+fn is_of_service(name: &str) -> bool {
+    name.starts_with("port") || name.contains("service_host") || name.contains("service_port") || name.contains("_tcp")
+}
+
 /// The candidate nearest to `name`, if one is near enough to be what was meant.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     candidates
@@ -291,6 +330,9 @@ fn find(name: &str) -> Result<&'static Setting> {
                 "a test event code is given with --test-event-code only: one left behind in a file or an environment would \
                  turn a delivery into test events",
             );
+        }
+        if FLAGS_ONLY.contains(&name) {
+            return error.hint(format!("it is a flag only: --{}", name.replace('_', "-")));
         }
         match nearest(name, SETTINGS.iter().map(|setting| setting.name)) {
             Some(near) => error.hint(format!("did you mean postback.{near}?")),
@@ -347,8 +389,46 @@ mod tests {
             ("HOME", "/"),
             ("POSTBACK_SERVICE_HOST", "10.0.0.1"),
             ("POSTBACK_PORT_80_TCP", "tcp"),
+            ("POSTBACK_EVENT_SORCE", "app"),
         ];
         settings.set_environment(variables.map(|(name, value)| (name.into(), value.into())).into_iter()).unwrap();
         assert_eq!(settings.event_source(), Some(EventSource::Web));
+    }
+
+    #[test]
+    fn variables_that_are_no_setting_are_told_with_what_may_have_been_meant() {
+        for (variable, meant) in [
+            ("POSTBACK_SERVICE_HOST", None),
+            ("POSTBACK_SERVICE_PORT", None),
+            ("POSTBACK_SERVICE_PORT_HTTP", None),
+            ("POSTBACK_PORT", None),
+            ("POSTBACK_PORT_8080_TCP", None),
+            ("POSTBACK_PORT_8080_TCP_PROTO", None),
+            ("POSTBACK_PORT_8080_TCP_PORT", None),
+            ("POSTBACK_PORT_8080_TCP_ADDR", None),
+            ("POSTBACK_EVENT_SERVICE_HOST", None),
+            ("POSTBACK_", None),
+            ("POSTBACK_HOME", None),
+            ("POSTBACK_EVENT_SORCE", Some("POSTBACK_EVENT_SOURCE")),
+            ("POSTBACK_TIME_ZONE", Some("POSTBACK_TIMEZONE")),
+            ("POSTBACK_TOKEN", Some(TOKEN_VARIABLE)),
+        ] {
+            let strays = strays([variable].into_iter());
+            assert_eq!(strays, [(variable, meant.map(str::to_owned))]);
+            let mut settings = Settings::default();
+            settings.set_environment([(variable.to_owned(), "tcp://10.0.0.1:80".to_owned())].into_iter()).unwrap();
+        }
+        let none =
+            [TOKEN_VARIABLE, "POSTBACK_EVENT_SOURCE", "HOME", "AWS_PROFILE", "postback_port", "POSTBACK_DRY_RUN"];
+        assert_eq!(strays(none.into_iter()), []);
+    }
+
+    #[test]
+    fn a_variable_that_asks_for_no_delivery_is_refused() {
+        for name in ["POSTBACK_TEST_EVENT_CODE", "POSTBACK_DRY_RUN", "POSTBACK_SANDBOX"] {
+            let variables = [(name.to_owned(), "1".to_owned())];
+            let error = Settings::default().set_environment(variables.into_iter()).unwrap_err();
+            assert!(error.hint_text().is_some_and(|hint| hint.contains("--")), "{name}");
+        }
     }
 }

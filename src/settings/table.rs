@@ -48,7 +48,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting { name: "give_up_after", flag: "give-up-after", form: Form::Duration, default: Some("30m"), meaning: "a delivery without one accepted request for this long ends, resumable" },
     Setting { name: "max_rejects", flag: "max-rejects", form: Form::Share, default: Some("5%"), meaning: "more rejected rows than this, and nothing is sent" },
     Setting { name: "min_rows", flag: "min-rows", form: Form::Count(0, u64::MAX), default: Some("0"), meaning: "fewer rows than this, and nothing is sent" },
-    Setting { name: "ledger", flag: "ledger", form: Form::Text, default: Some(".postback"), meaning: "folder of the ledger and of what runs leave behind, from the working folder" },
+    Setting { name: "ledger", flag: "ledger", form: Form::Text, default: Some(".postback"), meaning: "folder of the ledger and of what runs leave behind: beside postback.toml, else beside the query file" },
     Setting { name: "s3_endpoint", flag: "s3-endpoint", form: Form::Text, default: None, meaning: "URL of an S3-compatible store, such as MinIO or R2; in a query file, plain http on loopback only" },
     Setting { name: "s3_region", flag: "s3-region", form: Form::Text, default: None, meaning: "region of the buckets; where nothing names one, the bucket's own answer does" },
     Setting { name: "aws_profile", flag: "aws-profile", form: Form::Text, default: None, meaning: "profile of ~/.aws/credentials and ~/.aws/config that reads `s3://`, before keys in the environment" },

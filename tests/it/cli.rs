@@ -183,10 +183,7 @@ fn a_misspelt_setting_gets_a_suggestion_wherever_it_stands() {
     let folder = tempfile::tempdir().unwrap();
     let toml = file(folder.path(), "p.toml", "event_sorce = \"web\"\n");
     let query = file(folder.path(), "q.sql", "SET postback.event_sorce = 'web'; SELECT 1");
-    let mut environment = postback(&["config"]);
-    environment.env("POSTBACK_EVENT_SORCE", "web");
     let commands = [
-        (environment, "POSTBACK_EVENT_SORCE"),
         (postback(&["config", "--config", &toml]), "p.toml"),
         (postback(&["config", &query]), "q.sql:1:5"),
         (postback(&["config", "--event-sorce", "web"]), "--event-sorce"),

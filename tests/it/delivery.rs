@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 const OK: &str = r#"{"code":0,"message":"OK","request_id":"R0","data":{}}"#;
 
 /// A batch of `events` events whose objects name batch and position.
-fn batch(number: u64, events: u64) -> Batch {
+pub(crate) fn batch(number: u64, events: u64) -> Batch {
     let destination = Destination { event_source: EventSource::Offline, event_source_id: "7".into() };
     let (mut json, mut encoded) = (Vec::new(), Vec::new());
     for position in 0..events {
@@ -41,7 +41,7 @@ fn batch(number: u64, events: u64) -> Batch {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it is what a transport gives")]
-fn raw(status: u16, body: &str) -> Result<RawResponse, TransportError> {
+pub(crate) fn raw(status: u16, body: &str) -> Result<RawResponse, TransportError> {
     Ok(RawResponse {
         status,
         body: Bytes::copy_from_slice(body.as_bytes()),
@@ -86,7 +86,7 @@ fn options() -> Options {
 }
 
 /// Delivers the batches and gives back what came out, in the order of the batches.
-async fn run<T: Transport>(
+pub(crate) async fn run<T: Transport>(
     batches: Vec<Batch>,
     transport: T,
     store: Arc<dyn Store>,

@@ -54,7 +54,7 @@ fn sample() -> String {
     text.replace_range(seconds..end, "0.1");
     let folder = text.find("every reject and batch: ").unwrap() + "every reject and batch: ".len();
     let end = folder + text[folder..].find('\n').unwrap();
-    text.replace_range(folder..end, ".postback/runs/20261122T120000.000Z-3f9a2c");
+    text.replace_range(folder..end, "queries/.postback/runs/20261122T120000.000Z-3f9a2c");
     format!("```text\n{}\n```", text.trim_end())
 }
 

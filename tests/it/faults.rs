@@ -227,7 +227,13 @@ const CASES: &[Case] = &[
     survived("429 with Retry-After", "does = 'status'\nstatus = 429\non = 2\nretry_after = 30", 5),
     survived("429 with a date", "does = 'status'\nstatus = 429\non = 2\nretry_at = 30", 5),
     survived("413", "does = 'status'\nstatus = 413\non = 1", 9),
-    stopped("413 whatever the size", "does = 'status'\nstatus = 413", Cause::Configuration, 4),
+    stopped("413 whatever the size", "does = 'status'\nstatus = 413", Cause::TooLarge, 8),
+    stopped("414 whatever the size", "does = 'status'\nstatus = 414", Cause::Configuration, 8),
+    stopped("40011 whatever the size", "does = 'code'\ncode = 40011", Cause::TooLarge, 8),
+    stopped("40061 whatever the size", "does = 'code'\ncode = 40061", Cause::TooLarge, 8),
+    rejected("413 for one event", "does = 'status'\nstatus = 413\nevent_id = '1-5'", 11),
+    rejected("413 for the first event of all", "does = 'status'\nstatus = 413\nevent_id = '0-0'", 11),
+    rejected("413 for the event that is sent alone first", "does = 'status'\nstatus = 413\nevent_id = '0-7'", 11),
     stopped("401", "does = 'status'\nstatus = 401", Cause::Credentials, 2),
     stopped("403", "does = 'status'\nstatus = 403", Cause::Credentials, 2),
     stopped("404", "does = 'status'\nstatus = 404", Cause::Configuration, 1),
@@ -272,6 +278,9 @@ const CASES: &[Case] = &[
     ),
     stopped("40002 for everything", "does = 'code'\ncode = 40002\nmessage = 'Wrong.'", Cause::Configuration, 4),
     stopped("40007", "does = 'code'\ncode = 40007", Cause::Configuration, 1),
+    stopped("40063", "does = 'code'\ncode = 40063", Cause::Configuration, 1),
+    stopped("40130", "does = 'code'\ncode = 40130", Cause::Credentials, 2),
+    stopped("40400", "does = 'code'\ncode = 40400", Cause::Configuration, 1),
     Case {
         name: "a token revoked from request 3 on",
         script: "does = 'code'\ncode = 40105\non = '3..'",
@@ -322,6 +331,22 @@ const CASES: &[Case] = &[
     rejected("partial without names", "does = 'partial'\nevent_id = '1-5'\nnames = 'nothing'", 10),
     rejected("partial that counts from one", "does = 'partial'\nevent_id = '1-5'\nnames = 'wrong'", 11),
     rejected("partial with names beyond the request", "does = 'partial'\nevent_id = '1-5'\nnames = 'beyond'", 10),
+    // The same under the code of a success.
+    rejected("failed_events that are named", "does = 'partial'\nevent_id = '1-5'\nsays = 'failed_events'", 7),
+    rejected("failed_rows that are named", "does = 'partial'\nevent_id = '1-5'\nsays = 'failed_rows'", 7),
+    rejected("partial_failure alone", "does = 'partial'\nevent_id = '1-5'\nsays = 'flag'", 10),
+    rejected("an empty list", "does = 'partial'\nevent_id = '1-5'\nsays = 'failed_events'\nnames = 'nothing'", 10),
+    rejected(
+        "a list that counts from one",
+        "does = 'partial'\nevent_id = '1-5'\nsays = 'failed_events'\nnames = 'wrong'",
+        11,
+    ),
+    rejected(
+        "a list beyond the request",
+        "does = 'partial'\nevent_id = '1-5'\nsays = 'failed_rows'\nnames = 'beyond'",
+        10,
+    ),
+    rejected("partial in the first request", "does = 'partial'\nevent_id = '0-0'\nsays = 'failed_events'", 7),
     // Answers that are none of the API's: never a success, whatever they look like.
     survived("empty", "does = 'garbled'\nshape = 'empty'\non = 1", 5),
     survived("text", "does = 'garbled'\non = 1", 5),
@@ -337,9 +362,16 @@ const CASES: &[Case] = &[
     survived("two codes", "does = 'garbled'\nshape = 'two-codes'\non = 1\ntaken = false", 5),
     survived("too deep", "does = 'garbled'\nshape = 'deep'\non = 1\ntaken = false", 5),
     survived("huge", "does = 'garbled'\nshape = 'huge'\non = 1\ntaken = false", 5),
+    survived("data that is a list", "does = 'garbled'\nshape = 'list-data'\non = 1", 5),
+    survived("data that is a text", "does = 'garbled'\nshape = 'text-data'\non = 1", 5),
+    survived("data that nobody knows", "does = 'garbled'\nshape = 'other-data'\non = 1", 5),
+    survived("a count of fewer events", "does = 'garbled'\nshape = 'fewer-events'\non = 1\ntaken = false", 5),
     survived("a success under another type", "does = 'garbled'\nshape = 'wrong-type'\non = 1", 4),
     survived("code 0 with HTTP 500", "does = 'garbled'\nshape = 'plain'\nstatus = 500\non = 1\ntaken = false", 5),
     stopped("garbled without end", "does = 'garbled'\ntaken = false", Cause::Garbled, 5),
+    stopped("lists as data without end", "does = 'garbled'\nshape = 'list-data'\ntaken = false", Cause::Garbled, 5),
+    stopped("unknown data without end", "does = 'garbled'\nshape = 'other-data'\ntaken = false", Cause::Garbled, 5),
+    stopped("fewer events without end", "does = 'garbled'\nshape = 'fewer-events'\ntaken = false", Cause::Garbled, 5),
     stopped("huge without end", "does = 'garbled'\nshape = 'huge'\ntaken = false", Cause::Garbled, 5),
 ];
 
@@ -375,6 +407,23 @@ fn every_fault_has_a_case() {
     let others = ["skew"];
     for fault in faults.filter(|fault| !others.contains(fault)) {
         assert!(CASES.iter().any(|case| case.script.starts_with(&format!("does = '{fault}'"))), "{fault}");
+    }
+}
+
+/// The position of an event at fault that the API names wrongly is that of a sound event, which is accepted alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_acknowledged_is_not_sent_again() {
+    for (events, bad) in [(950, 22), (950, 949), (50, 0), (3, 1)] {
+        for fault in ["poison", "partial"] {
+            let sandbox =
+                sandbox(&format!("[[fault]]\ndoes = '{fault}'\nevent_id = '0-{bad}'\nnames = 'wrong'\n")).await;
+            let ended = deliver_batches(&sandbox, options(), 1, events).await;
+            ended.check(fault);
+            assert_eq!(ended.places(events), [events - 1, 1, 0, 0], "{fault}");
+            if fault == "poison" {
+                assert_eq!((ended.seen.merged, ended.seen.dropped), (0, 0), "{bad} of {events}");
+            }
+        }
     }
 }
 
@@ -613,6 +662,32 @@ fn a_run_meets_the_faults_of_its_script() {
     let (code, account, stderr) = run_with("[[fault]]\ndoes = \"redirect\"\n");
     assert_eq!((code, &account["unsent"]), (2, &8.into()), "{stderr}");
     assert!(stderr.contains("redirects are not followed"), "{stderr}");
+}
+
+#[test]
+fn a_server_that_takes_no_size_is_told_with_the_smallest() {
+    let (code, account, stderr) = run_with("[[fault]]\ndoes = \"status\"\nstatus = 413\n");
+    assert_eq!((code, &account["unsent"], &account["rejected"]), (4, &8.into(), &0.into()), "{stderr}");
+    let words = ["the server takes no request, down to one event in", "bytes (HTTP status 413)", "have it raised"];
+    assert!(words.iter().all(|words| stderr.contains(words)), "{stderr}");
+    let (code, account, stderr) = run_with("[[fault]]\nevent_id = '7'\ndoes = 'status'\nstatus = 413\n");
+    assert_eq!((code, &account["accepted"], &account["rejected"]), (1, &7.into(), &1.into()), "{stderr}");
+    assert_eq!(account["refusals"][0]["code"], 413);
+    assert_eq!(account["refusals"][0]["message"], "larger than the server takes (HTTP status)");
+}
+
+#[test]
+fn a_partial_success_is_an_account_of_both_parts() {
+    for says in ["failed_events", "failed_rows", "flag", "20001"] {
+        let (code, account, stderr) =
+            run_with(&format!("[[fault]]\nevent_id = '3'\ndoes = 'partial'\nsays = '{says}'\n"));
+        let places = (&account["accepted"], &account["rejected"], &account["unsent"]);
+        assert_eq!((code, places), (1, (&7.into(), &1.into(), &0.into())), "{says}: {stderr}");
+        assert_eq!(account["refusals"][0]["code"], 20_001, "{says}");
+    }
+    let (code, account, stderr) = run_with("[[fault]]\ndoes = 'garbled'\nshape = 'other-data'\n");
+    assert_eq!((code, &account["accepted"], &account["unsent"]), (4, &0.into(), &8.into()), "{stderr}");
+    assert!(stderr.contains("code 0, beside something that no success is known to say"), "{stderr}");
 }
 
 #[test]

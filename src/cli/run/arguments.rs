@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::api::BaseUrl;
 use crate::cli::flags::SettingFlags;
 use crate::cli::output::Format;
-use crate::cli::place::{Loss, Network};
+use crate::cli::place::{Loss, Network, Second};
+use crate::cli::stores::Elsewhere;
 use crate::delivery::Window;
 use crate::report::Mode;
 use crate::run::{Again, Job};
@@ -68,6 +69,8 @@ pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     pub(super) loss: Loss,
     #[command(flatten)]
+    pub(super) second: Second,
+    #[command(flatten)]
     pub(super) network: Network,
     #[command(flatten)]
     pub(super) settings: SettingFlags,
@@ -102,10 +105,16 @@ impl Arguments {
             parameters,
             format,
             loss: Loss::default(),
+            second: Second::default(),
             network: Network::default(),
             settings,
             again: Again::Refused,
         }
+    }
+
+    /// What is to be done where another ledger knows what a file sends.
+    pub(super) fn elsewhere(&self) -> Elsewhere {
+        if self.second.new_ledger { Elsewhere::Ignored } else { Elsewhere::Refused }
     }
 
     pub(super) fn resume(&self, job: &mut Job) {

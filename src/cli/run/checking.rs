@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use super::arguments::names;
-use crate::cli::World;
 use crate::cli::flags::SettingFlags;
-use crate::cli::render;
-use crate::cli::stores::{self, LAST_SUCCESS, Stores};
+use crate::cli::stores::{self, Elsewhere, LAST_SUCCESS, Stores};
+use crate::cli::{World, home, render};
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, Checked, Diagnosis, Examination, Parameters, QueryFile};
 use crate::report::Mode;
-use crate::settings::Settings;
+use crate::settings::{Origin, Settings};
 
 /// Plans and judges the query of a file, and shows every problem; gives the settings it runs under, too.
 pub(in crate::cli) async fn check(
@@ -19,8 +18,12 @@ pub(in crate::cli) async fn check(
     assignments: &[String],
     world: &World,
 ) -> Result<(Checked, Settings)> {
-    let (file, settings) = read(path, flags, world)?;
-    let parameters = parameters(&file, &settings, assignments, (Mode::DryRun, false), &Stores::default(), world)?;
+    let (file, mut settings) = read(path, flags, world)?;
+    let mut stores = Stores::default();
+    if file.has_parameter(LAST_SUCCESS) {
+        stores.locate(path, Mode::DryRun, &mut settings, Elsewhere::Looked, world)?;
+    }
+    let parameters = parameters(&file, &settings, assignments, (Mode::DryRun, false), &stores, world)?;
     let (diagnoses, checked) = judge(&file, &settings, &parameters, world).await?;
     Ok((checked.ok_or_else(|| refusal(path, &diagnoses))?, settings))
 }
@@ -32,6 +35,7 @@ pub(super) fn read(path: &Path, flags: &SettingFlags, world: &World) -> Result<(
         Ok(file) => {
             // What cannot be set is among the diagnoses.
             let _ = query::apply_settings(&file, &mut settings);
+            home::anchor(&mut settings, file.folder(), Origin::Set)?;
             Ok((file, settings))
         }
         Err(error) => {
@@ -58,7 +62,9 @@ pub(super) fn parameters(
     if file.has_parameter(LAST_SUCCESS) && !is_given {
         let success = match stores.last_success(&file.path, mode, settings, world) {
             Err(error) if error.kind() == ErrorKind::Locked && !sends => {
-                render::note("another run holds the ledger, so that `$last_success` is not known");
+                if !world.quiet {
+                    render::note("another run holds the ledger, so that `$last_success` is not known");
+                }
                 None
             }
             success => success?,

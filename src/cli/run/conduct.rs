@@ -6,10 +6,12 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::arguments::Arguments;
+use super::documents::Documents;
 use super::past::Past;
 use super::ready::Ready;
 use super::target::Target;
 use crate::api::Client;
+use crate::cli::output::Format;
 use crate::cli::progress::Display;
 use crate::cli::render::{self, Heading};
 use crate::cli::signals::Signals;
@@ -25,7 +27,13 @@ use crate::run::{self, Account, Job, Ports, Preflight, Progress, UnreadSources};
 const RESOLVES: &str = "lists them, and says to send them again or to count them as accepted";
 
 /// Runs a file to its end, and says how that was.
-pub(super) async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &World, signals: &Signals) -> Result<()> {
+pub(super) async fn run_one(
+    ready: Ready<'_>,
+    arguments: &Arguments,
+    world: &World,
+    signals: &Signals,
+    documents: &mut Documents,
+) -> Result<()> {
     let Ready { path, checked, target, mut job, mut recording, past, name, resolve, done_by } = ready;
     if let Some(done_by) = done_by {
         recording.skipped();
@@ -35,7 +43,7 @@ pub(super) async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &Wor
                 "skipped: neither inputs nor query have changed since the run {done_by}, which succeeded"
             ));
         }
-        return verdict.and(render::skipped(&results, arguments.format));
+        return verdict.and(documents.add(&results));
     }
     let Target { mut description, client, sandbox } = target;
     let Past { store, undecided, .. } = past;
@@ -63,7 +71,7 @@ pub(super) async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &Wor
         let run = Run { id: recording.id().to_owned(), query: name, started: job.policy.now };
         let begun = tokio::task::block_in_place(|| store.begin_run(&run));
         if let Err(error) = begun {
-            return conclude(recording, None, Err(error)).await.1;
+            return give_up(recording, error, documents).await;
         }
     }
     let account = {
@@ -75,7 +83,7 @@ pub(super) async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &Wor
         Err(error) => {
             // It counts as not succeeded in any case.
             drop(end(store.as_ref(), sends, false));
-            return conclude(recording, None, Err(error)).await.1;
+            return give_up(recording, error, documents).await;
         }
     };
     if sends && account.report.is_none() && account.failure.is_none() {
@@ -97,7 +105,11 @@ pub(super) async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &Wor
     if !world.quiet {
         render::account_beside(&heading, &account, arguments.format);
     }
-    render::account(&heading, &account, &results, arguments.format)?;
+    documents.add(&results)?;
+    // Where all is well, a quiet run says what it was asked for and nothing else.
+    if !(world.quiet && verdict.is_ok() && arguments.format == Format::Table) {
+        render::account(&heading, &account, arguments.format)?;
+    }
     if arguments.explain {
         // Beside the account, so that its JSON stays JSON.
         render::note(account.plan.trim_end());
@@ -114,6 +126,13 @@ pub(super) async fn run_one(ready: Ready<'_>, arguments: &Arguments, world: &Wor
         }
         sandbox.stop().await;
     }
+    verdict
+}
+
+/// Ends the record of a run that has no account.
+async fn give_up(recording: Recording, error: Error, documents: &mut Documents) -> Result<()> {
+    let (results, verdict) = conclude(recording, None, Err(error)).await;
+    documents.add(&results)?;
     verdict
 }
 

@@ -7,12 +7,14 @@ use super::stores::Stores;
 use crate::error::{Error, ErrorKind, Result};
 
 use self::conduct::run_one;
+use self::documents::Documents;
 use self::failures::Failures;
 use self::ready::{Ready, prepare};
 
 mod arguments;
 mod checking;
 mod conduct;
+mod documents;
 mod failures;
 mod inputs;
 mod past;
@@ -36,14 +38,26 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     }
     let signals = Signals::watch()?;
     waiting::wait(&arguments, world, &signals).await?;
+    let mut documents = Documents::new(arguments.format, arguments.files.len());
+    let outcome = run_all(&arguments, world, &signals, &mut documents).await;
+    let printed = documents.finish();
+    outcome.and(printed)
+}
+
+/// Runs the files one after the other, if all of them can be used.
+async fn run_all(arguments: &Arguments, world: &World, signals: &Signals, documents: &mut Documents) -> Result<()> {
     let mut failures = Failures { files: arguments.files.len(), ..Failures::default() };
     let mut ready = Vec::with_capacity(arguments.files.len());
     let mut stores = Stores::accepting(arguments.loss, arguments.network);
     // Exit 2 says that nothing was sent: every file is checked before the first one sends.
     for path in &arguments.files {
-        match prepare(path, &arguments, world, &mut stores, &signals).await {
+        documents.begin();
+        match prepare(path, arguments, world, (&mut stores, documents), signals).await {
             Ok(prepared) => ready.push(prepared),
-            Err(error) => failures.add(path, error),
+            Err(error) => {
+                documents.failed(path, &error)?;
+                failures.add(path, error);
+            }
         }
         if let Some(stopped) = signals.caught() {
             discard(ready.into_iter()).await;
@@ -54,10 +68,14 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
         let mut ready = ready.into_iter();
         while let Some(prepared) = ready.next() {
             let path = prepared.path;
-            let outcome = Box::pin(run_one(prepared, &arguments, world, &signals)).await;
+            documents.begin();
+            let outcome = Box::pin(run_one(prepared, arguments, world, signals, documents)).await;
             match outcome {
                 Ok(()) => failures.others_ran = !arguments.dry_run,
-                Err(error) => failures.add(path, error),
+                Err(error) => {
+                    documents.failed(path, &error)?;
+                    failures.add(path, error);
+                }
             }
             if let Some(stopped) = signals.caught() {
                 discard(ready).await;

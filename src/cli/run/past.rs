@@ -30,7 +30,9 @@ impl Past {
     pub(super) fn seen(mode: Mode, settings: &Settings, world: &World) -> Result<Self> {
         let seen = match Stores::look(mode, settings, world) {
             Err(error) if error.kind() == ErrorKind::Locked => {
-                render::note("another run holds the ledger: what it knows as accepted is counted as unsent here");
+                if !world.quiet {
+                    render::note("another run holds the ledger: what it knows as accepted is counted as unsent here");
+                }
                 None
             }
             seen => seen?,

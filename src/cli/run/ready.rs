@@ -5,14 +5,16 @@ use std::path::Path;
 use super::arguments::{Arguments, counted_as, mode, names};
 use super::checking::{judge, parameters, read, refusal};
 use super::conduct::conclude;
+use super::documents::Documents;
 use super::inputs;
 use super::past::Past;
 use super::target::{Target, target};
 use crate::cli::World;
 use crate::cli::signals::Signals;
-use crate::cli::stores::{self, Stores};
+use crate::cli::stores::{self, Elsewhere, Stores};
 use crate::cli::unix_nanos;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::sqlite::Aim;
 use crate::query::{Checked, QueryFile};
 use crate::report::{EarlierRun, Recording, Subject};
 use crate::run::Job;
@@ -38,10 +40,11 @@ pub(super) async fn prepare<'a>(
     path: &'a Path,
     arguments: &Arguments,
     world: &World,
-    stores: &mut Stores,
+    (stores, documents): (&mut Stores, &mut Documents),
     signals: &Signals,
 ) -> Result<Ready<'a>> {
-    let (file, settings) = read(path, &arguments.settings, world)?;
+    let (file, mut settings) = read(path, &arguments.settings, world)?;
+    stores.locate(path, counted_as(arguments, &settings), &mut settings, arguments.elsewhere(), world)?;
     let mut job = Job::resolve(&settings, world.now, world.resources.partitions);
     job.envelope.test_event_code.clone_from(&arguments.test_event_code);
     let now = unix_nanos();
@@ -73,6 +76,7 @@ pub(super) async fn prepare<'a>(
         Ok((checked, target, done_by))
     });
     let aimed = aimed.and_then(|(checked, target, done_by)| {
+        assure_only_ledger(path, arguments, &checked, &settings, stores, world)?;
         let past = if target.client.is_some() {
             Past::of(stores.open(mode, &settings, world)?, &name)?
         } else {
@@ -84,11 +88,35 @@ pub(super) async fn prepare<'a>(
         Ok((checked, target, past, done_by)) => {
             job.resume.forgotten_before = past.forgotten_before;
             arguments.resume(&mut job);
-            let resolve = stores::resolve_command(mode, &settings);
+            let resolve = stores::resolve_command(mode, &settings, world);
             Ok(Ready { path, checked, target, job, recording, past, name, resolve, done_by })
         }
-        Err(error) => Err(conclude(recording, None, Err(error)).await.1.expect_err("an error stays one")),
+        Err(error) => {
+            let (results, verdict) = conclude(recording, None, Err(error)).await;
+            documents.add(&results)?;
+            Err(verdict.expect_err("an error stays one"))
+        }
     }
+}
+
+/// Looks for a ledger that knows what the rows send, where they say themselves where to.
+fn assure_only_ledger(
+    path: &Path,
+    arguments: &Arguments,
+    checked: &Checked,
+    settings: &Settings,
+    stores: &mut Stores,
+    world: &World,
+) -> Result<()> {
+    let is_from_rows = |name| checked.plan().schema().has_column_with_unqualified_name(name);
+    let (by_source, by_id) = (is_from_rows("event_source"), is_from_rows("event_source_id"));
+    if arguments.elsewhere() == Elsewhere::Ignored || !(by_source || by_id) {
+        return Ok(());
+    }
+    let event_source = settings.event_source().filter(|_| !by_source);
+    let event_source_id = settings.text("event_source_id").filter(|_| !by_id).map(str::to_owned);
+    let aim = Aim { event_source, event_source_id };
+    stores.assure_only(path, counted_as(arguments, settings), settings, aim, world)
 }
 
 /// The id of the earlier run that did what this one would do, where that keeps it from taking place.

@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(channel["presence"]["offline"], "optional");
         assert_eq!(channel["path"], "properties.event_channel");
         let codes = contract["response_codes"].as_array().expect("an array");
-        assert_eq!(codes.len(), 73, "72 codes and 0");
+        assert_eq!(codes.len(), 93, "72 codes of the catalogue, 20 of the SDK, and 0");
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::{
-    Because, Command, Key, MAINTENANCE, MAX_CERTIFICATE_FAILURES, MAX_GARBLED, PROVEN_AFTER, Protocol, Suspicion,
+    Because, Command, Key, MAINTENANCE, MAX_CERTIFICATE_FAILURES, MAX_GARBLED, MAX_PARKED, PROVEN_AFTER, Protocol,
+    Suspicion,
 };
 use crate::api::TransportKind;
 use crate::delivery::brakes::{Budget, Rung};
@@ -45,7 +46,7 @@ impl Protocol {
                 let has_accepted =
                     if let Fate::Partial(failed) = &answer.fate { failed.len() < piece.events.len() } else { true };
                 if let Some(open) = self.batches.get(&piece.batch).filter(|_| has_accepted) {
-                    self.destinations.entry(open.destination).or_default().accepted(request);
+                    self.destinations.entry(open.destination).or_default().accepted(request, answer.bytes);
                 }
                 self.definite = self.definite.max(PROVEN_AFTER);
             }
@@ -163,7 +164,9 @@ impl Protocol {
             Next::Reject(_) if blames_requests => {}
             Next::Reject(parts) => {
                 let position = piece.events.start;
-                let is_among_accepted = open.isolation.has_accepted();
+                // A request that is larger than every accepted one says nothing about the others.
+                let is_beyond = answer.is_about_size() && evidence.is_beyond_accepted(answer.bytes);
+                let is_among_accepted = is_beyond || open.isolation.has_accepted();
                 let event = Refused { batch: piece.batch, position, at, is_among_accepted };
                 let are_too_many = evidence.refused(event, answer.fate == Fate::TooLarge);
                 open.settle(piece.events.clone(), &Outcome::Rejected(refusal(answer)));
@@ -177,8 +180,9 @@ impl Protocol {
         }
     }
 
-    /// Cuts the part; a single event that is too large is rejected where others were accepted. The size is remembered
-    /// once all of the part was accepted in smaller ones: else it is an event of it that is refused, not the size.
+    /// Cuts the part; a single event that is too large is rejected where others were accepted, and waits for that where
+    /// none was yet. The size is remembered once all of the part was accepted in smaller ones: else it is an event of it
+    /// that is refused, not the size.
     fn too_large(&mut self, now: Duration, random: u64, piece: &Piece, answer: &Answer, commands: &mut Vec<Command>) {
         let events = piece.events.len();
         if events > 1 {
@@ -188,9 +192,39 @@ impl Protocol {
             self.split(piece, &[]);
         } else if self.is_known_to_accept(piece.batch) {
             self.reject(now, random, piece, (None, 0), answer, commands);
-        } else {
-            self.stop(now, Cause::Configuration, Some(answer), commands);
+        } else if let Some(open) = self.batches.get_mut(&piece.batch) {
+            open.pending += 1;
+            self.parked.push((piece.clone(), answer.clone()));
+            if self.parked.len() >= MAX_PARKED {
+                self.stop_for_size(now, commands);
+            }
         }
+    }
+
+    /// Rejects the single events that were too large, as soon as their destination has accepted another one.
+    pub(super) fn unpark(&mut self, now: Duration, random: u64, commands: &mut Vec<Command>) {
+        for (piece, answer) in std::mem::take(&mut self.parked) {
+            let is_rejected = self.is_known_to_accept(piece.batch);
+            if !is_rejected && self.stop.is_none() {
+                self.parked.push((piece, answer));
+                continue;
+            }
+            if let Some(open) = self.batches.get_mut(&piece.batch) {
+                open.pending -= 1;
+            }
+            if is_rejected {
+                self.reject(now, random, &piece, (None, 0), &answer, commands);
+            }
+            self.finish_if_done(piece.batch, commands);
+        }
+    }
+
+    /// Stops since every size is too large: that is no event's fault.
+    pub(super) fn stop_for_size(&mut self, now: Duration, commands: &mut Vec<Command>) {
+        let answers = self.parked.iter().map(|(_, answer)| answer);
+        let Some(smallest) = answers.min_by_key(|answer| answer.bytes).cloned() else { return };
+        let cause = if smallest.is_about_size() { Cause::TooLarge } else { Cause::Configuration };
+        self.stop(now, cause, Some(&smallest), commands);
     }
 
     /// Whether the batch's destination ever accepted an event.
@@ -217,6 +251,11 @@ impl Protocol {
 
 /// What is kept of a refusal. A refusal without a body code keeps its HTTP status.
 fn refusal(answer: &Answer) -> event::Refusal {
-    let code = answer.code.or(answer.status.map(i64::from)).unwrap_or_default();
+    /// What 0 means where it is not said of all events: partially successful.
+    const PARTIAL: i64 = 20_001;
+    let code = match answer.code {
+        Some(0) => PARTIAL,
+        code => code.or(answer.status.map(i64::from)).unwrap_or_default(),
+    };
     event::Refusal { code, field: answer.field, request_id: answer.request_id.clone() }
 }

@@ -98,9 +98,14 @@ impl Protocol {
         Some(key)
     }
 
+    /// Queues parts of what `piece` was cut to, without the events that are settled: none is sent again after its end.
     pub(super) fn queue_parts(&mut self, piece: &Piece, parts: Parts) {
         for (events, role) in parts {
-            self.queue(Duration::ZERO, piece.cut(events, role));
+            let Some(open) = self.batches.get(&piece.batch) else { return };
+            for rest in open.unsettled(&events) {
+                let role = if rest == events { role.clone() } else { Role::Part };
+                self.queue(Duration::ZERO, piece.cut(rest, role));
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 pub(super) use self::server::{Breakage, Server, answer};
 use super::random::Random;
 use crate::delivery::protocol::{Command, ENDING, Input, PREFETCH, Protocol};
+use crate::delivery::response::Fate;
 use crate::delivery::{Cause, Options, Window};
 use crate::event::Outcome;
 use crate::ledger::{Model, Store, Ticket};
@@ -52,6 +53,8 @@ pub(super) struct World {
     pub(super) in_flight: BTreeMap<u64, (u64, Range<usize>)>,
     /// Events the server took in, and when it first did, in seconds.
     pub(super) received: BTreeMap<Event, i64>,
+    /// Events that an answer to this life has acknowledged.
+    acknowledged: BTreeSet<Event>,
     /// Good events that were rejected by a server that refuses everything.
     wronged: BTreeSet<Event>,
     /// What the batches of this life ended as.
@@ -112,6 +115,7 @@ impl World {
             ends: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             received: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
             wronged: BTreeSet::new(),
             settled: BTreeMap::new(),
             sends: Vec::new(),
@@ -142,7 +146,8 @@ impl World {
                 use Breakage::{Named, OtherWords, Page, SameWords};
                 (random.index(20), [SameWords, OtherWords, Named, Page][random.index(4)])
             }),
-            size_limit: random.percent(15).then(|| 1 + random.index(8)),
+            size_limit: random.percent(15).then(|| random.index(9)),
+            is_guarded: random.percent(5),
             patience: u8::from(random.percent(10)),
             latency: 1 + random.below(3_000),
             fails_to_record_percent: if random.percent(3) { 30 } else { 0 },
@@ -209,7 +214,11 @@ impl World {
     pub(super) fn advance(&mut self) {
         let input = self.next_input();
         if let Input::Answered { request, .. } | Input::Expired { request } = &input {
-            self.in_flight.remove(request);
+            let ended = self.in_flight.remove(request);
+            let is_accepted = matches!(&input, Input::Answered { answer, .. } if answer.fate == Fate::Accepted);
+            if let Some((batch, events)) = ended.filter(|_| is_accepted) {
+                self.acknowledged.extend(&self.loads[&batch].events[events]);
+            }
         }
         let (mut commands, random) = (Vec::new(), self.random.next());
         self.protocol.step(self.now, random, input, &mut commands);
@@ -333,6 +342,7 @@ impl World {
         }
         self.sends.push(self.now);
         let events = self.loads[&batch].events[events].to_vec();
+        assert!(events.iter().all(|event| !self.acknowledged.contains(event)), "sent again after its acknowledgement");
         let answer = self.serve(&events);
         let latency = self.random.millis(self.server.latency);
         self.plan(latency, Input::Answered { request, answer });

@@ -65,6 +65,7 @@ mod doubt;
 mod export;
 mod failure;
 mod file;
+mod known;
 mod load;
 mod lock;
 mod network;
@@ -84,6 +85,7 @@ mod writer;
 
 pub use doubt::Doubt;
 pub use export::{Exported, export};
+pub use known::{Aim, knows};
 pub use lock::Holder;
 pub use options::Options;
 pub use place::{Namespace, Place};

@@ -58,6 +58,12 @@ impl Place {
         self.folder.join(self.namespace.stem()).with_extension("sqlite")
     }
 
+    /// Whether there is a ledger, or was one.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.database().is_file() || self.lock().is_file()
+    }
+
     /// Refuses a place without a ledger, so that looking makes none.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Value, json};
 
 use super::wire::{Connection, Ending, Port};
-use super::{Effect, Hit, Names, RetryAfter};
+use super::{Effect, Hit, Names, RetryAfter, Says};
 use crate::sandbox::server::LOG_ID;
 
 /// The API's answer to a request, before a fault has had its way with it.
@@ -63,6 +63,10 @@ pub(crate) enum Shape {
     TwoCodes,
     Deep,
     Huge,
+    ListData,
+    TextData,
+    OtherData,
+    FewerEvents,
     WrongType,
     Plain,
 }
@@ -83,6 +87,10 @@ impl Shape {
         ("two-codes", Self::TwoCodes),
         ("deep", Self::Deep),
         ("huge", Self::Huge),
+        ("list-data", Self::ListData),
+        ("text-data", Self::TextData),
+        ("other-data", Self::OtherData),
+        ("fewer-events", Self::FewerEvents),
         ("wrong-type", Self::WrongType),
         ("plain", Self::Plain),
     ];
@@ -101,6 +109,10 @@ impl Shape {
         "two-codes",
         "deep",
         "huge",
+        "list-data",
+        "text-data",
+        "other-data",
+        "fewer-events",
         "wrong-type",
         "plain",
     ];
@@ -115,6 +127,7 @@ impl Shape {
         const HUGE: usize = 5 << 20;
         let whole = given.json();
         let code = |text: &str| whole.replacen(&format!("\"code\":{}", given.code), text, 1);
+        let data = |data: Value| given.json_with(&data);
         let body = match self {
             Self::Empty => String::new(),
             Self::Text => "upstream connect error".to_owned(),
@@ -129,6 +142,10 @@ impl Shape {
             Self::TwoCodes => code(&format!("\"code\":{0},\"code\":{0}", given.code)),
             Self::Deep => whole.replacen("{}", &format!("{}{}", "[".repeat(200), "]".repeat(200)), 1),
             Self::Huge => whole.replacen("{}", &format!("\"{}\"", "x".repeat(HUGE)), 1),
+            Self::ListData => data(json!([{ "index": 0 }])),
+            Self::TextData => data(json!("accepted")),
+            Self::OtherData => data(json!({ "results": [{ "position": 0, "accepted": false }] })),
+            Self::FewerEvents => data(json!({ "success_count": given.events.saturating_sub(1) })),
             Self::WrongType | Self::Plain => whole,
         };
         let content_type = match self {
@@ -186,7 +203,7 @@ pub(crate) async fn perform(hit: Hit, given: Given, connection: &Connection, por
         Effect::Poison { status, .. } => given.reply(status, "application/json", given.json()),
         // The verdict stands if the request was refused as a whole.
         Effect::Partial { .. } if given.code != 0 => given.into_response(),
-        Effect::Partial { names, field } => partial(given, names, &field, &hit.events),
+        Effect::Partial { names, field, says } => partial(given, names, &field, says, &hit.events),
         Effect::Garbled { shape, status } => {
             let (content_type, body) = shape.body(&given);
             given.reply(status, content_type, body)
@@ -194,24 +211,28 @@ pub(crate) async fn perform(hit: Hit, given: Given, connection: &Connection, por
     }
 }
 
-fn partial(mut given: Given, names: Names, field: &str, events: &[usize]) -> Response {
-    (given.code, given.message) = (20_001, "Partially successful.".to_owned());
-    let error = |position: usize| {
-        let message = format!("Invalid value for data.{position}.{field}: not a valid value.");
-        json!({ "index": position, "code": 40_002, "message": message })
+fn partial(mut given: Given, names: Names, field: &str, says: Says, events: &[usize]) -> Response {
+    let claimed = |position: &usize| match names {
+        Names::Wrong => Some((position + 1) % given.events.max(1)),
+        Names::Beyond => Some(position + given.events),
+        Names::Right => Some(*position),
+        Names::Nothing => None,
     };
-    let data = match names {
-        Names::Nothing => json!({}),
-        Names::Right | Names::Wrong | Names::Beyond => {
-            let claimed = |position: &usize| match names {
-                Names::Wrong => (position + 1) % given.events.max(1),
-                Names::Beyond => position + given.events,
-                Names::Right | Names::Nothing => *position,
-            };
-            let errors: Vec<Value> = events.iter().map(claimed).map(error).collect();
-            json!({ "errors": errors })
-        }
+    let positions: Vec<usize> = events.iter().filter_map(claimed).collect();
+    let message = |position: usize| format!("Invalid value for data.{position}.{field}: not a valid value.");
+    let list = |item: &dyn Fn(usize) -> Value| positions.iter().map(|position| item(*position)).collect::<Vec<_>>();
+    let by_index = |position| json!({ "index": position, "code": 40_002, "message": message(position) });
+    let by_order = |position| json!({ "order_in_batch": position, "error": message(position) });
+    let data = match says {
+        Says::Code if names == Names::Nothing => json!({}),
+        Says::Code => json!({ "errors": list(&by_index) }),
+        Says::FailedEvents => json!({ "partial_failure": true, "failed_events": list(&by_order) }),
+        Says::FailedRows => json!({ "failed_rows": list(&by_index) }),
+        Says::Flag => json!({ "partial_failure": true }),
     };
+    if says == Says::Code {
+        (given.code, given.message) = (20_001, "Partially successful.".to_owned());
+    }
     let body = given.json_with(&data);
     given.reply(200, "application/json", body)
 }

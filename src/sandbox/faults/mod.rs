@@ -66,7 +66,7 @@ pub(crate) enum Effect {
     Redirect { status: u16, to: Option<String> },
     Code { code: i64, message: String, status: u16, retry: Option<RetryAfter> },
     Poison { code: i64, names: Names, field: String, status: u16 },
-    Partial { names: Names, field: String },
+    Partial { names: Names, field: String, says: Says },
     Garbled { shape: answer::Shape, status: u16 },
 }
 
@@ -90,6 +90,19 @@ pub(crate) enum Names {
     Beyond,
     /// Nothing.
     Nothing,
+}
+
+/// How an answer says that some events were not taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Says {
+    /// By the code 20001, with a list of `errors`.
+    Code,
+    /// By the code 0 with `partial_failure` and a list of `failed_events`, as other endpoints of the API.
+    FailedEvents,
+    /// By the code 0 with a list of `failed_rows`.
+    FailedRows,
+    /// By the code 0 with `partial_failure` and no list.
+    Flag,
 }
 
 /// A fault that a request has met.

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::answer::Shape;
 use super::select::{On, Pattern, When};
 use super::table::{FAULTS, Fault, Form, KEYS, SELECTORS, Takes, key};
-use super::{Effect, Names, RetryAfter, Rule};
+use super::{Effect, Names, RetryAfter, Rule, Says};
 use crate::contract::responses::{self, Action};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::sandbox::rules::{code, message};
@@ -222,6 +222,15 @@ impl Values<'_> {
         self.text("field").unwrap_or("properties.value").to_owned()
     }
 
+    fn says(&self) -> Says {
+        match self.text("says") {
+            Some("failed_events") => Says::FailedEvents,
+            Some("failed_rows") => Says::FailedRows,
+            Some("flag") => Says::Flag,
+            _ => Says::Code,
+        }
+    }
+
     fn requests(&self) -> On {
         match self.get("on") {
             Some(Given::Number(number)) => number.as_u64().map_or(On::All, |number| On::Span(number, number)),
@@ -266,7 +275,7 @@ fn effect(fault: &str, values: &Values<'_>) -> Effect {
             field: values.field(),
             status: values.status(200),
         },
-        "partial" => Effect::Partial { names: values.names(), field: values.field() },
+        "partial" => Effect::Partial { names: values.names(), field: values.field(), says: values.says() },
         "garbled" => Effect::Garbled {
             shape: values.text("shape").and_then(Shape::parse).unwrap_or(Shape::Text),
             status: values.status(200),
@@ -373,7 +382,7 @@ mod tests {
         3:1 `taken` is no key of `slow` | it takes: on, times, chance, reused, event_id, contains, milliseconds
         3:6 `on` takes a number, "3..5", "3.." or "every 10"
         1:1 `poison` does not say which events | add `event_id` or `contains`
-        3:9 `shape` takes "empty", "text", "html", "array", "truncated", "trailing", "string-code", "float-code", "null-code", "no-code", "two-codes", "deep", "huge", "wrong-type", "plain"
+        3:9 `shape` takes "empty", "text", "html", "array", "truncated", "trailing", "string-code", "float-code", "null-code", "no-code", "two-codes", "deep", "huge", "list-data", "text-data", "other-data", "fewer-events", "wrong-type", "plain"
         1:2 a rule stands under `[[fault]]`, in two pairs of brackets
         1:3 `faults` is no part of a script | did you mean `fault`?
         1:1 this answer says that nothing was taken, so `taken` cannot be true | a server that lies would make every sender wrong

@@ -194,9 +194,9 @@ pub(super) static FAULTS: &[Fault] = &[
     },
     Fault {
         name: "partial",
-        keys: &["names", "field"],
+        keys: &["names", "field", "says"],
         takes: Takes::Others,
-        meaning: "answers 20001: takes the request without such events",
+        meaning: "takes the request without such events, and says so",
         example: "contains = '\"currency\":\"XXX\"'",
     },
     Fault {
@@ -283,6 +283,12 @@ pub(super) static KEYS: &[Key] = &[
         meaning: "which event the answer names: the one at fault, the next one, one beyond the request, or none",
     },
     Key { name: "field", form: Form::Text, default: "\"properties.value\"", meaning: "the field the answer names" },
+    Key {
+        name: "says",
+        form: Form::OneOf(&["20001", "failed_events", "failed_rows", "flag"]),
+        default: "\"20001\"",
+        meaning: "how it says so: by that code, or by code 0 with one of these lists or `partial_failure` alone",
+    },
     Key { name: "shape", form: Form::OneOf(Shape::NAMES), default: "\"text\"", meaning: "what the body looks like" },
 ];
 

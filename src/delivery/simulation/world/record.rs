@@ -82,6 +82,7 @@ impl World {
         self.failing.clear();
         self.ends.clear();
         self.settled.clear();
+        self.acknowledged.clear();
         let mut loads: Vec<Load> = std::mem::take(&mut self.loads).into_values().collect();
         loads.extend(std::mem::take(&mut self.waiting).into_iter().rev());
         let (window, now) = (self.window(), self.ledger.now());
@@ -143,7 +144,8 @@ impl World {
         self.has_expired = false;
         self.resume();
         self.run();
-        assert!(matches!(self.cause(), None | Some(Cause::Configuration)), "{:?}", self.cause());
+        let cause = self.cause();
+        assert!(matches!(cause, None | Some(Cause::Configuration | Cause::TooLarge)), "{cause:?}");
         self.check();
     }
 }

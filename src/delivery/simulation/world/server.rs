@@ -2,8 +2,8 @@
 
 use super::record::key;
 use super::{Event, SECOND, World};
-use crate::api::TransportKind;
-use crate::delivery::response::{Answer, Fate, Grounds};
+use crate::api::{RawResponse, TransportKind};
+use crate::delivery::response::{Answer, Fate, Grounds, classify};
 use crate::ledger::Store;
 
 /// How the server behaves.
@@ -50,7 +50,20 @@ pub(in super::super) fn answer(fate: Fate) -> Answer {
     let transport =
         matches!(fate, Fate::Unwritten | Fate::Doubtful { garbled: false }).then_some(TransportKind::Timeout);
     let status = transport.is_none().then_some(200);
-    Answer { fate, code: None, status, transport, request_id: None, field: None }
+    Answer { status, transport, ..Answer::of(fate) }
+}
+
+/// What becomes of a body under HTTP 200 that answers a request of `events` events.
+fn judged(body: String, events: usize) -> Answer {
+    let head = RawResponse {
+        status: 200,
+        body: body.into(),
+        retry_after: None,
+        date: None,
+        is_premature: false,
+        log_id: None,
+    };
+    classify(&Ok(head), events)
 }
 
 impl World {
@@ -76,9 +89,14 @@ impl World {
                 0..4 => Fate::Unwritten,
                 4..8 => doubt,
                 // The answer is lost, not the request.
-                8..14 => {
+                8..12 => {
                     self.receive(events, &bad);
                     doubt
+                }
+                // An answer that nobody knows, whether all were taken in or not.
+                12..14 => {
+                    self.receive(events, &bad);
+                    return self.unheard_of(events.len());
                 }
                 14..17 => Fate::Throttled { retry_after: self.random.percent(30).then_some(3 * SECOND) },
                 17 => Fate::Maintenance,
@@ -93,17 +111,16 @@ impl World {
         }
         let is_too_large = self.server.size_limit.is_some_and(|limit| events.len() > limit);
         if is_too_large || (self.server.is_guarded && !bad.is_empty()) {
-            return answer(Fate::TooLarge);
+            let status = is_too_large.then_some(413).or(Some(403));
+            return Answer { status, ..answer(Fate::TooLarge) };
         }
         self.receive(events, &bad);
         if bad.is_empty() {
-            return answer(Fate::Accepted);
+            return self.success(events.len());
         }
         if self.server.partial {
             let called = |position: &usize| (position + self.server.counts_from) % events.len();
-            let mut named: Vec<usize> = bad.iter().map(called).collect();
-            named.sort_unstable();
-            return answer(if self.random.percent(50) { Fate::Partial(named) } else { Fate::Unsplit });
+            return self.partial(&bad.iter().map(called).collect::<Vec<_>>(), events.len());
         }
         let hint = self.random.percent(self.server.hint_percent).then(|| {
             if self.random.percent(self.server.right_hint_percent) { bad[0] } else { self.random.index(events.len()) }
@@ -124,5 +141,54 @@ impl World {
             let first = if self.overlaps { self.times[*event].min(first) } else { first };
             assert!(self.window.is_none_or(|length| first == now || now < first + length), "counted twice");
         }
+    }
+
+    /// All were accepted, in one of the ways in which the API says so.
+    fn success(&mut self, events: usize) -> Answer {
+        let rest = match self.random.below(5) {
+            0 => String::new(),
+            1 => r#","data":null"#.to_owned(),
+            2 => r#","message":"OK","data":{}"#.to_owned(),
+            3 => r#","data":{"partial_failure":false,"failed_events":[]}"#.to_owned(),
+            _ => format!(r#","data":{{"success_count":{events},"fail_count":0}}"#),
+        };
+        let answer = judged(format!(r#"{{"code":0{rest}}}"#), events);
+        assert_eq!(answer.fate, Fate::Accepted, "{rest}");
+        answer
+    }
+
+    /// Some were not accepted: an answer that says so, and calls them by these positions, or by none.
+    fn partial(&mut self, called: &[usize], events: usize) -> Answer {
+        let list = |position: &str| {
+            let items: Vec<String> = called.iter().map(|called| format!(r#"{{"{position}":{called}}}"#)).collect();
+            items.join(",")
+        };
+        let (index, order) = (list("index"), list("order_in_batch"));
+        let (code, data) = match self.random.below(8) {
+            0 | 1 => (20_001, "{}".to_owned()),
+            2 => (20_001, format!(r#"{{"errors":[{index}]}}"#)),
+            3 => (20_001, format!(r#"{{"failed_events":[{order}]}}"#)),
+            4 => (0, format!(r#"{{"partial_failure":true,"failed_events":[{order}]}}"#)),
+            5 => (0, format!(r#"{{"failed_rows":[{index}]}}"#)),
+            6 => (0, r#"{"partial_failure":true}"#.to_owned()),
+            _ => (0, format!(r#"{{"fail_count":{}}}"#, called.len())),
+        };
+        let answer = judged(format!(r#"{{"code":{code},"data":{data}}}"#), events);
+        assert!(matches!(answer.fate, Fate::Partial(_) | Fate::Unsplit), "{data}");
+        answer
+    }
+
+    /// Code 0, and something that may mean that some were not accepted.
+    fn unheard_of(&mut self, events: usize) -> Answer {
+        let data = match self.random.below(5) {
+            0 => r#"{"results":[{"ok":false}]}"#.to_owned(),
+            1 => r#"[{"index":0}]"#.to_owned(),
+            2 => r#""partial""#.to_owned(),
+            3 => r#"{"partial_failure":"true"}"#.to_owned(),
+            _ => format!(r#"{{"success_count":{}}}"#, events + 1),
+        };
+        let answer = judged(format!(r#"{{"code":0,"data":{data}}}"#), events);
+        assert_eq!(answer.fate, Fate::Doubtful { garbled: true }, "{data}");
+        answer
     }
 }
