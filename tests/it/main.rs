@@ -46,6 +46,7 @@ mod server;
 mod several_files;
 mod small_disk;
 mod sources;
+mod sql_warnings;
 mod storage;
 mod stores;
 mod survival;
