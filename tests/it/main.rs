@@ -26,6 +26,7 @@ mod foreign_arrow;
 mod formats;
 mod freshness;
 mod functions;
+mod fuzz;
 mod history;
 mod json_shapes;
 mod layouts;
