@@ -186,8 +186,8 @@ def moments(value):
     """`value` with times as instants, however deep."""
     if isinstance(value, dict):
         return {name: moments(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [moments(inner) for inner in value]
+    if isinstance(value, (list, tuple)):
+        return type(value)(moments(inner) for inner in value)
     if isinstance(value, datetime.datetime):
         return cells.Instant(cells.instant(value.isoformat()), value.tzinfo is not None)
     return value if isinstance(value, cells.KNOWN) else cells.UNKNOWN
