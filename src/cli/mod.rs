@@ -22,6 +22,7 @@ use self::flags::SettingFlags;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::Resources;
 use crate::settings::{self, Origin, Settings, TOKEN_VARIABLE, Variables};
+use crate::sources;
 
 mod check;
 mod completions;
@@ -293,9 +294,13 @@ fn ended(wants_document: bool, work: impl FnOnce() -> Result<ExitCode>) -> ExitC
     error.exit_code().into()
 }
 
-/// Makes a panic of this process tell where it happened and not what it says, which may quote a row.
+/// Makes a panic of this process tell where it happened and not what it says, which may quote a row. That of a library over a
+/// damaged file is caught, and told as what the file is.
 pub fn hush_panics() {
     panic::set_hook(Box::new(|panicked| {
+        if sources::is_caught() {
+            return;
+        }
         let place =
             panicked.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
         render::note(&format!("internal error{place}: this is a defect of postback, please report it"));

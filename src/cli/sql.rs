@@ -47,6 +47,9 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     sources.verify(&runtime).await?;
     let (schema, batches) = rows?;
     output::write_batches(&schema, &batches, arguments.format)?;
+    if !world.quiet {
+        render::diagnoses(&query::of_sources(&file, &sources));
+    }
     let unread = UnreadSources::of(&sources);
     let is_whole = unread.kinds.is_empty() && unread.files.is_empty();
     if !world.quiet || arguments.strict {

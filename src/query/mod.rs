@@ -24,7 +24,7 @@ use datafusion::sql::sqlparser::ast;
 
 pub use self::conform::Narrowing;
 pub use self::diagnosis::Diagnosis;
-pub use self::examination::{Examination, examine, examine_path};
+pub use self::examination::{Examination, examine, examine_path, of_sources};
 use self::file::Assignment;
 pub use self::file::QueryFile;
 pub use self::parameters::Parameters;

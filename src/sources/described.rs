@@ -3,13 +3,13 @@
 //! Files of one table may differ: columns meet by name, a column that a file does not have is null there, and types widen
 //! until they hold the values of all. Columns that nobody asks for are not decoded.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 
+use super::caught::caught;
 use super::file::SourceFile;
 use super::recognise::Format;
 use super::report::{Inferred, Note};
@@ -147,7 +147,7 @@ fn decoded(
 
 /// `work`, and an error of `file` where a decoder does not survive its bytes.
 fn guarded<T>(file: &SourceFile, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+    caught(work).unwrap_or_else(|_| {
         let message = format!("`{}` holds what no writer of its format writes", file.shown());
         Err(Error::new(ErrorKind::Source, message).hint(DAMAGED))
     })

@@ -18,6 +18,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::object_store::ObjectMeta;
 use tokio::task::spawn_blocking;
 
+pub use self::caught::is_caught;
 pub use self::declared::Declared;
 use self::file::{SourceFile, unreadable};
 pub use self::report::{Note, SourceReport};
@@ -27,6 +28,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 mod arrow;
 mod avro;
+mod caught;
 mod declared;
 mod delimited;
 #[cfg(feature = "delta")]

@@ -284,7 +284,8 @@ fn diagnosis(file: &QueryFile, finding: Finding, span: Option<Span>) -> Diagnosi
 }
 
 /// What looks wrong about the sources, where the file names them.
-fn of_sources(file: &QueryFile, sources: &Sources) -> Vec<Diagnosis> {
+#[must_use]
+pub fn of_sources(file: &QueryFile, sources: &Sources) -> Vec<Diagnosis> {
     let mut found = Vec::new();
     for report in sources.reports() {
         let named = report.location.split(", ").find_map(|location| file.tokens.named(location, None));

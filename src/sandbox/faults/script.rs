@@ -31,6 +31,8 @@ impl Script {
     /// # Errors
     /// [`ErrorKind::Usage`] at the first place that is no TOML, no known key or fault, or not what a key takes.
     pub fn parse(text: &str, path: &str) -> Result<Self> {
+        // How some editors begin UTF-8.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let source = Source { path, text };
         let document = DeTable::parse(text)
             .map_err(|error| source.wrong(error.span().unwrap_or_default(), error.message().to_owned()))?;
@@ -350,6 +352,14 @@ mod tests {
         assert_eq!(place.path, "faults.toml");
         let hint = error.hint_text().unwrap_or_default().to_owned();
         (place.line, place.column, error.message().to_owned(), hint)
+    }
+
+    #[test]
+    fn a_byte_order_mark_moves_no_place() {
+        for text in ["[faults]\n", "\n[[fault]]\ndoes = \"rest\"\n", "seed = -1\n", "["] {
+            assert_eq!(wrong(&format!("\u{feff}{text}")), wrong(text));
+        }
+        assert_eq!(Script::parse("\u{feff}seed = 1\n", "a").unwrap(), Script::parse("seed = 1\n", "a").unwrap());
     }
 
     #[test]

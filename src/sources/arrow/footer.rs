@@ -10,7 +10,9 @@ use datafusion::arrow::ipc::convert::fb_to_schema;
 use datafusion::arrow::ipc::reader::FileDecoder;
 use datafusion::arrow::ipc::{self, Block, MessageHeader, MetadataVersion};
 
-use super::{Body, CONTINUATION, FILE_MARK, MAX_BODY, MAX_DESCRIPTION, cut, cut_off, damaged, require_sound};
+use super::{
+    Body, CONTINUATION, FILE_MARK, MAX_BODY, MAX_DESCRIPTION, cut, cut_off, damaged, require_little, require_sound,
+};
 use crate::error::Result;
 use crate::sources::described::{Described, undecoded};
 use crate::sources::file::SourceFile;
@@ -84,6 +86,7 @@ impl Footer {
         from(file, start)?.take(footer_length).read_to_end(&mut footer)?;
         let footer = ipc::root_as_footer(&footer).map_err(|_| damaged("its footer is not well-formed"))?;
         let schema = footer.schema().ok_or_else(|| damaged("its footer has no schema"))?;
+        require_little(schema)?;
         let dictionaries = sorted(footer.dictionaries().into_iter().flatten().copied(), start)?;
         let batches = sorted(footer.recordBatches().into_iter().flatten().copied(), start)?;
         Ok(Self { schema: Arc::new(fb_to_schema(schema)), version: footer.version(), dictionaries, batches })

@@ -11,7 +11,7 @@ use std::io::{self, BufReader, Error, ErrorKind, Read};
 
 use datafusion::arrow::array::RecordBatchReader;
 use datafusion::arrow::ipc::reader::StreamReader;
-use datafusion::arrow::ipc::{self, MessageHeader};
+use datafusion::arrow::ipc::{self, Endianness, MessageHeader};
 
 use super::described::Described;
 use super::file::SourceFile;
@@ -170,6 +170,7 @@ impl Body {
             MessageHeader::DictionaryBatch => message.header_as_dictionary_batch().and_then(|batch| batch.data()),
             _ => None,
         };
+        message.header_as_schema().map_or(Ok(()), require_little)?;
         let is_packed = batch.is_some_and(|batch| batch.compression().is_some());
         let buffers = batch.and_then(|batch| batch.buffers());
         let buffers: Vec<(i64, i64)> = buffers
@@ -200,6 +201,15 @@ fn require_sound(body: &[u8], buffers: &[(i64, i64)], is_packed: bool) -> io::Re
         return Err(damaged("a batch unpacks to more than 1 GiB: write smaller batches"));
     }
     Ok(())
+}
+
+/// Makes sure that the numbers of a file with this schema are stored as they are here. The reader does not ask, and takes each
+/// for another.
+fn require_little(schema: ipc::Schema<'_>) -> io::Result<()> {
+    if schema.endianness() == Endianness::Little {
+        return Ok(());
+    }
+    Err(damaged("its numbers are stored with their big end first, which is not read: write it on another machine"))
 }
 
 fn cut(error: Error) -> Error {

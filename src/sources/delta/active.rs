@@ -1,6 +1,6 @@
 //! The files that are part of a table at a version: where they lie, what is deleted of them, what their log says of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, StringArray};
@@ -36,13 +36,16 @@ pub(super) struct ActiveFiles {
     pub(super) partitions: Vec<HashMap<String, Option<String>>>,
     /// For each file, what its statistics say.
     pub(super) statistics: Vec<FileStatistics>,
+    /// Their paths.
+    paths: HashSet<String>,
 }
 
 impl ActiveFiles {
     /// Adds what `view` says of a file of the table `shown`, of which statistics are kept for `columns`.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`] for a file outside the table, for what cannot be, and for too many files.
+    /// [`ErrorKind::Source`] for a file outside the table, for one that is there twice under two spellings or with two
+    /// sets of deleted rows, for what cannot be, and for too many files.
     pub(super) fn add(&mut self, shown: &str, view: &LogicalFileView, columns: &[Stored]) -> Result<()> {
         if self.files.len() == MAX_FILES {
             return Err(Error::new(ErrorKind::Source, format!("`{shown}` has over {MAX_FILES} files"))
@@ -50,6 +53,9 @@ impl ActiveFiles {
         }
         let path = view.path().into_owned();
         require_inside(shown, &path)?;
+        if !self.paths.insert(path.clone()) {
+            return Err(impossible(shown, &path, "is part of the table twice"));
+        }
         let size = u64::try_from(view.size()).map_err(|_| impossible(shown, &path, "has a negative size"))?;
         let deletion = view.deletion_vector_descriptor().map(|found| DeletionVector::of(shown, &found)).transpose()?;
         let statistics = view.stats().map(|json| FileStatistics::read(&json, columns)).unwrap_or_default();

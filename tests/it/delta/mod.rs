@@ -15,6 +15,7 @@ mod reading;
 mod runs;
 mod table;
 mod travel;
+mod twice;
 
 /// What `postback sql` says of `query`.
 pub(crate) fn sql(folder: &Path, query: &str) -> Said {
