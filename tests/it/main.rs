@@ -11,6 +11,7 @@ mod check_command;
 mod check_output;
 mod cli;
 mod crash;
+mod crooked_text;
 mod defects;
 mod delivery;
 #[cfg(feature = "delta")]
@@ -44,6 +45,7 @@ mod s3;
 mod sandbox;
 mod server;
 mod several_files;
+mod shifted;
 mod small_disk;
 mod sources;
 mod storage;
