@@ -12,6 +12,9 @@ use super::recognise::Compression;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::nearest;
 
+/// Lines that are passed over at most above a table.
+const MAX_SKIPPED: u64 = 1_000;
+
 /// The declaration of a table: its format, its columns if it names any, and its options.
 #[derive(Debug)]
 pub struct Declared {
@@ -52,6 +55,10 @@ pub(super) struct Given {
     pub(super) null: Option<String>,
     pub(super) encoding: Option<&'static Encoding>,
     pub(super) compression: Option<Compression>,
+    /// Lines above the header line, or above the first row, that are passed over.
+    pub(super) skip_lines: Option<u64>,
+    /// Whether each row ends with a delimiter behind its last value.
+    pub(super) trailing_delimiter: Option<bool>,
 }
 
 impl Declared {
@@ -72,6 +79,8 @@ impl Declared {
         "null_value",
         "encoding",
         "compression",
+        "skip_lines",
+        "trailing_delimiter",
         "newlines_in_values",
     ];
 
@@ -188,6 +197,11 @@ impl Given {
                     found.ok_or_else(|| wrong("`none`, `gzip`, `zstd`, `bzip2`, `xz`, `snappy` or `lz4`"))?;
                 self.compression = Some(*compression);
             }
+            "skip_lines" => {
+                let lines = value.parse().ok().filter(|lines| *lines <= MAX_SKIPPED);
+                self.skip_lines = Some(lines.ok_or_else(|| wrong("a number of lines up to 1000"))?);
+            }
+            "trailing_delimiter" => self.trailing_delimiter = Some(flag()?),
             // Always allowed.
             "newlines_in_values" => {
                 flag()?;
@@ -223,6 +237,8 @@ mod tests {
             ("format.null", "-"),
             ("encoding", "Latin1"),
             ("compression", "bz2"),
+            ("format.skip_lines", "2"),
+            ("trailing_delimiter", "True"),
             ("newlines_in_values", "true"),
         ] {
             given.take(name, value).unwrap();
@@ -232,6 +248,7 @@ mod tests {
         assert_eq!(given.null.as_deref(), Some("-"));
         assert_eq!(given.encoding.map(Encoding::name), Some("windows-1252"));
         assert_eq!(given.compression, Some(Compression::Bzip2));
+        assert_eq!((given.skip_lines, given.trailing_delimiter), (Some(2), Some(true)));
     }
 
     #[test]
@@ -268,6 +285,10 @@ mod tests {
             ("has_header", "yes"),
             ("encoding", "klingon"),
             ("compression", "rar"),
+            ("skip_lines", "-1"),
+            ("skip_lines", "1001"),
+            ("skip_lines", "one"),
+            ("trailing_delimiter", "1"),
             ("nonsense", "1"),
         ] {
             given.take(name, value).unwrap_err();

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 
+use super::delimited::Layout;
 use super::pin::Stamp;
 use super::recognise::{Quoting, Wrapping};
 use super::{DAMAGED, pin};
@@ -29,6 +30,8 @@ pub(crate) struct SourceFile {
     pub(super) wrapping: Wrapping,
     /// How its values are quoted, if it is delimited text, once it is recognised.
     pub(super) quoting: Quoting,
+    /// How its lines stand, if it is delimited text, once they are looked at.
+    pub(super) layout: Layout,
     /// What tells whether it has changed since; objects have an `ETag`.
     pub(super) stamp: Option<Stamp>,
 }
@@ -68,6 +71,7 @@ impl SourceFile {
             partitions: Arc::new([]),
             wrapping: Wrapping::default(),
             quoting: Quoting::default(),
+            layout: Layout::default(),
             stamp: Stamp::of(&found),
         })
     }
@@ -81,6 +85,7 @@ impl SourceFile {
             partitions: Arc::new([]),
             wrapping: Wrapping::default(),
             quoting: Quoting::default(),
+            layout: Layout::default(),
             stamp: None,
         }
     }

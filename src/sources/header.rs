@@ -8,15 +8,13 @@ use std::fmt::Write as _;
 use datafusion::arrow::datatypes::Schema;
 
 use super::file::SourceFile;
-use super::recognise::Signs;
+use super::recognise::{Above, Signs};
 use crate::contract::normalize::{self, Digest};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Digits that a name may have without being a phone number or an id.
 const MAX_DIGITS: usize = 6;
 
-/// Columns that a statement spells out; a table that is wider is no longer typed by hand.
-const SPELT_COLUMNS: usize = 100;
 /// What may stand for a null.
 const NULLS: &[&str] = &["", "null", "nan", "none", "n/a"];
 
@@ -133,6 +131,36 @@ pub(super) fn is_header(
         .hint("if it is a row, say OPTIONS ('format.has_header' 'false'); if it names other columns, declare those"))
 }
 
+/// Makes sure that no lines stand above the header line of `file`, which shows `signs`: a title may never be taken for
+/// names, nor names for a row. A table that `is_declared` is not declared anew.
+///
+/// # Errors
+/// [`ErrorKind::Source`] with their numbers, and the option that passes over them.
+pub(super) fn refuse_lines_above(file: &SourceFile, location: &str, signs: &Signs, is_declared: bool) -> Result<()> {
+    let Some(Above { lines, fields, has_values, below }) = signs.above else { return Ok(()) };
+    let skipped = file.layout.skipped;
+    let (first, last) = (skipped + 1, skipped + lines);
+    let which = if lines == 1 { format!("line {first}") } else { format!("lines {first} to {last}") };
+    let stand = if lines == 1 { "stands" } else { "stand" };
+    let message = format!("{which} of `{}` {stand} above the header line", file.shown());
+    let noun = if fields == 1 { "field" } else { "fields" };
+    let found = if fields == below && !has_values {
+        format!("hardly a value in line {first}, and {below} in those from line {} on", last + 1)
+    } else {
+        format!("{fields} {noun} in line {first}, and {below} in those from line {} on", last + 1)
+    };
+    let location = location.replace('\'', "''");
+    let hint = if is_declared {
+        format!("pass over them: OPTIONS ('format.skip_lines' '{last}')")
+    } else {
+        format!(
+            "pass over them, and read the rows from that table: CREATE EXTERNAL TABLE rows_of_export STORED AS CSV \
+             LOCATION '{location}' OPTIONS ('format.skip_lines' '{last}');"
+        )
+    };
+    Err(Error::new(ErrorKind::Source, message).context("line", first).context("found", found).hint(hint))
+}
+
 /// The error of files of one table of which `first` begins with names, if it `has_header`, and `other` does not, or the
 /// other way round: the first row of one of them would be lost, or its names would be read as a row.
 pub(super) fn differ(first: &SourceFile, has_header: bool, other: &SourceFile) -> Error {
@@ -147,13 +175,12 @@ pub(super) fn differ(first: &SourceFile, has_header: bool, other: &SourceFile) -
 /// A statement that names the columns of `location`, ready to be corrected.
 pub(super) fn statement(location: &str, columns: usize) -> String {
     let mut statement = "CREATE EXTERNAL TABLE rows_of_export (".to_owned();
-    for column in 1..=columns.min(SPELT_COLUMNS) {
+    for column in 1..=columns {
         let comma = if column == 1 { "" } else { ", " };
         write!(statement, "{comma}column_{column} VARCHAR").expect("a string takes all text");
     }
-    let more = if columns > SPELT_COLUMNS { ", …" } else { "" };
     let location = location.replace('\'', "''");
-    write!(statement, "{more}) STORED AS CSV LOCATION '{location}' OPTIONS ('format.has_header' 'false');")
+    write!(statement, ") STORED AS CSV LOCATION '{location}' OPTIONS ('format.has_header' 'false');")
         .expect("a string takes all text");
     statement
 }
@@ -227,6 +254,15 @@ mod tests {
             "CREATE EXTERNAL TABLE rows_of_export (column_1 VARCHAR, column_2 VARCHAR) STORED AS CSV LOCATION 'it''s.csv' \
             OPTIONS ('format.has_header' 'false');"
         );
+    }
+
+    #[test]
+    fn the_statement_names_them_however_many_there_are() {
+        for columns in [1, 99, 100, 101, 5_000] {
+            let statement = statement("a.csv", columns);
+            assert_eq!(statement.matches(" VARCHAR").count(), columns);
+            assert!(statement.contains(&format!("column_{columns} VARCHAR) STORED AS CSV")), "{columns}");
+        }
     }
 
     #[test]

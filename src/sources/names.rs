@@ -26,6 +26,8 @@ use super::report::Note;
 
 /// Names that one note lists before it stops.
 const LISTED: usize = 5;
+/// Letters without width that are no white space: they come with copied text and with byte order marks.
+const INVISIBLE: [char; 6] = ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{ad}'];
 
 /// The names of columns that a file calls `names`, in its order, of which no two are the same.
 pub(super) fn exposed(names: &[String]) -> Vec<String> {
@@ -39,6 +41,11 @@ pub(super) fn exposed(names: &[String]) -> Vec<String> {
         if spellings[&lower] == 1 { lower } else { name }
     };
     distinct.into_iter().map(lower).collect()
+}
+
+/// `name` without what nobody sees around it: blanks of every kind, a byte order mark, letters without width.
+pub(super) fn stripped(name: &str) -> &str {
+    name.trim_matches(|letter: char| letter.is_whitespace() || letter.is_control() || INVISIBLE.contains(&letter))
 }
 
 /// `names`, where the second `total` is `total_2`, unless that is the name of another column, and a column without a name
@@ -222,6 +229,26 @@ mod tests {
             let once = exposed(&owned(names));
             assert_eq!(once, owned(expected));
             assert_eq!(exposed(&once), once, "twice is the same");
+        }
+    }
+
+    #[test]
+    fn what_nobody_sees_around_a_name_is_no_part_of_it() {
+        for (name, expected) in [
+            ("email", "email"),
+            (" email", "email"),
+            ("email\u{a0}", "email"),
+            ("\u{feff}email", "email"),
+            ("\u{feff}\u{feff} email\t", "email"),
+            ("\u{200b}email\u{2060}", "email"),
+            ("\u{3000}email\u{202f}", "email"),
+            ("\0email\r", "email"),
+            ("e mail", "e mail"),
+            ("e\u{a0}mail", "e\u{a0}mail"),
+            (" \u{a0} ", ""),
+            ("_email_", "_email_"),
+        ] {
+            assert_eq!(stripped(name), expected, "{name:?}");
         }
     }
 

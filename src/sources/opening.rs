@@ -82,6 +82,9 @@ impl Sources {
         if sorted.recognised.is_encoding_assumed {
             notes.push(Note::encoding_assumed(&sorted.readable));
         }
+        if declared.is_none_or(|declared| declared.given.skip_lines.is_none()) {
+            notes.extend(Note::delimiter_named(&sorted.readable));
+        }
         let opening = Opening { state, shown: &shown, format, declared, unread: &self.unread };
         if self.options.skip_bad_files {
             self.leave_out_bad(&opening, &mut sorted).await?;
@@ -283,13 +286,18 @@ impl Sources {
             let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders };
             return opening.table(files, notes).await;
         }
-        let (sampled, inferred_of, given) = (files.to_vec(), format.clone(), columns.clone());
-        let inferred = blocking(move || match &inferred_of {
-            Format::Csv(dialect) => delimited::infer(&sampled, dialect, given.as_deref()),
-            Format::Arrow | Format::Avro => described::infer(&sampled, &inferred_of, given.as_deref()),
-            format => json::infer(&sampled, format, given.as_deref()),
+        let (mut sampled, inferred_of, given) = (files.to_vec(), format.clone(), columns.clone());
+        let inferred = blocking(move || {
+            let inferred = match &inferred_of {
+                Format::Csv(dialect) => delimited::infer(&mut sampled, dialect, given.as_deref()),
+                Format::Arrow | Format::Avro => described::infer(&sampled, &inferred_of, given.as_deref()),
+                format => json::infer(&sampled, format, given.as_deref()),
+            };
+            Ok((inferred?, sampled))
         });
-        let Some(inferred) = inferred.await? else { return Ok(None) };
+        // What was learnt of the files is known when they are read.
+        let (Some(inferred), files) = inferred.await? else { return Ok(None) };
+        let files = files.as_slice();
         let Inferred { schema, notes: assumed } = inferred;
         notes.extend(assumed);
         let columns = match (columns, format) {
@@ -400,6 +408,7 @@ fn format(sorted: &Sorted, shown: &str, declared: Option<&Declared>) -> Result<F
 
 /// Whether the first record of `file`, which was recognised as `this`, names its columns; as is declared, or else as it looks.
 fn has_header(file: &SourceFile, shown: &str, this: &Recognised, declared: Option<&Declared>) -> Result<bool> {
+    header::refuse_lines_above(file, shown, &this.signs, declared.is_some())?;
     let Some(declared) = declared else { return header::is_header(file, shown, &this.signs, None) };
     match declared.given.has_header {
         Some(has_header) => Ok(has_header),

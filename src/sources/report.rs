@@ -62,6 +62,18 @@ impl Note {
         }
     }
 
+    /// That some of `files` begin with a line that names the delimiter.
+    pub(super) fn delimiter_named(files: &[SourceFile]) -> Option<Self> {
+        let mut named = files.iter().filter(|file| file.layout.skipped > 0);
+        let first = named.next()?.shown();
+        let more = match named.count() {
+            0 => String::new(),
+            more => format!(" and of {more} more"),
+        };
+        let message = format!("line 1 of `{first}`{more} names the delimiter and is passed over");
+        Some(Self { code: None, message, help: None })
+    }
+
     /// That `count` of `files` files, of which `first` is the first, do not have the column `name`.
     pub(super) fn missing(name: &str, first: &str, count: usize, files: usize) -> Option<Self> {
         let message = match count {

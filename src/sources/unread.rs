@@ -103,12 +103,14 @@ pub enum Damage {
     Json,
     /// A value does not fit the type of its column.
     Type,
+    /// Its values may stand in the wrong columns.
+    Shifted,
 }
 
 impl Damage {
     /// Every kind.
     pub const ALL: &[Self] =
-        &[Self::Ragged, Self::Quote, Self::Encoding, Self::Nul, Self::TooLong, Self::Json, Self::Type];
+        &[Self::Ragged, Self::Quote, Self::Encoding, Self::Nul, Self::TooLong, Self::Json, Self::Type, Self::Shifted];
 }
 
 impl Spot {

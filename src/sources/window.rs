@@ -167,7 +167,7 @@ impl<R: Read> Window<R> {
 }
 
 /// The lines that end in `text`.
-fn lines(text: &[u8], ends: LineEnds) -> u64 {
+pub(super) fn lines(text: &[u8], ends: LineEnds) -> u64 {
     let count = match ends {
         LineEnds::LineFeeds => memchr_iter(b'\n', text).count(),
         LineEnds::All => memchr2_iter(b'\n', b'\r', text).filter(|at| !text[*at..].starts_with(b"\r\n")).count(),

@@ -333,6 +333,9 @@ pub static RULES: &[Rule] = &[
     rule("PB3407", "row-value-of-another-type", REJECT, OURS,
         "a value that does not fit its column was written by another version of the export, or stands in the wrong column",
         "mend the value, or declare the column as VARCHAR with CREATE EXTERNAL TABLE and convert it in the query"),
+    rule("PB3408", "row-shifted", REJECT, OURS,
+        "a row that lost one delimiter and has another inside a value has as many fields as its header line, and values in the wrong columns",
+        "mend the line: quotes around the value with the delimiter, and a delimiter between all values"),
 ];
 
 #[cfg(test)]

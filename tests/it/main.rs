@@ -12,6 +12,7 @@ mod check_output;
 mod cli;
 mod codes;
 mod crash;
+mod crooked_text;
 mod defects;
 mod delivery;
 #[cfg(feature = "delta")]
@@ -49,6 +50,7 @@ mod s3;
 mod sandbox;
 mod server;
 mod several_files;
+mod shifted;
 mod small_disk;
 mod sources;
 mod sql_warnings;

@@ -85,12 +85,9 @@ impl Random {
 }
 
 /// A record, as the second reader finds it.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and the rules ask for each alone")]
 struct Simple {
     fields: Row,
     bytes: usize,
-    /// Whether nothing stands in its last field.
-    is_empty_last: bool,
     /// Whether all of it is text.
     is_text: bool,
     /// Whether a field stands between quotes.
@@ -109,7 +106,7 @@ fn simply_read(text: &[u8]) -> (Vec<Row>, Vec<u64>) {
     };
     let (mut rows, mut faults) = (Vec::new(), Vec::new());
     let (mut at, mut line) = (0, 1);
-    let (mut is_header, mut is_in_doubt, mut may_close) = (true, false, None);
+    let (mut is_header, mut is_in_doubt) = (true, false);
     while at < text.len() {
         if line_end(at) > 0 {
             at += line_end(at);
@@ -120,17 +117,10 @@ fn simply_read(text: &[u8]) -> (Vec<Row>, Vec<u64>) {
         let had_quotes = record.as_ref().is_none_or(|record| record.is_quoted);
         let end = record.as_ref().map(|record| at + record.bytes);
         let is_unclear = record.as_ref().is_none_or(|record| is_in_doubt && record.has_stray_quote);
-        let is_wide = record.as_ref().is_some_and(|record| {
-            let is_closed = record.fields.len() == 4 && record.is_empty_last;
-            record.fields.len() == 3 || is_closed && may_close != Some(false)
-        });
+        let is_wide = record.as_ref().is_some_and(|record| record.fields.len() == COLUMNS.len());
         let is_text = record.as_ref().is_some_and(|record| record.is_text);
         let line_start = at;
-        if let (Some(Simple { mut fields, .. }), true) = (record, is_text && is_wide && !is_unclear) {
-            if !is_header {
-                may_close = may_close.or(Some(fields.len() == 4));
-            }
-            fields.truncate(COLUMNS.len());
+        if let (Some(Simple { fields, .. }), true) = (record, is_text && is_wide && !is_unclear) {
             if !is_header {
                 rows.push(fields);
             }
@@ -143,7 +133,7 @@ fn simply_read(text: &[u8]) -> (Vec<Row>, Vec<u64>) {
         let is_refused = faults.last() == Some(&line);
         let may_hide = |inner: &[u8]| {
             let delimiters = inner.split(|byte| *byte == b',').count() - 1;
-            !inner.is_empty() && (delimiters == 2 || delimiters == 3 && may_close != Some(false))
+            !inner.is_empty() && delimiters == COLUMNS.len() - 1
         };
         let is_whole = end.is_some_and(|end| {
             let mut inner = text[line_start..end].split(|byte| b"\r\n".contains(byte)).skip(1);
@@ -169,14 +159,7 @@ fn simply_read(text: &[u8]) -> (Vec<Row>, Vec<u64>) {
 
 /// The record at the beginning of `text`; none if its quotes are not in order.
 fn simple_record(text: &[u8]) -> Option<Simple> {
-    let mut record = Simple {
-        fields: Vec::new(),
-        bytes: 0,
-        is_empty_last: false,
-        is_text: true,
-        is_quoted: false,
-        has_stray_quote: false,
-    };
+    let mut record = Simple { fields: Vec::new(), bytes: 0, is_text: true, is_quoted: false, has_stray_quote: false };
     let mut at = 0;
     loop {
         let mut value = Vec::new();
@@ -205,7 +188,6 @@ fn simple_record(text: &[u8]) -> Option<Simple> {
                 at += 1;
             }
         }
-        record.is_empty_last = value.is_empty();
         record.is_text &= std::str::from_utf8(&value).is_ok() && !value.contains(&0);
         let value = String::from_utf8_lossy(&value).into_owned();
         record.fields.push(Some(value).filter(|value| !value.is_empty() && (is_quoted || value != "\\N")));
@@ -343,7 +325,7 @@ fn mutated_delimited_text_gives_no_wrong_row() {
     let mut random = Random(23);
     let mut whole = String::from("a_id,b_id,c_id\n");
     for number in 0..30 {
-        let _ = write!(whole, "{number},plain ü,x\r\n{number},\"say \"\"{number}\"\",\nover lines\",\\N\n");
+        let _ = write!(whole, "{number},plain ü,x\r\n{number},\"say \"\"{number}\"\",\nover lines\",\\N\n{number},plain,y\n");
     }
     let (mut refused, mut skipped) = (0, 0);
     for number in 0..mutations() {
@@ -492,11 +474,11 @@ fn words_for_no_value_are_null_where_they_cannot_be_text() {
 fn trailing_delimiters_and_a_missing_line_end_cost_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    file(here, "trailing.csv", "a_id,b_id\n\n1,2,\r\n\n3,4,\n5,6\n7,8,9\n\n0,0,");
+    file(here, "trailing.csv", "a_id,b_id,\n\n1,2,\r\n\n3,4,\n5,6\n7,8,\n\n0,0,");
     let read = read(here, "trailing.csv", &["a_id", "b_id"]).unwrap();
     let text = |value: &str| Some(value.to_owned());
-    assert_eq!(read.rows, [["1", "2"], ["3", "4"], ["5", "6"], ["0", "0"]].map(|row| row.map(text)));
-    assert_eq!(read.unread, [(7, Damage::Ragged)]);
+    assert_eq!(read.rows, [["1", "2"], ["3", "4"], ["7", "8"], ["0", "0"]].map(|row| row.map(text)));
+    assert_eq!(read.unread, [(6, Damage::Ragged)]);
 }
 
 /// A value below the sample that does not fit rejects its row, with its line.

@@ -7,8 +7,10 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 
 use super::binding::{self, Opened};
 use super::fields::is_no_value;
+use super::layout::{Counts, Named, Width};
 use super::records::{Found, Records};
 use super::rows::Rows;
+use super::shapes::Gathered;
 use super::types;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sources::file::SourceFile;
@@ -32,26 +34,33 @@ struct Sampled {
     bound: Vec<Option<usize>>,
     /// For each declared column that it does not have, what speaks against the column in its place.
     misplaced: Vec<Option<Error>>,
-    rows: usize,
+    /// The first rows, as text; none where none can be read.
+    chunk: Option<RecordBatch>,
     /// The first row that cannot be read.
     fault: Option<UnreadRow>,
+    /// Why the file is refused, unless others with its names have rows that fit them.
+    misfit: Option<Error>,
+    /// Whether a row has a field for each name.
+    has_whole: bool,
 }
 
 /// The columns of `files`, by the names that they have there; `None` if none of them has a row. Of a declared table they
-/// have the types and the order that are `declared`.
+/// have the types and the order that are `declared`. Each file learns how its lines stand.
 ///
 /// # Errors
 /// [`ErrorKind::Source`] if a file cannot be read, if none has a row that can, if a file shares no column with the first,
 /// or if no file has one of the `declared` columns.
 pub(in crate::sources) fn infer(
-    files: &[SourceFile],
+    files: &mut [SourceFile],
     dialect: &Dialect,
     declared: Option<&Schema>,
 ) -> Result<Option<Inferred>> {
     let mut notes = Vec::new();
-    let mut sampled: Vec<(&SourceFile, Sampled)> = Vec::with_capacity(files.len());
+    let count = files.len();
+    let mut sampled: Vec<(&SourceFile, Sampled)> = Vec::with_capacity(count);
     for file in files {
-        let this = sample(file, files.len(), dialect, declared, &mut notes)?;
+        let this = sample(file, count, dialect, declared, &mut notes)?;
+        let file: &SourceFile = file;
         if this.names.is_empty() {
             continue;
         }
@@ -68,7 +77,8 @@ pub(in crate::sources) fn infer(
         }
         sampled.push((file, this));
     }
-    if sampled.iter().all(|(_, this)| this.rows == 0) {
+    refuse_misfit(&mut sampled)?;
+    if sampled.iter().all(|(_, this)| this.chunk.is_none()) {
         return match sampled.into_iter().find_map(|(_, this)| this.fault) {
             Some(fault) => Err(unreadable(&fault)),
             None => Ok(None),
@@ -85,8 +95,21 @@ pub(in crate::sources) fn infer(
     Ok(Some(Inferred { schema, notes }))
 }
 
+/// Refuses a file whose rows do not fit its header line, where no file with the same names has rows that do.
+fn refuse_misfit(sampled: &mut [(&SourceFile, Sampled)]) -> Result<()> {
+    for index in 0..sampled.len() {
+        let names = &sampled[index].1.names;
+        let has_fitting =
+            sampled.iter().any(|(_, this)| this.misfit.is_none() && this.has_whole && this.names == *names);
+        if let Some(misfit) = sampled[index].1.misfit.take().filter(|_| !has_fitting) {
+            return Err(misfit);
+        }
+    }
+    Ok(())
+}
+
 fn sample(
-    file: &SourceFile,
+    file: &mut SourceFile,
     files: usize,
     dialect: &Dialect,
     declared: Option<&Schema>,
@@ -96,12 +119,30 @@ fn sample(
     // A header and a record below it.
     let end = |text: &[u8]| {
         let mut records = Records::new(text, dialect, true);
+        records.skip_lines(file.layout.skipped).ok()?;
         let mut found = || matches!(records.next_record(), Ok(Some(Found::Record(_))));
         (found() && found()).then_some(text.len())
     };
     let content = recognise::records(file, files, end)?;
-    let width = declared.map_or(0, |declared| declared.fields().len());
-    let opened = binding::open(file, content.text.as_slice(), dialect, content.is_cut, width)?;
+    let declared_columns = declared.map_or(0, |declared| declared.fields().len());
+    let open =
+        |file: &SourceFile| binding::open(file, content.text.as_slice(), dialect, content.is_cut, declared_columns);
+    let judged = judge(file, open(file)?, dialect, declared_columns, notes)?;
+    file.layout.width = Some(judged.width);
+    let mut gathered = Gathered::new(judged.width.columns);
+    let mut records = open(file)?.records;
+    let mut rows = 0;
+    while rows < SAMPLE_ROWS
+        && let Some(found) = records.next_record().map_err(|error| file.unreadable(error))?
+    {
+        if let Found::Record(record) = found {
+            gathered.add(&record);
+            rows += 1;
+        }
+    }
+    file.layout.shapes = gathered.shapes(dialect.delimiter).map(Arc::new);
+    let file: &SourceFile = file;
+    let opened = open(file)?;
     let bound = declared.map_or_else(Vec::new, |declared| binding::bind(&opened, declared));
     let names = match (&opened.names, declared) {
         (Some(names), _) => names.clone(),
@@ -130,8 +171,53 @@ fn sample(
         values.and_then(|values| types::infer(&spelled[index], values.iter().flatten()))
     };
     let types = (0..names.len()).map(data_type).collect();
-    let rows = chunk.as_ref().map_or(0, RecordBatch::num_rows);
-    Ok(Sampled { names, types, bound, misplaced, rows, fault })
+    let Judged { misfit, has_whole, .. } = judged;
+    Ok(Sampled { names, types, bound, misplaced, chunk, fault, misfit, has_whole })
+}
+
+/// How wide the rows of a file are.
+struct Judged {
+    width: Width,
+    /// Why the file is refused, where most of its rows have another one.
+    misfit: Option<Error>,
+    has_whole: bool,
+}
+
+/// Judges how wide the rows of `file` are, which is `opened`, by all of its sample.
+fn judge(
+    file: &SourceFile,
+    opened: Opened<&[u8]>,
+    dialect: &Dialect,
+    declared_columns: usize,
+    notes: &mut Vec<Note>,
+) -> Result<Judged> {
+    let Opened { mut records, header, is_stripped, .. } = opened;
+    let named = Named {
+        names: header.as_ref().map_or(declared_columns, Vec::len),
+        is_last_empty: header.as_ref().and_then(|header| header.last()).is_some_and(String::is_empty),
+        by_header: header.is_some(),
+    };
+    records.expect_any();
+    let counts = Counts::of(&mut records).map_err(|error| file.unreadable(error))?;
+    // Said once, and not of each file.
+    let mut note = |what: &str| {
+        if !notes.iter().any(|note| note.message.ends_with(what)) {
+            let message = format!("the header line of `{}` {what}", file.shown());
+            notes.push(Note { code: None, message, help: None });
+        }
+    };
+    if is_stripped {
+        note("has blanks around its names, which are no part of them");
+    }
+    let width = if named.names == 0 { Ok(Width::of(0)) } else { counts.width(file, named, dialect.is_closed) };
+    if named.by_header && width.as_ref().is_ok_and(|width| width.columns < named.names) {
+        note("ends with a delimiter, behind which no column stands");
+    }
+    let has_whole = counts.has_whole(named.names);
+    Ok(match width {
+        Ok(width) => Judged { width, misfit: None, has_whole },
+        Err(misfit) => Judged { width: Width::of(named.names), misfit: Some(misfit), has_whole },
+    })
 }
 
 /// The first rows with all their columns as text, and the first that cannot be read.
@@ -154,7 +240,8 @@ fn first_rows(
 /// declaration, and not a fault of the rows.
 fn unfit(file: &SourceFile, values: &ArrayRef, column: &Field) -> Option<Error> {
     let values = values.as_string::<i32>().iter();
-    let values: StringArray = values.map(|value| value.filter(|value| !is_no_value(value))).collect();
+    let said = |value: &&str| !value.is_empty() && !is_no_value(value);
+    let values: StringArray = values.map(|value| value.map(str::trim).filter(said)).collect();
     let count = values.len() - values.null_count();
     let fits = typed::cast(&(Arc::new(values) as ArrayRef), column.data_type());
     if fits.is_ok_and(|cast| cast.misfits.len() * 2 <= count) {
@@ -230,8 +317,20 @@ fn merged(sampled: &[(&SourceFile, Sampled)], notes: &mut Vec<Note>) -> Schema {
         let has = |this: &Sampled| this.names.iter().any(|known| known == name);
         notes.extend(missing(sampled, name, has));
     }
-    let fields = all.into_iter().map(|(name, data_type)| Field::new(name, data_type.unwrap_or(DataType::Utf8), true));
-    Schema::new(fields.collect::<Vec<_>>())
+    let field = |(name, data_type): (&str, Option<DataType>)| {
+        let data_type = data_type.filter(|data_type| sampled.iter().all(|(_, this)| this.fits(name, data_type)));
+        Field::new(name, data_type.unwrap_or(DataType::Utf8), true)
+    };
+    Schema::new(all.into_iter().map(field).collect::<Vec<_>>())
+}
+
+impl Sampled {
+    /// Whether the values of its column `name`, if it has one, are all of `data_type`, which is that of several files.
+    fn fits(&self, name: &str, data_type: &DataType) -> bool {
+        let Some(index) = self.names.iter().position(|known| known == name) else { return true };
+        let (Some(chunk), Some(own)) = (&self.chunk, &self.types[index]) else { return true };
+        own == data_type || types::holds(data_type, chunk.column(index).as_string::<i32>().iter().flatten())
+    }
 }
 
 /// Makes sure that each declared column is in some file, and notes in which it is not.

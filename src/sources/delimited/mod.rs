@@ -3,15 +3,18 @@
 //! A record is rejected, with file and line, if it has another number of fields than the header, a quote where none may
 //! be, bytes that are no text, or a length beyond all reason. Reading then goes on behind it, or where
 //! its quotes are not in order, with the next line, so that an open quote costs one line, and not all that follow. What
-//! is rejected does not depend on the columns that a query asks for.
+//! is rejected for these faults does not depend on the columns that a query asks for.
+//!
+//! How many fields a row has, all rows of the sample tell, and never the first ([`layout`]). A row with as many fields as
+//! all others, whose values may stand in the wrong columns, is rejected too ([`shapes`]).
 //!
 //! The columns of several files are brought together by the names of their header lines, whatever their order, and a
 //! column that a file does not have is NULL there. A declaration may give a column another name than the files do: where
-//! no file has a declared name, the column in its place is meant, if all others stand in theirs. Types are those of the values of all samples; a name that identifies
-//! something, or a value that a number would change, makes a column text.
+//! no file has a declared name, the column in its place is meant, if all others stand in theirs. A type is one that every
+//! value of all samples has; a name that identifies something, or a value that a number would change, makes a column text.
 //!
 //! A value is NULL where nothing stands, between quotes or not, where an unquoted `\N` stands, or what is declared in its
-//! place, and, in a column that is not text, where a word stands that programs write for no value.
+//! place, and, in a column that is not text, where a word stands that programs write for no value, or a blank.
 
 use super::recognise::{self, Dialect};
 use super::streamed::{Chunks, Wanted};
@@ -20,11 +23,15 @@ use crate::error::Result;
 mod binding;
 mod fields;
 mod infer;
+mod layout;
 mod records;
 mod rows;
+mod shape;
+mod shapes;
 mod types;
 
 pub(super) use self::infer::infer;
+pub(super) use self::layout::Layout;
 
 /// The rows of a file.
 ///

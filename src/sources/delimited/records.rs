@@ -14,6 +14,7 @@ use std::str;
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
+use super::layout::Width;
 use crate::sources::recognise::Dialect;
 use crate::sources::unread::{Damage, Fault, Spot};
 use crate::sources::window::{LineEnds, MAX_RECORD, Window};
@@ -42,16 +43,11 @@ pub(super) struct Records<R> {
 struct Marks {
     delimiter: u8,
     quote: Option<u8>,
+    /// Between quotes.
     escape: Option<u8>,
+    /// Outside of them.
+    plain_escape: Option<u8>,
     comment: Option<u8>,
-}
-
-/// How many fields a sound record has.
-#[derive(Clone, Copy)]
-struct Width {
-    columns: usize,
-    /// Whether a delimiter may stand behind the last field, as it does in the first record.
-    may_close: Option<bool>,
 }
 
 /// Where a field stands in its record.
@@ -104,6 +100,13 @@ enum Behind {
     Text,
 }
 
+impl Field {
+    /// Whether nothing stands there, not even quotes.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.is_quoted && self.start == self.end
+    }
+}
+
 impl<R: Read> Records<R> {
     /// The records of `source`, which ends in the middle of its text if it `is_cut`.
     pub(super) fn new(source: R, dialect: &Dialect, is_cut: bool) -> Self {
@@ -119,9 +122,31 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// From here on a record has a field for each of `columns`.
-    pub(super) fn expect(&mut self, columns: usize) {
-        self.width = Some(Width { columns, may_close: None });
+    /// From here on a record has `width`.
+    pub(super) fn expect(&mut self, width: Width) {
+        self.width = Some(width);
+    }
+
+    /// From here on a record has as many fields as there are.
+    pub(super) fn expect_any(&mut self) {
+        self.width = None;
+    }
+
+    /// Passes over so many `lines`.
+    ///
+    /// # Errors
+    /// What the source fails with.
+    pub(super) fn skip_lines(&mut self, lines: u64) -> io::Result<()> {
+        for _ in 0..lines {
+            while self.window.text().is_empty() {
+                if self.window.is_over() {
+                    return Ok(());
+                }
+                self.window.more()?;
+            }
+            self.window.skip_line()?;
+        }
+        Ok(())
     }
 
     /// The next record; none at the end.
@@ -215,21 +240,15 @@ impl<R: Read> Records<R> {
         if text.len() > MAX_FIELD && self.fields.iter().any(|field| field.end - field.start > MAX_FIELD) {
             return Some((Damage::TooLong, GIGANTIC.into()));
         }
-        let width = self.width.as_mut()?;
-        let is_closed =
-            self.fields.len() == width.columns + 1 && self.fields.last().is_some_and(|last| last.start == last.end);
-        let is_whole = self.fields.len() == width.columns;
-        if is_whole {
-            width.may_close.get_or_insert(false);
-            return None;
-        }
-        if is_closed && *width.may_close.get_or_insert(true) {
+        let width = self.width?;
+        if width.takes(&self.fields) {
             self.fields.truncate(width.columns);
             return None;
         }
         let (found, columns) = (self.fields.len(), width.columns);
         let noun = if found == 1 { "field" } else { "fields" };
-        Some((Damage::Ragged, format!("{found} {noun}, not {columns}").into()))
+        let closed = if width.is_closed { " and a delimiter behind the last" } else { "" };
+        Some((Damage::Ragged, format!("{found} {noun}, not {columns}{closed}").into()))
     }
 
     fn has_stray_quote(&self, content: usize) -> bool {
@@ -250,7 +269,7 @@ impl<R: Read> Records<R> {
         damage: Damage,
         detail: Cow<'static, str>,
     ) -> io::Result<Option<Found<'_>>> {
-        let is_row = damage != Damage::Quote && self.width.is_none_or(|width| width.has_room_for(&self.fields));
+        let is_row = damage != Damage::Quote && self.width.is_none_or(|width| width.takes(&self.fields));
         if !is_row && (damage == Damage::Quote || self.hides_a_row(content)) {
             self.unread_until = self.window.offset() + content as u64;
             return self.faulty(damage, detail);
@@ -267,7 +286,7 @@ impl<R: Read> Records<R> {
         let mut lines = self.window.text()[..content].split(|byte| matches!(byte, b'\n' | b'\r')).skip(1);
         lines.any(|line| {
             let fields = memchr_iter(self.marks.delimiter, line).count() + 1;
-            fields == width.columns && !line.is_empty() || fields == width.columns + 1 && width.may_close != Some(false)
+            fields == width.fields() && !line.is_empty()
         })
     }
 
@@ -281,19 +300,17 @@ impl<R: Read> Records<R> {
     }
 }
 
-impl Width {
-    /// Whether a record of `fields` is one of so many columns.
-    fn has_room_for(self, fields: &[Field]) -> bool {
-        let is_closed = fields.len() == self.columns + 1 && fields.last().is_some_and(|last| last.start == last.end);
-        fields.len() == self.columns || is_closed && self.may_close != Some(false)
-    }
-}
-
 impl Marks {
     fn of(dialect: &Dialect) -> Self {
         let quote = Some(dialect.quote).filter(|quote| *quote != 0);
-        let escape = dialect.escape.filter(|escape| Some(*escape) != quote);
-        Self { delimiter: dialect.delimiter, quote, escape, comment: dialect.comment }
+        let escape = dialect.escape.filter(|escape| Some(escape.letter) != quote);
+        Self {
+            delimiter: dialect.delimiter,
+            quote,
+            escape: escape.map(|escape| escape.letter),
+            plain_escape: escape.filter(|escape| escape.is_everywhere).map(|escape| escape.letter),
+            comment: dialect.comment,
+        }
     }
 
     /// Finds the record at the beginning of `text`, and its `fields`.
@@ -301,7 +318,7 @@ impl Marks {
         // Without a quote for it, a line feed stands twice among the bytes that are looked for.
         let quote = self.quote.unwrap_or(b'\n');
         let end = match memchr3(b'\n', b'\r', quote, text) {
-            _ if self.escape.is_some() => return self.parse_fields(text, is_over, fields),
+            _ if self.plain_escape.is_some() => return self.parse_fields(text, is_over, fields),
             Some(at) if Some(text[at]) == self.quote => return self.parse_fields(text, is_over, fields),
             Some(at) => at,
             None if is_over => text.len(),
@@ -356,7 +373,7 @@ impl Marks {
                 }
                 return Ok(Field { start, end: text.len(), is_quoted: false, is_escaped });
             };
-            let escape = self.escape.and_then(|escape| memchr(escape, &text[end..end + found]));
+            let escape = self.plain_escape.and_then(|escape| memchr(escape, &text[end..end + found]));
             let Some(escape) = escape else {
                 return Ok(Field { start, end: end + found, is_quoted: false, is_escaped });
             };
@@ -428,9 +445,17 @@ impl Behind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::recognise::Escaping;
 
-    const COMMA: Dialect =
-        Dialect { delimiter: b',', quote: b'"', escape: None, comment: Some(b'#'), has_header: false, null: None };
+    const COMMA: Dialect = Dialect {
+        delimiter: b',',
+        quote: b'"',
+        escape: None,
+        comment: Some(b'#'),
+        has_header: false,
+        is_closed: None,
+        null: None,
+    };
 
     /// A reader that gives one byte at a time, so that every record meets every boundary.
     struct Dripping<'a>(&'a [u8]);
@@ -448,7 +473,7 @@ mod tests {
     fn records(source: impl Read, columns: Option<usize>, dialect: &Dialect) -> Vec<String> {
         let mut records = Records::new(source, dialect, false);
         if let Some(columns) = columns {
-            records.expect(columns);
+            records.expect(Width::of(columns));
         }
         let mut found = Vec::new();
         while let Some(next) = records.next_record().unwrap() {
@@ -490,7 +515,7 @@ mod tests {
             (b"1,\"ab\n3,\"4\"\n5,6", &["1 Quote", "2 3|4", "3 5|6"]),
             (b"1,\xff\n3,4\n", &["1 Encoding", "2 3|4"]),
             (b"1,\0\n3,4\n", &["1 Nul", "2 3|4"]),
-            (b"1,2,\n3,4,\n5,6\n7,8,9\n", &["1 1|2", "2 3|4", "3 5|6", "4 Ragged"]),
+            (b"1,2,\n3,4,\n5,6\n7,8,9\n", &["1 Ragged", "2 Ragged", "3 5|6", "4 Ragged"]),
             (b"1,\"say \"hi\"\nyou\",3\n5\",6\n3,4\n7\",8\n", &["1 Quote", "2 Quote", "3 Quote", "4 3|4", "5 7\"|8"]),
             (b"1,\"a\nb\",3\n3,4\n", &["1 Ragged", "2 Quote", "3 3|4"]),
             (b"1,\"a\nb\nc\"\n3,\"a\nb\nc\",,\n3,4\n", &["1 1|a\nb\nc", "4 Ragged", "7 3|4"]),
@@ -505,7 +530,8 @@ mod tests {
 
     #[test]
     fn escapes_hide_what_follows_them() {
-        let escaped = Dialect { escape: Some(b'\\'), delimiter: b'|', ..COMMA };
+        let escape = Escaping { letter: b'\\', is_everywhere: true };
+        let escaped = Dialect { escape: Some(escape), delimiter: b'|', ..COMMA };
         for (text, expected) in [
             ("a\\|b|c\n\\N|\"x\\\"y\"\n", &["1 a\\|b|c", "2 \\N|x\\\"y"][..]),
             ("a\\\nb|c\nd|e", &["1 a\\\nb|c", "3 d|e"]),
@@ -516,12 +542,67 @@ mod tests {
         }
     }
 
+    #[test]
+    fn between_quotes_alone_an_escape_hides_nothing_elsewhere() {
+        let escape = Escaping { letter: b'\\', is_everywhere: false };
+        let spark = Dialect { escape: Some(escape), ..COMMA };
+        for (text, expected) in [
+            ("a\\b,c\\\nd,\"x\\\"y,\"\n", &["1 a\\b|c\\", "2 d|x\\\"y,"][..]),
+            ("a\\,b\n\\,\\\n", &["1 a\\|b", "2 \\|\\"]),
+        ] {
+            assert_eq!(records(text.as_bytes(), Some(2), &spark), expected, "{text}");
+            assert_eq!(records(Dripping(text.as_bytes()), Some(2), &spark), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_closed_row_has_a_delimiter_behind_its_last_value() {
+        let mut records = Records::new("1,2,\n3,4\n5,6,7\n8,9,\"\"\n,,\n".as_bytes(), &COMMA, false);
+        records.expect(Width { columns: 2, is_closed: true });
+        let mut found = Vec::new();
+        while let Some(next) = records.next_record().unwrap() {
+            found.push(match next {
+                Found::Record(record) => format!("{} {}", record.line, record.fields.len()),
+                Found::Faulty(fault) => format!("{} {}", fault.spot, fault.detail),
+            });
+        }
+        let told = "and a delimiter behind the last";
+        let expected = [
+            "1 2".to_owned(),
+            format!("2 2 fields, not 2 {told}"),
+            format!("3 3 fields, not 2 {told}"),
+            format!("4 3 fields, not 2 {told}"),
+            "5 2".to_owned(),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn lines_are_passed_over_whatever_stands_in_them() {
+        for (lines, expected) in [
+            (0, &["1 title|x\"", "3 a|b", "4 1|2"][..]),
+            (1, &["3 a|b", "4 1|2"]),
+            (2, &["3 a|b", "4 1|2"]),
+            (3, &["4 1|2"]),
+            (9, &[]),
+        ] {
+            let mut records = Records::new(Dripping(b"title,x\"\r\n\r\na,b\r\n1,2\r\n"), &COMMA, false);
+            records.skip_lines(lines).unwrap();
+            let mut found = Vec::new();
+            while let Some(Found::Record(Record { line, text, fields })) = records.next_record().unwrap() {
+                let fields: Vec<&str> = fields.iter().map(|field| &text[field.start..field.end]).collect();
+                found.push(format!("{line} {}", fields.join("|")));
+            }
+            assert_eq!(found, expected, "{lines}");
+        }
+    }
+
     /// Each line closes the quote that the line before opened, and opens the next.
     #[test]
     fn text_that_is_one_record_from_every_line_on_takes_time_by_its_length() {
         let text = format!("1,2\n{}5,6\n", "1\",\"a\",\"9\n".repeat(400_000));
         let mut records = Records::new(text.as_bytes(), &COMMA, false);
-        records.expect(2);
+        records.expect(Width::of(2));
         let (mut rows, mut faults) = (0, 0);
         let mut looked_at = 0;
         while let Some(found) = records.next_record().unwrap() {

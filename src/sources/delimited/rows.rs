@@ -9,22 +9,27 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::fields::Values;
 use super::records::{Found, Record, Records};
+use super::shapes::{self, Shapes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sources::file::SourceFile;
 use crate::sources::recognise::Dialect;
 use crate::sources::streamed::{Chunk, Positions, Wanted};
-use crate::sources::unread::{Spot, Unread};
+use crate::sources::unread::{Damage, Fault, Spot, Unread};
 
 /// Bytes of records at which a chunk ends before it has all its rows.
 const CHUNK_BYTES: usize = 16 << 20;
 /// Bytes of a value that a chunk makes room for.
 const USUAL_VALUE: usize = 12;
+const SHIFTED: &str = "a value unlike its column, and all like theirs if one delimiter is too many and one is missing";
 
 /// Reads the rows that `R` gives.
 pub(super) struct Rows<R> {
     file: SourceFile,
     records: Records<R>,
     values: Values,
+    shapes: Option<Arc<Shapes>>,
+    /// Other readings of rows that may still be tried.
+    tries: u64,
     columns: Vec<Column>,
     schema: SchemaRef,
     per_chunk: usize,
@@ -60,6 +65,8 @@ impl<R: Read> Rows<R> {
             file: wanted.file.clone(),
             records,
             values: Values::new(dialect),
+            shapes: wanted.file.layout.shapes.clone(),
+            tries: shapes::MAX_TRIED,
             columns: columns.into_iter().map(column).collect(),
             schema: Arc::new(Schema::new(fields)),
             per_chunk: wanted.rows,
@@ -75,6 +82,13 @@ impl<R: Read> Rows<R> {
             match self.records.next_record().map_err(|error| self.file.unreadable(error))? {
                 None => break,
                 Some(Found::Faulty(fault)) => self.unread.fault(self.file.shown(), fault),
+                Some(Found::Record(record))
+                    if self.shapes.as_ref().is_some_and(|shapes| shapes.is_shifted(&record, &mut self.tries)) =>
+                {
+                    let fault =
+                        Fault { spot: Spot::line(record.line), damage: Damage::Shifted, detail: SHIFTED.into() };
+                    self.unread.fault(self.file.shown(), fault);
+                }
                 Some(Found::Record(Record { line, text, fields })) => {
                     spots.push(Spot::line(line));
                     bytes += text.len();

@@ -1,5 +1,11 @@
 //! The type of a column, by what its values look like, corrected where a type would damage an identity or move a time.
+//!
+//! A type is taken only if every value is one of it, as the reader casts them: what begins like a time and goes on with
+//! `PM` or `EDT` is text.
 
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, StringArray};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
 use super::fields::is_no_value;
@@ -28,7 +34,7 @@ mod looks {
 /// exact decimals.
 pub(super) fn infer<'a>(name: &str, values: impl Iterator<Item = &'a str> + Clone) -> Option<DataType> {
     use looks::{BOOLEAN, DATE, FRACTION, TIME, WHOLE};
-    let values = values.filter(|value| !is_no_value(value));
+    let values = said(values);
     let mut all = 0;
     for value in values.clone() {
         all |= look(value);
@@ -45,7 +51,23 @@ pub(super) fn infer<'a>(name: &str, values: impl Iterator<Item = &'a str> + Clon
         _ if all & !(DATE | TIME) == 0 => DataType::Timestamp(TimeUnit::Microsecond, None),
         _ => DataType::Utf8,
     };
-    Some(corrected(name, &inferred, values))
+    let corrected = corrected(name, &inferred, values.clone());
+    Some(if holds(&corrected, values) { corrected } else { DataType::Utf8 })
+}
+
+/// Whether each of the `values` is one of `data_type`, words for no value aside.
+pub(super) fn holds<'a>(data_type: &DataType, values: impl Iterator<Item = &'a str> + Clone) -> bool {
+    if *data_type == DataType::Utf8 {
+        return true;
+    }
+    let values: StringArray = said(values).map(Some).collect();
+    typed::cast(&(Arc::new(values) as ArrayRef), data_type).is_ok_and(|cast| cast.misfits.is_empty())
+}
+
+/// Of `values` those that say something, without the blanks around them, as the reader gives them to a column that is not
+/// text.
+fn said<'a, V: Iterator<Item = &'a str> + Clone>(values: V) -> impl Iterator<Item = &'a str> + Clone + use<'a, V> {
+    values.map(str::trim).filter(|value| !value.is_empty() && !is_no_value(value))
 }
 
 /// The type that holds the values of both.
@@ -186,6 +208,40 @@ mod tests {
         assert_eq!(infer("a", ["1", "NULL", "2"].into_iter()), Some(DataType::Int64));
         assert_eq!(infer("a", ["n/a", "NaN"].into_iter()), None);
         assert_eq!(infer("a", ["2025-12-31", "true"].into_iter()), Some(DataType::Utf8));
+    }
+
+    #[test]
+    fn a_type_is_taken_only_if_every_value_is_one_of_it() {
+        let naive = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        for (values, expected) in [
+            (&["2026-11-14 05:11:12", "2026-11-14T05:11:12.5"][..], naive.clone()),
+            (&["2026-11-14", "2026-11-14 05:11:12"], naive),
+            (&["2026-11-14 05:11:12Z", " 2026-11-14T05:11:12+02:00"], utc.clone()),
+            (&["2026-11-14 05:11:12 UTC", "2026-11-14T05:11:12-0500"], utc),
+            (&["2026-11-14 05:11:12 PM"], DataType::Utf8),
+            (&["2026-11-14 05:11:12 EDT"], DataType::Utf8),
+            (&["2026-11-14 05:11:12 EST"], DataType::Utf8),
+            (&["2026-07-14 05:11:12 CET"], DataType::Utf8),
+            (&["2026-11-14 05:11:12 Uhr"], DataType::Utf8),
+            (&["2026-11-14 05:11:12,5"], DataType::Utf8),
+            (&["2026-11-14 25:11:12"], DataType::Utf8),
+            (&["2026-11-14 05:61:12", "2026-11-14 05:11:12"], DataType::Utf8),
+            (&["2026-02-30"], DataType::Utf8),
+            (&["2026-13-01", "2026-12-01"], DataType::Utf8),
+            (&["2026-02-30 10:00:00"], DataType::Utf8),
+            (&["2026-11-14 05:11:12", "2026-11-14 05:11:12 PM"], DataType::Utf8),
+            (&["2026-11-14T05:11:12+99:00"], DataType::Utf8),
+            (&["1e400", "1.5"], DataType::Utf8),
+            (&["1e-400"], DataType::Utf8),
+            (&["1.5", "12345678901234567.8901"], EXACT),
+            (&["1e3", "12345678901234567.8901"], DataType::Utf8),
+            (&[" 5", "NULL", "6 "], DataType::Int64),
+            (&["true", "FALSE "], DataType::Boolean),
+        ] {
+            assert_eq!(infer("a", values.iter().copied()), Some(expected), "{values:?}");
+        }
+        assert_eq!(infer("a", ["  ", " n/a"].into_iter()), None);
     }
 
     #[test]

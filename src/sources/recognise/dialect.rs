@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::super::declared::Given;
 use super::super::header::{self, Look};
+use super::above::{self, Above, first_usual};
 
 /// Delimiters of delimited text, the likelier first; the last is what Hive writes.
 const DELIMITERS: [u8; 5] = [b',', b'\t', b'|', b';', 1];
@@ -27,14 +28,24 @@ pub(in crate::sources) struct Dialect {
     pub(in crate::sources) delimiter: u8,
     /// Around values that hold a delimiter, a quote or a line end. Inside, a doubled quote stands for one.
     pub(in crate::sources) quote: u8,
-    /// Takes the meaning of the byte behind it away, inside and outside of quotes.
-    pub(in crate::sources) escape: Option<u8>,
+    /// Takes the meaning of the byte behind it away.
+    pub(in crate::sources) escape: Option<Escaping>,
     /// Lines that begin with it are no records.
     pub(in crate::sources) comment: Option<u8>,
     /// Whether the first record names the columns.
     pub(in crate::sources) has_header: bool,
+    /// Whether each record ends with a delimiter behind its last value, if somebody said so.
+    pub(in crate::sources) is_closed: Option<bool>,
     /// The one text, not quoted, that stands for a null; where none is declared, the usual ones do.
     pub(in crate::sources) null: Option<String>,
+}
+
+/// What takes the meaning of a quote, a delimiter or a line end away. Before other letters it is a letter itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sources) struct Escaping {
+    pub(in crate::sources) letter: u8,
+    /// Whether it does so outside of quotes too, as Redshift writes it, and not between quotes alone, as Spark does.
+    pub(in crate::sources) is_everywhere: bool,
 }
 
 /// How the values of one file are quoted, as far as its first records show that; files of one table may differ.
@@ -52,7 +63,7 @@ enum Escape {
     Unseen,
     /// Nothing escapes, although the usual letter stands there.
     Never,
-    By(u8),
+    By(Escaping),
 }
 
 /// What the first records of one file show; nothing where they show nothing.
@@ -64,6 +75,8 @@ pub(in crate::sources) struct Signs {
     pub(in crate::sources) first: Vec<String>,
     /// Whether they look like the names of columns.
     pub(in crate::sources) look: Look,
+    /// What stands above them.
+    pub(in crate::sources) above: Option<Above>,
 }
 
 /// A way to write records.
@@ -71,22 +84,26 @@ pub(in crate::sources) struct Signs {
 struct Style {
     delimiter: u8,
     quote: u8,
-    escape: Option<u8>,
+    escape: Option<Escaping>,
     comment: Option<u8>,
 }
 
 #[derive(Debug, Default)]
-struct Record {
-    fields: Vec<Vec<u8>>,
+pub(super) struct Record {
+    /// Where it begins in its text.
+    pub(super) begin: usize,
+    pub(super) fields: Vec<Vec<u8>>,
     /// How many of them are quoted.
     quoted: usize,
     /// Whether text stands behind a closing quote, or a quote is never closed.
-    is_faulty: bool,
+    pub(super) is_faulty: bool,
 }
 
 /// How well a style fits, compared from the first part to the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Fit {
+    /// Whether the first record is split too, and half of all are alike.
+    is_whole: bool,
     /// Records, of a thousand, that are sound and have the same number of fields.
     alike: usize,
     /// Whether the first record is one of them.
@@ -105,9 +122,10 @@ impl Dialect {
         Self {
             delimiter: given.delimiter.or(signs.delimiter).unwrap_or(DELIMITERS[0]),
             quote: given.quote.or(signs.quoting.quote).unwrap_or(QUOTES[0]),
-            escape: given.escape.or(signs.quoting.escape.or(None)),
+            escape: given.escape.map(Escaping::everywhere).or(signs.quoting.escape.or(None)),
             comment: given.comment,
             has_header: given.has_header.unwrap_or(true),
+            is_closed: given.trailing_delimiter,
             null: given.null.clone(),
         }
     }
@@ -119,9 +137,16 @@ impl Dialect {
     }
 }
 
+impl Escaping {
+    /// A `letter` that escapes inside and outside of quotes.
+    fn everywhere(letter: u8) -> Self {
+        Self { letter, is_everywhere: true }
+    }
+}
+
 impl Escape {
     /// What escapes, if it is `usual` where the file does not show it.
-    fn or(self, usual: Option<u8>) -> Option<u8> {
+    fn or(self, usual: Option<Escaping>) -> Option<Escaping> {
         match self {
             Self::Unseen => usual,
             Self::Never => None,
@@ -148,7 +173,10 @@ impl Signs {
     /// How the values of the file are quoted, as is `given` or as it shows.
     pub(super) fn quoting(&self, given: &Given) -> Quoting {
         let Quoting { quote, escape } = self.quoting;
-        Quoting { quote: given.quote.or(quote), escape: given.escape.map_or(escape, Escape::By) }
+        Quoting {
+            quote: given.quote.or(quote),
+            escape: given.escape.map_or(escape, |letter| Escape::By(Escaping::everywhere(letter))),
+        }
     }
 }
 
@@ -171,7 +199,7 @@ pub(super) fn signs(head: &[u8], is_cut: bool, given: &Given) -> Signs {
         let style = Style {
             delimiter: given.delimiter.unwrap_or(DELIMITERS[0]),
             quote: given.quote.unwrap_or(QUOTES[0]),
-            escape: given.escape,
+            escape: given.escape.map(Escaping::everywhere),
             comment: given.comment,
         };
         (None, style, style.records(head, is_cut))
@@ -179,7 +207,10 @@ pub(super) fn signs(head: &[u8], is_cut: bool, given: &Given) -> Signs {
     let text = |record: &Record| -> Vec<String> {
         record.fields.iter().map(|field| String::from_utf8_lossy(field).into_owned()).collect()
     };
-    let mut texts = records.iter().map(text);
+    let mut texts: Vec<Vec<String>> = records.iter().map(text).collect();
+    let begin = if given.has_header == Some(false) { 0 } else { above::table_begin(&records, &texts) };
+    let above = Above::of(&records, begin, head);
+    let mut texts = texts.drain(begin.min(records.len())..);
     let first = texts.next().unwrap_or_default();
     let look = header::look(&first, &texts.collect::<Vec<_>>());
     let has_quotes = records.iter().any(|record| record.quoted > 0);
@@ -189,7 +220,7 @@ pub(super) fn signs(head: &[u8], is_cut: bool, given: &Given) -> Signs {
         None => Escape::Unseen,
     };
     let quoting = Quoting { quote: has_quotes.then_some(style.quote), escape };
-    Signs { delimiter, quoting, first, look }
+    Signs { delimiter, quoting, first, look, above }
 }
 
 /// The styles that `head` can be written in, the likelier first.
@@ -201,8 +232,11 @@ fn styles(head: &[u8], given: &Given) -> Vec<Style> {
     let mut quotes = vec![given.quote.unwrap_or(QUOTES[0])];
     quotes.extend(QUOTES[1..].iter().filter(|quote| given.quote.is_none() && has(quote)));
     let escapes = match given.escape {
-        Some(escape) => vec![Some(escape)],
-        None if has(&ESCAPE) => vec![None, Some(ESCAPE)],
+        Some(letter) => vec![Some(Escaping::everywhere(letter))],
+        None if has(&ESCAPE) => {
+            let between_quotes = Escaping { letter: ESCAPE, is_everywhere: false };
+            vec![None, Some(between_quotes), Some(Escaping::everywhere(ESCAPE))]
+        }
         None => vec![None],
     };
     let mut styles = Vec::new();
@@ -223,12 +257,18 @@ fn fit(records: &[Record], delimiter: u8) -> Option<Fit> {
     for record in records.iter().filter(|record| !record.is_faulty) {
         *counts.entry(record.fields.len()).or_default() += 1;
     }
-    let (fields, alike) =
-        counts.into_iter().max_by_key(|(fields, records)| (*records, *fields == first, *fields)).unwrap_or((first, 0));
-    if first < 2 || fields < 2 {
+    let (fields, alike) = match first_usual(records).map(|begin| records[begin].fields.len()) {
+        Some(fields) => (fields, counts.get(&fields).copied().unwrap_or(0)),
+        None => counts
+            .into_iter()
+            .max_by_key(|(fields, records)| (*records, *fields == first, *fields))
+            .unwrap_or((first, 0)),
+    };
+    if fields < 2 {
         return None;
     }
     Some(Fit {
+        is_whole: first > 1 && alike * 2 >= records.len(),
         alike: alike * 1_000 / records.len(),
         with_first: fields == first && !records[0].is_faulty,
         is_no_decimal_point: delimiter != b',' || !is_decimal_point(records),
@@ -245,13 +285,21 @@ fn is_decimal_point(records: &[Record]) -> bool {
     })
 }
 
+impl Record {
+    /// Fields in which a value stands.
+    pub(super) fn values(&self) -> usize {
+        self.fields.iter().filter(|field| !field.trim_ascii().is_empty()).count()
+    }
+}
+
 impl Style {
     /// The first records of `head`; the last, if it `is_cut`, left out unless it is the only one.
     fn records(self, head: &[u8], is_cut: bool) -> Vec<Record> {
         let mut records = Vec::new();
         let mut rest = head;
         while !rest.is_empty() && records.len() < MAX_RECORDS {
-            let (record, length) = self.record(rest);
+            let (mut record, length) = self.record(rest);
+            record.begin = head.len() - rest.len();
             let is_last = length == rest.len() && !rest.ends_with(b"\n");
             rest = &rest[length..];
             let is_blank = record.quoted == 0 && record.fields.iter().all(Vec::is_empty) && record.fields.len() < 2;
@@ -274,7 +322,7 @@ impl Style {
         while let Some(&byte) = text.get(index) {
             index += 1;
             let next = text.get(index).copied();
-            if self.escape == Some(byte) && !is_closed {
+            if !is_closed && self.escape.is_some_and(|it| it.letter == byte && (it.is_everywhere || in_quotes)) {
                 field.extend([byte].into_iter().chain(next));
                 index += usize::from(next.is_some());
             } else if in_quotes {
@@ -340,17 +388,23 @@ mod tests {
     fn quotes_and_escapes_are_seen_in_their_effect() {
         let written = |head: &str| {
             let dialect = dialect(head);
-            (char::from(dialect.delimiter), char::from(dialect.quote), dialect.escape.map(char::from))
+            let escape = dialect.escape.map(|escape| (char::from(escape.letter), escape.is_everywhere));
+            (char::from(dialect.delimiter), char::from(dialect.quote), escape)
         };
         for (head, expected) in [
             ("id,name\n1,\"a,b\"\n", (',', '"', None)),
             ("id,name\n1,\"a \"\"b\"\" c\"\n", (',', '"', None)),
-            ("id,name\n1,\"a \\\"b\\\", c\"\n2,x\n", (',', '"', Some('\\'))),
+            ("id,name\n1,\"a \\\"b\\\", c\"\n2,x\n", (',', '"', Some(('\\', false)))),
+            ("id,name\n1,\"a \\\"b\\\", c\"\n2,back\\slash\n", (',', '"', Some(('\\', false)))),
+            ("id,name\n1,\"a \\\"b\\\", c\"\n2,C:\\\n3,D:\\\n", (',', '"', Some(('\\', false)))),
+            ("id|name\n1|\"a \\\"b\\\"| c\"\n2|a\\|b\n", ('|', '"', Some(('\\', true)))),
+            ("id|name\n1|a\\\nb\n2|c\n", ('|', '"', Some(('\\', true)))),
+            ("id,path\n1,C:\\dir\n2,D:\\\\x\n", (',', '"', None)),
             ("id,path\n1,\"C:\\dir\\\"\n2,\"D:\\\"\n", (',', '"', None)),
             ("id,name\n1,'a,b'\n2,'c'\n", (',', '\'', None)),
             ("'id';'name'\n1;'a;b'\n", (';', '\'', None)),
             ("id,name\n1,'t Hooft\n2,O'Brien\n", (',', '"', None)),
-            ("1|a\\|b|x\n2|c|\\N\n", ('|', '"', Some('\\'))),
+            ("1|a\\|b|x\n2|c|\\N\n", ('|', '"', Some(('\\', true)))),
             ("1,\\N,x\n2,\\N,y\n", (',', '"', None)),
         ] {
             assert_eq!(written(head), expected, "{head}");

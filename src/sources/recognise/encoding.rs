@@ -80,12 +80,14 @@ pub(super) fn decoded(
     if encoding != UTF_8 {
         return Ok(Box::new(Decoded::new(text, encoding)));
     }
-    let mut head = Vec::with_capacity(BYTE_ORDER_MARK.len());
-    text.by_ref().take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut head)?;
-    if head == BYTE_ORDER_MARK {
-        return Ok(text);
+    // Files that were put together have several.
+    loop {
+        let mut head = Vec::with_capacity(BYTE_ORDER_MARK.len());
+        text.by_ref().take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut head)?;
+        if head != BYTE_ORDER_MARK {
+            return Ok(Box::new(io::Cursor::new(head).chain(text)));
+        }
     }
-    Ok(Box::new(io::Cursor::new(head).chain(text)))
 }
 
 /// Text that is assumed to be Windows-1252, as UTF-8. That maps every byte: where it has a character of UTF-8, which

@@ -11,12 +11,16 @@ use std::io::Read;
 use encoding_rs::{Encoding, UTF_8};
 use serde_json::Value;
 
+pub(super) use self::above::Above;
 pub(super) use self::compression::Compression;
+#[cfg(test)]
+pub(super) use self::dialect::Escaping;
 pub(super) use self::dialect::{Dialect, Quoting, Signs};
 use super::declared::Given;
 use super::file::SourceFile;
 use crate::error::{Error, ErrorKind, Result};
 
+mod above;
 mod compression;
 mod dialect;
 mod encoding;
@@ -152,7 +156,7 @@ impl fmt::Display for Dialect {
             write!(f, ", quoted by `{}`", shown(self.quote))?;
         }
         if let Some(escape) = self.escape {
-            write!(f, ", escaped by `{}`", shown(escape))?;
+            write!(f, ", escaped by `{}`", shown(escape.letter))?;
         }
         if let Some(comment) = self.comment {
             write!(f, ", comments behind `{}`", shown(comment))?;
@@ -212,14 +216,42 @@ pub(super) fn recognise(file: &mut SourceFile, files: usize, given: &Given) -> R
         }
         b'[' if !is_text => Format::JsonArray,
         _ => {
+            let separator = if given.skip_lines.is_none() { separator(&head) } else { None };
+            file.layout.skipped = given.skip_lines.unwrap_or_else(|| u64::from(separator.is_some()));
+            let mut given = given.clone();
+            given.delimiter = given.delimiter.or(separator);
+            let head = behind_lines(&head, file.layout.skipped);
             let shown = &head[..head.len().min(DIALECT_BYTES)];
-            let signs = dialect::signs(shown, is_cut || shown.len() < head.len(), given);
-            file.quoting = signs.quoting(given);
-            let format = Format::Csv(Dialect::new(&signs, given));
+            let mut signs = dialect::signs(shown, is_cut || shown.len() < head.len(), &given);
+            signs.delimiter = signs.delimiter.or(separator);
+            file.quoting = signs.quoting(&given);
+            let format = Format::Csv(Dialect::new(&signs, &given));
             return Ok(Some(Recognised { format, signs, is_encoding_assumed }));
         }
     };
     Ok(Some(Recognised { is_encoding_assumed, ..Recognised::new(format) }))
+}
+
+/// The delimiter that the first line of `head` names, as spreadsheets write it: `sep=;`.
+fn separator(head: &[u8]) -> Option<u8> {
+    let line = head.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
+    let (name, separator) = line.split_at_checked("sep=".len())?;
+    match separator {
+        _ if !name.eq_ignore_ascii_case(b"sep=") => None,
+        [byte] if byte.is_ascii() => Some(*byte),
+        b"\\t" => Some(b'\t'),
+        _ => None,
+    }
+}
+
+/// What stands behind the first `lines` of `text`.
+fn behind_lines(mut text: &[u8], lines: u64) -> &[u8] {
+    for _ in 0..lines {
+        let Some(end) = memchr::memchr2(b'\n', b'\r', text) else { return &[] };
+        text = &text[end + if text[end..].starts_with(b"\r\n") { 2 } else { 1 }..];
+    }
+    text
 }
 
 /// Refuses what is compressed twice, and Parquet that is compressed as a whole: neither is what an export writes.
@@ -385,6 +417,28 @@ mod tests {
             assert!(!refused(rows, false), "{rows}");
         }
         assert!(!refused(r#"{"orders":[{"a":1}]} {"orders":[{"a"#, true));
+    }
+
+    #[test]
+    fn a_line_that_names_the_delimiter_is_understood() {
+        for (head, expected) in [
+            ("sep=;\na;b\n", Some(b';')),
+            ("SEP=,\r\na,b\r\n", Some(b',')),
+            ("\"sep=;\"\na;b\n", Some(b';')),
+            ("sep=\t\na\tb\n", Some(b'\t')),
+            ("sep=\\t\na\tb\n", Some(b'\t')),
+            ("sep=|\ra|b\r", Some(b'|')),
+            ("sep=\na,b\n", None),
+            ("sep=;;\na;b\n", None),
+            ("sepal,b\n", None),
+            ("a,b\nsep=;\n", None),
+            ("", None),
+        ] {
+            assert_eq!(separator(head.as_bytes()), expected, "{head:?}");
+        }
+        for (lines, rest) in [(0, "a\r\n\nb\rc"), (1, "\nb\rc"), (2, "b\rc"), (3, "c"), (4, ""), (9, "")] {
+            assert_eq!(behind_lines(b"a\r\n\nb\rc", lines), rest.as_bytes(), "{lines}");
+        }
     }
 
     #[test]
