@@ -31,6 +31,7 @@ mod layouts;
 mod leaks;
 mod ledger;
 mod lost;
+mod money;
 mod owners;
 mod parquet;
 mod payloads;
