@@ -43,6 +43,13 @@ pub fn repair(text: &str) -> Option<&'static str> {
     active(std::str::from_utf8(&code).ok()?)
 }
 
+/// Digits behind the point of an amount in `code`, by ISO 4217: 2 for `EUR`, none for `JPY`. Nothing is known of codes
+/// that have no smallest coin, such as that of gold.
+#[must_use]
+pub fn decimals(code: &str) -> Option<usize> {
+    Currency::from_code(code)?.exponent().map(usize::from)
+}
+
 fn active(code: &str) -> Option<&'static str> {
     if let Ok(index) = CONTRACT.binary_search(&code) {
         return Some(CONTRACT[index]);
@@ -75,6 +82,17 @@ mod tests {
         for code in ["ANG", "DEM", "FRF", "VEF", "BTC", "ZZZ", ""] {
             assert!(!is_iso4217(code), "{code}");
         }
+    }
+
+    #[test]
+    fn every_currency_of_the_62_has_its_decimals() {
+        assert!(CONTRACT.iter().all(|code| decimals(code).is_some()));
+        let of = |code| decimals(code);
+        assert_eq!(
+            ["EUR", "USD", "ISK", "JPY", "KRW", "CLP"].map(of),
+            [Some(2), Some(2), Some(0), Some(0), Some(0), Some(0)]
+        );
+        assert_eq!(["KWD", "BHD", "OMR", "XAU", "ZZZ"].map(of), [Some(3), Some(3), Some(3), None, None]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use datafusion::logical_expr::{DocSection, ScalarUDF};
 use crate::contract::phone::Region;
 use crate::contract::time::TimeZone;
 
+mod arithmetic;
 mod declaration;
 mod e164;
 mod event_id;
@@ -29,7 +30,11 @@ mod event_name;
 mod identity;
 mod iso4217;
 mod iso8601;
+mod rounding;
 mod text;
+
+pub use self::arithmetic::Arithmetic;
+pub use self::rounding::{DecimalCast, Rounding};
 
 /// Where the functions stand in DataFusion's documentation.
 const SECTION: DocSection = DocSection { include: true, label: "Conversion Events", description: None };

@@ -22,7 +22,7 @@ use super::places::begins_within;
 use crate::error::ErrorKind;
 use crate::validate::rule;
 
-use super::{Diagnosis, Problem, QueryFile, define_table, plan_statement, refusal};
+use super::{Diagnosis, Problem, QueryFile, create_view, define_table, plan_statement, refusal};
 
 /// Problems of one statement that are told before the rest is left to the next run.
 const MAX_ROUNDS: usize = 50;
@@ -88,8 +88,8 @@ impl<'a> Draft<'a> {
                 self.miss(&TableReference::parse_str(&refusal::defined_name(definition).unwrap_or_default()));
                 continue;
             };
-            match self.context.execute_logical_plan(plan).await {
-                Ok(_) => self.views.push(statement),
+            match create_view(&self.context, plan).await {
+                Ok(()) => self.views.push(statement),
                 Err(error) => {
                     self.note(self.file.plan_error(error).into(), None);
                     self.miss(&TableReference::parse_str(&refusal::defined_name(definition).unwrap_or_default()));
@@ -133,7 +133,7 @@ impl<'a> Draft<'a> {
         for view in std::mem::take(&mut self.views) {
             if let Some(plan) = self.plan_marked(view, &mut marks).await {
                 // The view without marks serves as well; only the place of what it yields is not known then.
-                drop(self.context.execute_logical_plan(plan).await);
+                drop(create_view(&self.context, plan).await);
             }
         }
         let marked = self.plan_marked(as_statement(query.clone()), &mut marks).await;

@@ -5,13 +5,14 @@
 //! run, because only [`examine`] makes a [`Checked`]. [`collect`] runs a query that sends nothing.
 //! Files are read for their schema here and for their rows only when the checked plan is executed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -30,7 +31,7 @@ pub use self::file::QueryFile;
 pub use self::parameters::Parameters;
 pub use self::refusal::{masked, run_error};
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::{self, Defaults};
+use crate::functions::{self, Defaults, Rounding};
 use crate::settings::{Origin, SETTINGS, Settings, nearest};
 use crate::sources::{self, Sources};
 use crate::validate::FoldValue;
@@ -39,14 +40,18 @@ use crate::validate::plan::Role;
 mod conform;
 mod diagnosis;
 mod draft;
+mod exact;
 mod examination;
+mod executable;
 mod file;
 mod fold;
 mod grain;
 mod identifiers;
 mod limits;
 mod lineage;
+mod losses;
 mod marks;
+mod meanings;
 mod origins;
 mod parameters;
 mod parts;
@@ -102,6 +107,13 @@ impl Checked {
     /// [`ErrorKind::Internal`] for a session that was made without.
     pub fn sources(&self) -> Result<Arc<Sources>> {
         Sources::of(&self.context.state())
+    }
+
+    /// The decimal types that values of the sources were rounded to since the last call, with the number of values.
+    #[must_use]
+    pub fn rounded(&self) -> BTreeMap<String, u64> {
+        let rounding = self.context.state().config().get_extension::<Rounding>();
+        rounding.map(|rounding| rounding.take()).unwrap_or_default()
     }
 
     /// Whether rows are folded, so that an event has no row number of its own.
@@ -222,7 +234,8 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     options.extensions.insert(settings.clone());
     let sources =
         Sources::new(sources::Options { spool: resources.spill_folder.clone(), ..source_options(settings, folder) });
-    let config = config.with_extension(Arc::new(sources));
+    let rounding = Arc::new(Rounding::default());
+    let config = config.with_extension(Arc::new(sources)).with_extension(Arc::clone(&rounding));
     let spill = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![resources.spill_folder.clone()]))
         .with_max_temp_directory_size(settings.bytes("spill_limit").unwrap_or(u64::MAX));
@@ -232,6 +245,7 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
         .build_arc()
         .map_err(|error| Error::new(ErrorKind::Internal, "the query engine does not start").source(error))?;
     let mut context = SessionContext::new_with_config_rt(config, runtime);
+    context.add_analyzer_rule(Arc::new(exact::ExactNumbers { rounding }));
     // Warehouses export semi-structured columns as JSON text: `payload ->> 'email'`.
     datafusion_functions_json::register_all(&mut context)
         .and_then(|()| {
@@ -287,6 +301,10 @@ pub async fn collect(
     parameters: &Parameters,
 ) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     let planned = plan(context, file, parameters).await?;
+    if let Some(error) = executable::error(&planned.context, &planned.plan).await {
+        let queries: Vec<&ast::Query> = file.query.iter().map(AsRef::as_ref).collect();
+        return Err(executable::told(&planned.context, file, parameters, &queries, error).await);
+    }
     let frame = planned.context.execute_logical_plan(planned.plan).await.map_err(|error| file.plan_error(error))?;
     let schema = Arc::clone(frame.schema().inner());
     Ok((schema, frame.collect().await.map_err(run_error)?))
@@ -318,8 +336,32 @@ async fn define(context: &SessionContext, definition: &Statement) -> Result<(), 
         return define_table(context, table).await;
     }
     let plan = plan_statement(context, &mut definition.clone()).await?;
-    context.execute_logical_plan(plan).await?;
+    create_view(context, plan).await?;
     Ok(())
+}
+
+/// Makes the catalog and the schema in which a table or view has the name `name`: `prod.shop.orders`.
+fn make_room(context: &SessionContext, name: &TableReference) -> Result<(), DataFusionError> {
+    let state = context.state();
+    let defaults = &state.config_options().catalog;
+    let name = name.clone().resolve(&defaults.default_catalog, &defaults.default_schema);
+    let catalog = context.catalog(&name.catalog).unwrap_or_else(|| {
+        let catalog: Arc<dyn CatalogProvider> = Arc::new(MemoryCatalogProvider::new());
+        context.register_catalog(name.catalog.to_string(), Arc::clone(&catalog));
+        catalog
+    });
+    if catalog.schema(&name.schema).is_none() {
+        catalog.register_schema(&name.schema, Arc::new(MemorySchemaProvider::new()))?;
+    }
+    Ok(())
+}
+
+/// Registers the view that `plan` creates.
+async fn create_view(context: &SessionContext, plan: LogicalPlan) -> Result<(), DataFusionError> {
+    if let LogicalPlan::Ddl(DdlStatement::CreateView(view)) = &plan {
+        make_room(context, &view.name)?;
+    }
+    context.execute_logical_plan(plan).await.map(drop)
 }
 
 async fn define_table(context: &SessionContext, table: &CreateExternalTable) -> Result<(), Problem> {
@@ -338,6 +380,7 @@ async fn define_table(context: &SessionContext, table: &CreateExternalTable) -> 
     let declared = sources::Declared::new(&planned, &zoned(table)).map_err(Problem::Options)?;
     let state = context.state();
     let opened = Sources::of(&state)?.open(&state, &table.locations, Some(&declared)).await?;
+    make_room(context, &planned.name)?;
     context.register_table(planned.name.clone(), opened)?;
     Ok(())
 }

@@ -116,6 +116,48 @@ pub(super) fn plan_error(file: &QueryFile, error: DataFusionError) -> Error {
     refused.source(error)
 }
 
+/// How a sub-query reads the query around it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Outer {
+    /// As a table behind FROM.
+    Lateral,
+    /// In an expression, with a LIMIT of its own.
+    Limited,
+    /// In an expression.
+    Other,
+}
+
+/// Whether a plan cannot be executed because a sub-query reads the query around it.
+pub(super) fn reads_outer(error: &DataFusionError) -> bool {
+    let words = error.find_root().strip_backtrace();
+    ["OuterReferenceColumn", "ScalarSubquery", "ndecorrelated", "Exists(", "InSubquery("]
+        .iter()
+        .any(|name| words.contains(name))
+}
+
+/// SQL that plans and cannot be executed.
+pub(super) fn execution_error(file: &QueryFile, error: DataFusionError, outer: Outer) -> Error {
+    if !reads_outer(&error) {
+        return plan_error(file, error);
+    }
+    let (message, hint) = match outer {
+        Outer::Lateral => (
+            "a table behind FROM reads the tables before it, which the engine cannot execute",
+            "UNNEST and expressions over a row stand in the select list of a sub-query: \
+             FROM (SELECT *, unnest(string_to_array(tags, ',')) AS tag FROM 'orders.csv') t",
+        ),
+        Outer::Limited => (
+            "a sub-query with LIMIT reads the query around it, which the engine cannot execute",
+            "take max(x) or min(x) in place of LIMIT 1, or join with the sub-query",
+        ),
+        Outer::Other => (
+            "a sub-query reads the query around it in a way that the engine cannot execute",
+            "join with the sub-query: LEFT JOIN (SELECT key, max(x) AS x FROM … GROUP BY key) s ON s.key = t.key",
+        ),
+    };
+    Error::new(ErrorKind::Sql, message).hint(hint).at(file.locate(file.query_start)).source(error)
+}
+
 /// Where the planner says that an error is.
 pub(super) fn span(error: &DataFusionError) -> Option<Span> {
     let place = |place: datafusion::common::Location| Place { line: place.line, column: place.column };
@@ -214,7 +256,7 @@ fn explained(file: &QueryFile, error: &DataFusionError) -> Explained {
         // What follows the first sentence repeats it at length.
         let first = message.split(": While expanding").next().unwrap_or(&message);
         let first = first.split(". No function matches").next().unwrap_or(first);
-        Explained { message: first.to_owned(), hint: None, name: None }
+        Explained { message: phrases::without_dump(first), hint: None, name: None }
     })
 }
 
@@ -326,6 +368,10 @@ fn told(error: &DataFusionError) -> Error {
     match error {
         DataFusionError::External(inner) => foreign(&inner.to_string()),
         DataFusionError::ResourcesExhausted(words) => exhausted(words),
+        DataFusionError::Execution(words) if words.starts_with("Error parsing timestamp") => {
+            of_row("a text is no time, or does not fit its format")
+                .hint("formats have `%` codes: to_timestamp(x, '%d/%m/%Y %H:%M')")
+        }
         DataFusionError::Execution(words) => Error::new(ErrorKind::Sql, known(&lower_first(words))),
         DataFusionError::ArrowError(inner, _) => arrow_error(inner),
         // Without what the panic said.
@@ -369,6 +415,9 @@ fn of_row(words: &str) -> Error {
 
 fn arrow_error(error: &ArrowError) -> Error {
     match error {
+        ArrowError::CastError(words) if words.contains("is out of range") => {
+            of_row("a number is too large for its type")
+        }
         ArrowError::CastError(words) => {
             of_row(&known(words)).hint("TRY_CAST gives NULL for values that do not convert")
         }

@@ -296,6 +296,8 @@ pub async fn preflight(checked: &Checked, job: &Job, ports: &Ports) -> Result<Op
     let findings = pass.survey.unwrap_or_default().conclude(&job.policy);
     let Pass { mut tally, conflicts, fingerprint, .. } = pass;
     findings.faults.iter().for_each(|finding| tally.note(finding));
+    tally.note_emptiness();
+    tally.note_rounding(&checked.rounded());
     tally.unread = UnreadCounts::of(&sources);
     Ok(Some(Preflight { tally, findings, conflicts, fingerprint, plan }))
 }
@@ -362,6 +364,10 @@ pub async fn deliver<T: Transport>(
         None => add(pass.tally, &settled),
     };
     findings.iter().flat_map(|findings| &findings.faults).for_each(|finding| tally.note(finding));
+    if pass.is_complete {
+        tally.note_emptiness();
+    }
+    tally.note_rounding(&checked.rounded());
     let readiness = findings.map(|findings| findings.readiness);
     let (unread, elapsed) = (UnreadSources::default(), start.elapsed());
     Ok(Account { tally, report, readiness, unresolved: 0, unread, failure, plan, elapsed })

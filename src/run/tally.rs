@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::unread::UnreadCounts;
 use crate::event::{EncodedEvent, EventKey, Outcome, Refusal};
 use crate::validate::survey::Finding;
-use crate::validate::{Rule, Severity, Violation};
+use crate::validate::{Rule, Severity, Violation, rule};
 
 /// Distinct faults that are kept; a query has far fewer columns × rules than this.
 const MAX_FAULTS: usize = 1_000;
@@ -173,6 +173,27 @@ impl Tally {
             last_row: None,
         };
         self.faults.insert((finding.rule.code, finding.rule.severity, finding.column.to_owned()), fault);
+    }
+
+    /// Adds that the query returned nothing, if so.
+    pub fn note_emptiness(&mut self) {
+        if self.rows == 0 {
+            let rule = rule("PB3118").expect("the rules of the result are rows of RULES");
+            self.note(&Finding { rule, column: "", events: 0, detail: "the query returned no rows".to_owned() });
+        }
+    }
+
+    /// Adds that casts rounded values of the sources to decimals of some types.
+    pub fn note_rounding(&mut self, rounded: &BTreeMap<String, u64>) {
+        if rounded.is_empty() {
+            return;
+        }
+        let rule = rule("PB2026").expect("the rules of the plan are rows of RULES");
+        let types: Vec<&str> = rounded.keys().map(String::as_str).collect();
+        // The engine may cast a value twice.
+        let events = rounded.values().sum::<u64>().min(self.events.max(1));
+        let detail = format!("casts to {} rounded values of the source", types.join(" and "));
+        self.note(&Finding { rule, column: "", events, detail });
     }
 
     /// Faults that rejected rows, then those that warned, the more frequent first.

@@ -14,7 +14,7 @@ use super::event_id::Facts;
 use super::faults::Faults;
 use super::number::Numbers;
 use super::rows::{Judge, Output};
-use super::{across, amounts, event_id, identity, instants, names, sources, texts};
+use super::{across, amounts, decimals, event_id, identity, instants, names, sources, texts};
 use crate::contract::fields::IDENTITY;
 use crate::contract::{EventSource, Field, Kind, Presence};
 use crate::error::Result;
@@ -58,6 +58,7 @@ impl Judge {
             .collect();
         identity::note_doubled(&identities, count, faults);
         across::judge(&across::Row { sources: &sources, column: &column, costs }, faults);
+        decimals::judge(&sources, &column, faults);
         Ok(columns)
     }
 

@@ -28,6 +28,7 @@ mod canonical;
 mod cells;
 mod contents;
 pub mod coverage;
+mod decimals;
 mod event_id;
 pub mod examples;
 mod faults;

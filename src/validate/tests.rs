@@ -245,6 +245,17 @@ fn every_rule_finds_its_fault() {
         ("PB3108", Warn, App, vec![("att_status", text("authorized"))]),
         ("PB3110", Warn, App, vec![("is_retargeting", text("yes"))]),
         ("PB3111", Reject, Offline, half_priced),
+        ("PB3117", Warn, Offline, vec![("value", decimal(1_251, 3)), ("currency", text("EUR"))]),
+        ("PB3117", Warn, Offline, vec![("value", decimal(125, 1)), ("currency", text("JPY"))]),
+        ("PB3117", Warn, Offline, vec![("value", float(0.1 + 0.2)), ("currency", text("USD"))]),
+        ("PB3117", Warn, Offline, vec![("value", text("1.2345")), ("currency", text("KWD"))]),
+        ("PB3117", Warn, Offline, vec![("price", decimal(13_855, 3)), ("quantity", integer(1))]),
+        (
+            "PB3117",
+            Warn,
+            Offline,
+            vec![("contents", contents(vec![("price", decimal(13_855, 3)), ("quantity", integer(1))]))],
+        ),
     ];
     for (code, severity, source, changes) in &cases {
         let judged = judge(with(good(*source), changes.clone()), policy(*source));
@@ -253,7 +264,7 @@ fn every_rule_finds_its_fault() {
         assert_eq!(judged.events.num_rows(), usize::from(judged.rejected == 0), "{code}");
         assert!(judged.violations.iter().all(|violation| violation.row == 100));
     }
-    let elsewhere = ["PB3008", "PB3026", "PB3073", "PB3105", "PB3109"];
+    let elsewhere = ["PB3118", "PB3008", "PB3026", "PB3073", "PB3105", "PB3109"];
     // Rules of a result as a whole have their cases beside the survey.
     let of_rows = RULES.iter().filter(|rule| ("PB3000".."PB3200").contains(&rule.code));
     for rule in of_rows.filter(|rule| !elsewhere.contains(&rule.code)) {
@@ -477,5 +488,43 @@ fn schemas_that_conforming_does_not_leave_are_refused() {
     ] {
         let batch = RecordBatch::try_from_iter(with(good(Offline), vec![(name, column)])).unwrap();
         assert!(Judge::new(&batch.schema(), policy(Offline)).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn an_amount_has_at_most_the_decimals_of_its_currency() {
+    let fine = [
+        ("EUR", decimal(125, 2)),
+        ("EUR", decimal(125_000, 5)),
+        ("JPY", decimal(12_000, 3)),
+        ("JPY", integer(12)),
+        ("KWD", decimal(1_251, 3)),
+        ("USD", float(1_999.0 / 100.0)),
+        ("USD", float(19.9)),
+        ("ISK", text("100.00")),
+        ("CLP", float(990.0)),
+        ("BHD", text("0.005")),
+        ("VND", text("25000")),
+    ];
+    for (currency, value) in fine {
+        let judged = judge(with(good(Offline), vec![("value", value), ("currency", text(currency))]), policy(Offline));
+        assert!(judged.violations.is_empty(), "{currency}: {:?}", judged.violations);
+    }
+    let finer = [
+        ("EUR", decimal(1_251, 3)),
+        ("JPY", decimal(125, 1)),
+        ("JPY", text("12.50")),
+        ("KRW", float(0.5)),
+        ("KWD", decimal(12_515, 4)),
+        ("USD", float(19.99 * 1.19)),
+        ("USD", float(10.0 / 3.0)),
+        ("ISK", text("100.01")),
+        ("CLP", float(990.5)),
+        ("BHD", text("0.0005")),
+    ];
+    for (currency, value) in finer {
+        let judged = judge(with(good(Offline), vec![("value", value), ("currency", text(currency))]), policy(Offline));
+        assert_eq!(found(&judged), [("PB3117", Severity::Warn)], "{currency}");
+        assert_eq!(judged.events.num_rows(), 1, "{currency}");
     }
 }

@@ -44,6 +44,13 @@ const PARQUET: &[(&str, &str)] = &[
         "SELECT 4711 AS order_id, 1 AS line, 'sku-1' AS sku, 'Socks' AS title, CAST(5.25 AS DECIMAL(10, 2)) AS unit_price,
            1 AS pieces",
     ),
+    (
+        "charges.parquet",
+        "SELECT 4711 AS order_id, 'a@b.example' AS email,
+           arrow_cast('2026-08-20T14:10:00', 'Timestamp(Microsecond, Some(\"UTC\"))') AS paid_at,
+           1999 AS cents, arrow_cast(3, 'Int32') AS pieces, CAST(19.99 AS DOUBLE) AS price,
+           CAST(19.99 AS DECIMAL(10, 2)) AS total, 'a,b' AS tags",
+    ),
 ];
 
 /// The text files beside the queries.
@@ -320,6 +327,8 @@ fn the_tables_are_as_large_as_promised() {
         .filter(|code| code.starts_with("PB1") || code.starts_with("PB2"))
         // Of what sources are, the tests of their layouts and formats tell, which write them.
         .filter(|code| !code.starts_with("PB23"))
+        // Of what casts round, rows tell.
+        .filter(|code| *code != "PB2026")
         .filter(|code| !codes.contains(code))
         .collect();
     assert!(never.is_empty(), "no case for {never:?}");

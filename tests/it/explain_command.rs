@@ -13,8 +13,8 @@ const SETTINGS: &str =
 
 /// What the examples select from.
 const ORDERS: &str = "\
-order_id,email,work_email,is_paid,total,ip,placed_at,instant,local_time,sku,price,quantity
-4711,a@b.example,c@d.example,true,12.50,203.0.113.7,2026-08-20T10:00:00Z,2026-08-20T10:00:00Z,2026-08-20T12:00:00,A-1,12.50,1
+order_id,email,work_email,is_paid,total,ip,placed_at,instant,local_time,sku,price,quantity,cents
+4711,a@b.example,c@d.example,true,12.50,203.0.113.7,2026-08-20T10:00:00Z,2026-08-20T10:00:00Z,2026-08-20T12:00:00,A-1,12.50,1,1250
 ";
 
 fn explained(arguments: &[&str]) -> Said {

@@ -35,6 +35,7 @@ mod layouts;
 mod leaks;
 mod ledger;
 mod lost;
+mod money;
 mod outcomes;
 mod owners;
 mod parquet;

@@ -14,8 +14,8 @@ use super::marks::Mark;
 use super::origins::{self, Traced};
 use super::places::begins_within;
 use super::{
-    Checked, Diagnosis, Parameters, Planned, QueryFile, Resources, conformed, grain, insert_names, limits, parts,
-    session, setting_errors,
+    Checked, Diagnosis, Parameters, Planned, QueryFile, Resources, conformed, executable, grain, insert_names, limits,
+    losses, meanings, parts, session, setting_errors,
 };
 use crate::error::{Error, ErrorKind};
 use crate::settings::{SETTINGS, Settings, nearest};
@@ -190,6 +190,16 @@ impl Examining<'_> {
             let span = subjects.span(finding.subject);
             diagnosis(file, finding, span)
         }));
+        for lost in losses::of(&marked, &roles) {
+            let mark = lost.mark.and_then(|mark| subjects.marks.get(mark)).map(|mark| mark.expression);
+            let column = &subjects.traced.columns[lost.column];
+            let finding = plan::loss(lost.column, column, lost.loss);
+            diagnoses.push(diagnosis(file, finding, Some(mark.unwrap_or_else(|| subjects.name(lost.column)))));
+        }
+        for (meaning, call) in meanings::of(&marked) {
+            let span = meanings::place(file, &queries(file), &call);
+            diagnoses.push(diagnosis(file, plan::meaning(&meaning), span.or(Some(file.query_start))));
+        }
         if let Some(function) = origins::volatile(&marked) {
             let span = calls(file, &function).first().copied();
             diagnoses.push(diagnosis(file, plan::volatile(&function), span.or(Some(file.query_start))));
@@ -200,8 +210,15 @@ impl Examining<'_> {
         if !is_whole || diagnoses.iter().any(Diagnosis::is_error) {
             return None;
         }
-        match conformed(Planned { context, plan: plan? }, &roles, self.settings) {
-            Ok(checked) => Some(checked),
+        match conformed(Planned { context: context.clone(), plan: plan? }, &roles, self.settings) {
+            Ok(checked) => match executable::error(&context, checked.plan()).await {
+                None => Some(checked),
+                Some(error) => {
+                    let queries = queries(file);
+                    diagnoses.push(executable::told(&context, file, self.parameters, &queries, error).await.into());
+                    None
+                }
+            },
             Err(error) => {
                 diagnoses.push(file.plan_error(error).into());
                 None

@@ -11,9 +11,13 @@ use crate::settings::nearest;
 
 mod constants;
 mod digests;
+mod losses;
+mod meanings;
 mod presence;
 
 pub use self::digests::{Digest, Encoding, Operation};
+pub use self::losses::{Loss, loss};
+pub use self::meanings::{Meaning, meaning};
 
 /// A column of a query's result.
 #[derive(Clone, Debug)]
