@@ -33,8 +33,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::functions::{self, Defaults};
 use crate::settings::{Origin, SETTINGS, Settings, nearest};
 use crate::sources::{self, Sources};
-use crate::validate::FoldValue;
 use crate::validate::plan::Role;
+use crate::validate::{FoldValue, InvalidPhone};
 
 mod conform;
 mod diagnosis;
@@ -310,6 +310,16 @@ pub fn fold_value(settings: &Settings) -> FoldValue {
         Some("sum") => FoldValue::Sum,
         Some("same") => FoldValue::Same,
         _ => FoldValue::PriceQuantity,
+    }
+}
+
+/// `postback.invalid_phone`.
+#[must_use]
+pub fn invalid_phone(settings: &Settings) -> InvalidPhone {
+    match settings.text("invalid_phone") {
+        Some("drop") => InvalidPhone::Drop,
+        Some("reject") => InvalidPhone::Reject,
+        _ => InvalidPhone::Send,
     }
 }
 

@@ -34,6 +34,7 @@ mod lost;
 mod owners;
 mod parquet;
 mod payloads;
+mod plain_text;
 mod power;
 mod queries;
 mod readiness;
