@@ -54,5 +54,6 @@ mod tls;
 mod tokens;
 mod trace;
 mod trust;
+mod unsent_values;
 mod volume;
 mod wire;
