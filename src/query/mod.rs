@@ -42,6 +42,7 @@ mod draft;
 mod examination;
 mod file;
 mod fold;
+mod form;
 mod grain;
 mod identifiers;
 mod limits;
@@ -299,7 +300,7 @@ fn conformed(planned: Planned, roles: &[Role], settings: &Settings) -> Result<Ch
     let fold_value = fold_value(settings);
     let derives_value =
         has("price") && has("quantity") && (!has("value") || folds && fold_value == FoldValue::PriceQuantity);
-    let plan = conform::conform(planned.plan, roles, folds.then_some(fold_value))?;
+    let plan = conform::conform(planned.plan, roles, folds.then(|| fold::Folding::of(settings)).as_ref())?;
     Ok(Checked { context: planned.context, plan, derives_value, folds })
 }
 

@@ -22,6 +22,7 @@ mod exchange;
 mod explain_command;
 mod faults;
 mod faulty_rows;
+mod folding;
 mod formats;
 mod freshness;
 mod functions;
