@@ -112,16 +112,13 @@ fn decoded_once(text: &str) -> Option<String> {
     let (mut at, mut is_changed) = (0, false);
     let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
     while let Some(byte) = bytes.get(at) {
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                plain.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
-                is_changed = true;
-                at += 3;
-            }
-            _ => {
-                plain.push(*byte);
-                at += 1;
-            }
+        if let (b'%', Some(high), Some(low)) = (byte, digit(at + 1), digit(at + 2)) {
+            plain.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
+            is_changed = true;
+            at += 3;
+        } else {
+            plain.push(*byte);
+            at += 1;
         }
     }
     is_changed.then(|| String::from_utf8_lossy(&plain).into_owned())

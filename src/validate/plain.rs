@@ -66,8 +66,8 @@ pub(super) fn note_own_numbers(
 ) {
     for (name, takes, column) in given {
         let Some(texts) = column.as_string_view_opt() else { continue };
-        for row in 0..texts.len() {
-            let is_sent = sources[row].is_some_and(|source| takes[source as usize]);
+        for (row, source) in sources.iter().enumerate() {
+            let is_sent = source.is_some_and(|source| takes[source as usize]);
             let Some(text) = cells::text(texts, row).filter(|_| is_sent) else { continue };
             if phones.row(row).any(|phone| personal::is_same_number(text.trim(), phone)) {
                 faults.personal(row, name, "holds the row's phone number in plain form".to_owned(), text);

@@ -324,11 +324,11 @@ impl Judge {
     /// Refuses folded rows that disagree about what their event source takes.
     pub(super) fn note_differing(&self, inputs: &[ArrayRef], sources: &RowSources, faults: &mut Faults) {
         let Some(differing) = self.differing.and_then(|input| inputs[input].as_string_view_opt()) else { return };
-        for row in 0..differing.len() {
+        for (row, source) in sources.iter().enumerate() {
             let Some(names) = text(differing, row) else { continue };
             let is_sent = |name: &&str| {
                 let takes = self.output(name).map_or([true; 4], |output| output.takes);
-                sources[row].is_none_or(|source| takes[source as usize])
+                source.is_none_or(|source| takes[source as usize])
             };
             let names: Vec<&str> = names.split(',').filter(is_sent).collect();
             if !names.is_empty() {
