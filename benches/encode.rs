@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use datafusion::arrow::array::{ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringViewArray};
 use postback::contract::EventSource;
 use postback::encode::Encoder;
-use postback::validate::{FoldValue, Judge, Policy};
+use postback::validate::{FoldValue, InvalidPhone, Judge, Policy};
 
 /// Rows of a record batch, as many as a scan delivers at once.
 const ROWS: i64 = 8_192;
@@ -59,6 +59,8 @@ fn policy() -> Policy {
         future_tolerance: 300,
         limited_data_use: None,
         reject_bad_optional: false,
+        invalid_phone: InvalidPhone::Send,
+        restricts_personal: false,
         fold_value: FoldValue::PriceQuantity,
     }
 }

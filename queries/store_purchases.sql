@@ -14,7 +14,7 @@ SELECT
   i.invoice_id      AS order_id,   -- the event_id is derived from it, so the same invoice always has the same id
   i.invoice_date    AS timestamp,
   c.email           AS email,      -- trimmed, lower-cased and hashed before it leaves the machine
-  c.phone           AS phone,      -- brought to E.164 and hashed; an invalid one is left out with a warning
+  c.phone           AS phone,      -- brought to E.164 and hashed; a doubtful one is sent with a warning
   i.total           AS value,
   'USD'             AS currency,
   i.billing_country AS shop_id,    -- Chinook has one store per country

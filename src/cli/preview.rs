@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::flags::SettingFlags;
 use super::{World, output, render, run};
-use crate::contract::{Privacy, fields};
+use crate::contract::{Privacy, fields, personal};
 use crate::error::Result;
 use crate::run::{Job, Sample, UnreadSources, sample};
 use crate::validate::Severity;
@@ -87,7 +87,7 @@ fn mask(value: &mut Value, path: &str) {
                 mask(item, &of_items);
             }
         }
-        Value::String(text) if !is_public() => *text = masked(text),
+        Value::String(text) if !is_public() || personal::find(text, None).is_some() => *text = masked(text),
         Value::Number(_) if !is_public() => *value = "<number>".into(),
         _ => {}
     }
@@ -146,13 +146,13 @@ mod tests {
         let mut event = json!({
             "event": "Lead",
             "user": { "email": ["f8be1589dee5ca3ca1c3af1e2eae4d3b3f310698c516313533ecf034c3e0ec26"], "ip": "203.0.113.24" },
-            "properties": { "value": 1.5, "order_id": "4711", "contents": [{ "content_name": "Tea" }], "mail_copy": "a@b", "tax": 4711 },
+            "properties": { "value": 1.5, "order_id": "4711", "shop_id": "ann@shop.example", "contents": [{ "content_name": "Tea" }], "mail_copy": "a@b", "tax": 4711 },
         });
         mask(&mut event, "");
         let expected = json!({
             "event": "Lead",
             "user": { "email": ["<sha256>"], "ip": "<12 characters>" },
-            "properties": { "value": 1.5, "order_id": "4711", "contents": [{ "content_name": "Tea" }], "mail_copy": "<3 characters>", "tax": "<number>" },
+            "properties": { "value": 1.5, "order_id": "4711", "shop_id": "<16 characters>", "contents": [{ "content_name": "Tea" }], "mail_copy": "<3 characters>", "tax": "<number>" },
         });
         assert_eq!(event, expected);
     }

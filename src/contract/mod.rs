@@ -15,6 +15,7 @@ pub mod currencies;
 pub mod events;
 pub mod fields;
 pub mod normalize;
+pub mod personal;
 pub mod phone;
 pub mod placeholders;
 pub mod responses;
@@ -306,6 +307,21 @@ impl Field {
     #[must_use]
     pub const fn presence(&self, source: EventSource) -> Presence {
         self.presence[source as usize]
+    }
+
+    /// Whether the value tells one thing from others: an order, a shop, a product, a click.
+    #[must_use]
+    pub fn is_id(&self) -> bool {
+        let is_named_so = self.column.ends_with("_id") || self.column.ends_with("_ids") || self.column == "idfv";
+        matches!(self.kind, Kind::EventId) || matches!(self.kind, Kind::Text | Kind::Texts) && is_named_so
+    }
+
+    /// Whether the value is text that leaves the machine as it is, and may hold what it should not. A user agent may:
+    /// those of robots name whom to write to.
+    #[must_use]
+    pub fn is_plain_text(&self) -> bool {
+        matches!(self.kind, Kind::EventId | Kind::Text | Kind::Texts | Kind::Url | Kind::Place)
+            && self.column != "agent"
     }
 
     /// Whether the value belongs to an item of `properties.contents`.

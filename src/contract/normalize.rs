@@ -166,6 +166,12 @@ pub fn phone_digest(text: &str, region: Option<Region>) -> Result<Digest, Fault>
     hashed(text, |text| phone::e164(text, region).map(|number| Digest::of(&number)))
 }
 
+/// The digest of [`phone::possible`], leading `+` included.
+#[must_use]
+pub fn possible_phone_digest(text: &str) -> Option<Digest> {
+    phone::possible(text).map(|number| Digest::of(&number))
+}
+
 /// The digest of a customer id, trimmed and with its case kept.
 ///
 /// 32 or 40 hex digits are ids like any other here: UUIDs without hyphens look like that.

@@ -1,6 +1,6 @@
 //! Phone numbers in E.164 form, valid by the numbering plans of Google's libphonenumber.
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumberFormat, Region as Plan};
+use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, ParseError, PhoneNumberFormat, Region as Plan};
 
 use super::normalize::Fault;
 
@@ -65,6 +65,26 @@ pub fn e164(text: &str, region: Option<Region>) -> Result<String, Fault> {
     } else {
         Err(Fault::NotAPhone)
     }
+}
+
+/// The number of a text in international form that is possible and not valid: of a length that its country has, with
+/// digits that its numbering plan does not assign. None for a valid number, and for one without `+`, of which nobody
+/// knows the country.
+#[must_use]
+pub fn possible(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_international = text.trim_start_matches('(').starts_with(['+', '＋']);
+    let is_of_number = |c: char| c.is_numeric() || c.is_whitespace() || "+＋-.()/".contains(c);
+    if !is_international || text.len() > MAX_INPUT || !text.chars().all(is_of_number) || is_quantity(text) {
+        return None;
+    }
+    let number = PHONE_NUMBER_UTIL.parse(text, None).ok()?;
+    let length = PHONE_NUMBER_UTIL.is_possible_number_with_reason(&number);
+    if PHONE_NUMBER_UTIL.is_valid_number(&number) || !matches!(length, Ok(NumberLengthType::IsPossible)) {
+        return None;
+    }
+    let number = PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).into_owned();
+    E164_DIGITS.contains(&(number.len() - 1)).then_some(number)
 }
 
 /// Whether `text` is a valid phone number and exactly in the form that [`e164`] gives.
@@ -144,6 +164,42 @@ mod tests {
             " +12133734253",
         ] {
             assert!(!is_e164(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_possible_number_has_a_length_of_its_country() {
+        for (text, expected) in [
+            ("+12061234567", "+12061234567"),
+            ("+1 (206) 123-4567", "+12061234567"),
+            (" +1.206.123.4567 ", "+12061234567"),
+            ("(+1)2061234567", "+12061234567"),
+            ("＋１２０６１２３４５６７", "+12061234567"),
+            ("+15551234567", "+15551234567"),
+            ("+11234567890", "+11234567890"),
+            ("+33 0 00 00 00 00", "+33000000000"),
+            ("+1-999-999-9999", "+19999999999"),
+        ] {
+            assert_eq!(possible(text).as_deref(), Some(expected), "{text}");
+            assert_eq!(e164(text, None), Err(Fault::NotAPhone), "{text}");
+        }
+        for text in [
+            "",
+            "+",
+            "+12133734253",
+            "2061234567",
+            "0012061234567",
+            "+1206123456",
+            "+120612345678",
+            "+1 555 0100",
+            "+999 123456789",
+            "+12061234567 ext. 4",
+            "+1 206 FLOWERS",
+            "+1206123456e7",
+            "+12061234567.0",
+            "n/a",
+        ] {
+            assert_eq!(possible(text), None, "{text}");
         }
     }
 

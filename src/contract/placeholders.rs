@@ -59,7 +59,26 @@ const TYPED: &[&str] = &[
     "987654321",
 ];
 /// Texts that programs and people write for a missing value.
-const MISSING: &[&str] = &["\\n", "n/a", "nan", "nil", "none", "null", "undefined", "unknown"];
+const MISSING: &[&str] = &[
+    "#n/a",
+    "(none)",
+    "(not set)",
+    "(null)",
+    "<na>",
+    "<null>",
+    "[null]",
+    "\\n",
+    "n/a",
+    "n.a.",
+    "nan",
+    "nil",
+    "none",
+    "not available",
+    "not set",
+    "null",
+    "undefined",
+    "unknown",
+];
 
 /// Fewest digits of a number that consists of one digit only.
 const MIN_REPEATED: usize = 7;
@@ -194,6 +213,13 @@ mod tests {
         for text in ["pat.lee@example.com", "+12133734253", "4711"] {
             assert!(!is_digest(&Digest::of(text)), "{text}");
         }
-        assert!(is_word(" Unknown ") && !is_word("4711") && !is_word("na"));
+        for text in
+            [" Unknown ", "NULL", "None", "N/A", "n/a", "\\N", "NaN", "#N/A", "(null)", "<NA>", "(not set)", "nil"]
+        {
+            assert!(is_word(text), "{text}");
+        }
+        for text in ["", "4711", "na", "NA-4711", "nullable", "none-such", "0", "-"] {
+            assert!(!is_word(text), "{text}");
+        }
     }
 }

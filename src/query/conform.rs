@@ -16,14 +16,14 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::fold;
 use crate::contract::{Kind, fields};
+use crate::validate::PROPERTY;
 use crate::validate::plan::Role;
-use crate::validate::{FoldValue, PROPERTY};
 
 /// The plan that returns `plan`'s rows, or one row per folded group, in the contract's shape.
 ///
 /// # Errors
 /// Only what DataFusion's builder refuses, such as a sum over text.
-pub(super) fn conform(plan: LogicalPlan, roles: &[Role], folding: Option<FoldValue>) -> Result<LogicalPlan> {
+pub(super) fn conform(plan: LogicalPlan, roles: &[Role], folding: Option<&fold::Folding>) -> Result<LogicalPlan> {
     let mut columns: Vec<(usize, String, Expr)> = Vec::new();
     for ((qualifier, field), role) in plan.schema().iter().zip(roles) {
         let expression = Expr::Column(Column::new(qualifier.cloned(), field.name()));
@@ -41,7 +41,7 @@ pub(super) fn conform(plan: LogicalPlan, roles: &[Role], folding: Option<FoldVal
     let columns = columns.into_iter().map(|(_, name, expression)| expression.alias(name));
     let conformed = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
     match folding {
-        Some(value) => fold::fold(conformed, value),
+        Some(folding) => fold::fold(conformed, folding),
         None => Ok(conformed),
     }
 }

@@ -34,8 +34,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::functions::{self, Defaults, Rounding};
 use crate::settings::{Origin, SETTINGS, Settings, nearest};
 use crate::sources::{self, Sources};
-use crate::validate::FoldValue;
 use crate::validate::plan::Role;
+use crate::validate::{FoldValue, InvalidPhone};
 
 mod conform;
 mod diagnosis;
@@ -45,6 +45,7 @@ mod examination;
 mod executable;
 mod file;
 mod fold;
+mod form;
 mod grain;
 mod identifiers;
 mod limits;
@@ -317,7 +318,7 @@ fn conformed(planned: Planned, roles: &[Role], settings: &Settings) -> Result<Ch
     let fold_value = fold_value(settings);
     let derives_value =
         has("price") && has("quantity") && (!has("value") || folds && fold_value == FoldValue::PriceQuantity);
-    let plan = conform::conform(planned.plan, roles, folds.then_some(fold_value))?;
+    let plan = conform::conform(planned.plan, roles, folds.then(|| fold::Folding::of(settings)).as_ref())?;
     Ok(Checked { context: planned.context, plan, derives_value, folds })
 }
 
@@ -328,6 +329,16 @@ pub fn fold_value(settings: &Settings) -> FoldValue {
         Some("sum") => FoldValue::Sum,
         Some("same") => FoldValue::Same,
         _ => FoldValue::PriceQuantity,
+    }
+}
+
+/// `postback.invalid_phone`.
+#[must_use]
+pub fn invalid_phone(settings: &Settings) -> InvalidPhone {
+    match settings.text("invalid_phone") {
+        Some("drop") => InvalidPhone::Drop,
+        Some("reject") => InvalidPhone::Reject,
+        _ => InvalidPhone::Send,
     }
 }
 

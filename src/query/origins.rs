@@ -75,6 +75,7 @@ fn origin(source: &Source<'_>) -> Origin {
     let literal = literal(&expression).or_else(|| computed(&marks::removed(source.expression.clone())));
     let mut origin = Origin {
         choices: if literal.is_none() { choices(&expression) } else { Vec::new() },
+        is_closed: literal.is_none() && is_closed(&expression),
         literal,
         is_one_row: source.way.is_one_row || source.way.is_of_values,
         is_date: is_date(source),
@@ -118,21 +119,31 @@ fn computed(expression: &Expr) -> Option<Literal> {
 
 /// The texts that an expression chooses from.
 fn choices(expression: &Expr) -> Vec<String> {
-    let branches: Vec<&Expr> = match uncast(expression) {
+    let text = |branch: &Expr| match literal(branch) {
+        Some(Literal::Text(text)) => vec![text],
+        Some(Literal::Null) => Vec::new(),
+        None => choices(branch),
+    };
+    branches(expression).into_iter().flat_map(text).collect()
+}
+
+/// The expressions of which one is the value of `expression`, if it is a choice.
+fn branches(expression: &Expr) -> Vec<&Expr> {
+    match uncast(expression) {
         Expr::Case(case) => {
             case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr).map(AsRef::as_ref).collect()
         }
         Expr::ScalarFunction(call) if ["coalesce", "nvl", "nvl2"].contains(&call.func.name()) => {
             call.args.iter().collect()
         }
-        _ => return Vec::new(),
-    };
-    let text = |branch: &Expr| match literal(branch) {
-        Some(Literal::Text(text)) => vec![text],
-        Some(Literal::Null) => Vec::new(),
-        None => choices(branch),
-    };
-    branches.into_iter().flat_map(text).collect()
+        _ => Vec::new(),
+    }
+}
+
+/// Whether an expression chooses from literals only.
+fn is_closed(expression: &Expr) -> bool {
+    let branches = branches(expression);
+    !branches.is_empty() && branches.into_iter().all(|branch| literal(branch).is_some() || is_closed(branch))
 }
 
 fn uncast(expression: &Expr) -> &Expr {

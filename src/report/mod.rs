@@ -7,7 +7,7 @@
 //! | file | is |
 //! |---|---|
 //! | `run_results.json` | the [`RunResults`], described by [`SCHEMA`]; `status` is `running` until the run has ended |
-//! | `rejects.parquet` | one row for each fault of an event, and for each row of a source that could not be read, its columns below |
+//! | `rejects.parquet` | one row for each fault of an event, for each event out of the window, and for each row of a source that could not be read, its columns below |
 //! | `batches.parquet` | one row for each batch that was offered to the API |
 //!
 //! `rejects.parquet`
@@ -20,7 +20,7 @@
 //! | `event_id`, `order_id`, `event_source`, `event_source_id`, `event` | text | what is valid of its identity |
 //! | `column` | text | canonical name of the column at fault, NULL where it is not in one |
 //! | `code`, `slug` | text | the rule; NULL where the API refused the event |
-//! | `severity` | text | `reject`: refused the event; `warn`: let it pass |
+//! | `severity` | text | `reject`: refused the event; `warn`: let it pass; `skip`: the event is out of the window, and `code` says why |
 //! | `message` | text | what is wrong |
 //! | `shape` | text | masked shape of the value, NULL where there is none |
 //! | `origin` | text | `postback`, `api`, or `source`: a row of a source that could not be read, and is no event |
@@ -48,8 +48,9 @@
 //! - **Whole or absent**: a file appears under its name when it is complete; a process that is killed leaves
 //!   `run_results.json` with the status `running`, and no Parquet file.
 //! - **Found early**: a folder that cannot be written is known before anything is sent.
-//! - **Exact**: the distinct numbers in `reject` are as many as the account's rejected events, and the sums over
-//!   `batches.parquet` are the account's and the delivery's.
+//! - **Exact**: the distinct numbers in `reject` are as many as the account's rejected events, the rows that `skip` as
+//!   many as those out of window, unless a later row contradicts such an event, which makes rejects of both; the sums
+//!   over `batches.parquet` are the account's and the delivery's.
 //! - **Private**: folders 0700, files 0600, a `.gitignore` in the ledger's folder; no value of a row but identifiers of
 //!   events and orders, and of those that look like personal data their shape.
 //! - **Bounded**: faults are written while rows are read, by a thread that may wait for the disk.
@@ -70,7 +71,7 @@ pub use folder::RunFolder;
 pub use past::{EarlierRun, PastRun};
 pub use recorder::{Entry, Recorder};
 pub use recording::{Ending, Recording, Subject};
-pub use rejects::{Faults, FaultyEvent, UnreadSourceRow};
+pub use rejects::{Faults, FaultyEvent, Skip, UnreadSourceRow};
 pub use results::{
     Account, Counts, Delivery, Fault, Mode, Refusal, RunResults, SourceRow, Status, UnreadFile, UnreadMembers,
     UnreadRows,

@@ -8,13 +8,15 @@ use datafusion::arrow::array::builder::{Int64Builder, StringBuilder};
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use crate::contract::{EventSource, fields, responses};
+use crate::contract::{EventSource, fields, personal, responses};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Identity, Refusal};
-use crate::validate::{Rule, Severity, Violation, shape};
+use crate::validate::{Rule, Severity, Violation, rule, shape};
 
 /// Rows that are gathered before they are encoded.
 const MAX_GATHERED: usize = 8_192;
+/// The severity of what is not sent and has no fault.
+const SKIPPED: &str = "skip";
 /// Name and type of each column.
 const COLUMNS: [(&str, DataType); 20] = [
     ("reject", DataType::Int64),
@@ -59,6 +61,31 @@ pub enum Faults {
     Found(Vec<Violation>),
     /// The API.
     Refused(Refusal),
+    /// Nobody: it is out of the window, and not sent.
+    Skipped(Skip),
+}
+
+/// Why an event is out of the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// The API neither matches nor reports it any more.
+    TooOld,
+    /// The ledger may have forgotten whether it was accepted.
+    Forgotten,
+    /// TikTok may count it beside what a browser's pixel sent.
+    Overlapping,
+}
+
+impl Skip {
+    /// The rule that tells so, and what is said of the event.
+    fn told(self) -> (&'static Rule, &'static str) {
+        let (code, detail) = match self {
+            Self::TooOld => ("PB3026", "is too old to be matched, and is not sent"),
+            Self::Forgotten => ("PB3122", "is so old that the ledger may have forgotten whether it was accepted"),
+            Self::Overlapping => ("PB3123", "is so old that it may count beside what a browser's pixel sent"),
+        };
+        (rule(code).expect("every code here is a row of RULES, as a test sees to"), detail)
+    }
 }
 
 impl Faults {
@@ -66,6 +93,7 @@ impl Faults {
         match self {
             Self::Found(violations) => violations.iter().any(|violation| violation.severity == Severity::Reject),
             Self::Refused(_) => true,
+            Self::Skipped(_) => false,
         }
     }
 }
@@ -134,6 +162,12 @@ impl Gathered {
                         if self.rows >= MAX_GATHERED {
                             full(&self.take()?)?;
                         }
+                    }
+                }
+                Faults::Skipped(skip) => {
+                    self.append(&Line { numbers: [None, row, None, None, None], texts: skipped(identity, *skip) });
+                    if self.rows >= MAX_GATHERED {
+                        full(&self.take()?)?;
                     }
                 }
                 Faults::Refused(refusal) => {
@@ -210,6 +244,29 @@ fn found<'a>(identity: [Option<&'a str>; 6], violation: &'a Violation) -> [Optio
     ]
 }
 
+/// The texts of an event out of the window, in the order of the columns.
+fn skipped(identity: [Option<&str>; 6], skip: Skip) -> [Option<&str>; 15] {
+    let [key, event_id, order_id, source, source_id, name] = identity;
+    let (rule, detail) = skip.told();
+    [
+        key,
+        event_id,
+        order_id,
+        source,
+        source_id,
+        name,
+        Some("timestamp"),
+        Some(rule.code),
+        Some(rule.slug),
+        Some(SKIPPED),
+        Some(detail),
+        None,
+        Some("postback"),
+        None,
+        None,
+    ]
+}
+
 /// The texts of a refusal by the API, in the order of the columns.
 fn refused<'a>(identity: [Option<&'a str>; 6], refusal: &'a Refusal) -> [Option<&'a str>; 15] {
     let [key, event_id, order_id, source, source_id, name] = identity;
@@ -252,11 +309,15 @@ fn unread(row: &UnreadSourceRow) -> [Option<&str>; 15] {
     std::array::from_fn(|_| texts.next().flatten())
 }
 
-/// An identifier as it may be kept: its shape where it looks like an address or a phone number.
+/// An identifier as it may be kept: its shape where it holds an address or a phone number, or looks as if it did.
 fn shown(text: &str) -> Cow<'_, str> {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let is_phone = text.starts_with('+') && digits >= 7 && !text.bytes().any(|byte| byte.is_ascii_alphabetic());
-    if text.contains('@') || is_phone { Cow::Owned(shape(text)) } else { Cow::Borrowed(text) }
+    if text.contains('@') || is_phone || personal::find(text, None).is_some() {
+        Cow::Owned(shape(text))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 #[cfg(test)]
@@ -265,8 +326,6 @@ mod tests {
     use datafusion::arrow::datatypes::Int64Type;
 
     use super::*;
-    use crate::validate::rule;
-
     fn violation(severity: Severity) -> Violation {
         let rule = rule("PB3102").unwrap();
         Violation { row: 0, column: None, rule, severity, detail: "is missing".into(), shape: String::new() }
@@ -298,6 +357,23 @@ mod tests {
         ]);
         let numbers: Vec<_> = batches[0].column(0).as_primitive::<Int64Type>().iter().collect();
         assert_eq!(numbers, [Some(1), Some(1), None, Some(2), Some(3), Some(4)]);
+    }
+
+    #[test]
+    fn an_event_out_of_the_window_is_listed_and_no_reject() {
+        let skips = [Skip::TooOld, Skip::Forgotten, Skip::Overlapping];
+        let events = skips.map(|skip| FaultyEvent {
+            row: Some(7),
+            events: 1,
+            identity: Identity { order_id: Some("4711".to_owned()), ..Identity::default() },
+            faults: Faults::Skipped(skip),
+        });
+        let batches = gathered(&events);
+        let text = |name: &str| batches[0].column_by_name(name).unwrap().as_string::<i32>().clone();
+        assert_eq!(text("code").iter().flatten().collect::<Vec<_>>(), ["PB3026", "PB3122", "PB3123"]);
+        assert!(text("severity").iter().all(|severity| severity == Some("skip")));
+        assert!(text("order_id").iter().all(|order| order == Some("4711")));
+        assert_eq!(batches[0].column(0).null_count(), 3);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::encode::Batcher;
 use crate::event::{Batch, EncodedEvent, EncodedEvents, Identity, Refusal};
 use crate::ledger::Store;
 use crate::ledger::keys::Keys;
-use crate::report::{Entry, Faults, FaultyEvent, Recorder};
+use crate::report::{Entry, Faults, FaultyEvent, Recorder, Skip};
 use crate::validate::survey::Survey;
 
 /// Events in doubt whose first attempts lie in the same stretch of so many seconds travel together.
@@ -169,6 +169,7 @@ impl Intake {
                     let stretch = first_attempt.div_euclid(REPEATED_TOGETHER);
                     repeated.entry(stretch).or_default().push((*destination, event.clone()));
                 }
+                Admission::Skipped(skip) => found.push(at_fault(event.row, Faults::Skipped(skip))),
                 Admission::Repeated | Admission::Settled => {}
                 Admission::RefusedBefore(code) => {
                     let refusal = Refusal { code, field: None, request_id: None };
@@ -246,15 +247,19 @@ pub(super) fn position(row: u64, folds: bool) -> Option<u64> {
     (!folds).then_some(row + 1)
 }
 
-/// The rows of a batch that rules found fault with, taken out of it.
+/// The rows of a batch that rules found fault with or that are too old, taken out of it.
 fn faulty(staged: &mut Staged, folds: bool) -> Vec<FaultyEvent> {
     let mut violations = std::mem::take(&mut staged.violations).into_iter().peekable();
     let identities = std::mem::take(&mut staged.identities).into_iter();
-    let events = identities.map(|(row, identity)| FaultyEvent {
-        row: position(row, folds),
-        events: 1 + staged.unidentified.get(&row).copied().unwrap_or(0),
-        identity,
-        faults: Faults::Found(std::iter::from_fn(|| violations.next_if(|violation| violation.row == row)).collect()),
+    let events = identities.map(|(row, identity)| {
+        let found: Vec<_> = std::iter::from_fn(|| violations.next_if(|violation| violation.row == row)).collect();
+        FaultyEvent {
+            row: position(row, folds),
+            events: 1 + staged.unidentified.get(&row).copied().unwrap_or(0),
+            identity,
+            // What is out of the window has no faults.
+            faults: if found.is_empty() { Faults::Skipped(Skip::TooOld) } else { Faults::Found(found) },
+        }
     });
     events.collect()
 }

@@ -91,6 +91,8 @@ impl Job {
                 future_tolerance: seconds("future_tolerance"),
                 limited_data_use: settings.text("limited_data_use").map(|value| value == "true"),
                 reject_bad_optional: settings.text("on_bad_optional") == Some("reject"),
+                invalid_phone: query::invalid_phone(settings),
+                restricts_personal: settings.restricts_personal(),
                 fold_value: query::fold_value(settings),
             },
             envelope: Envelope { test_event_code: None, partner_name: text("partner_name") },

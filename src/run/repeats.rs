@@ -12,6 +12,7 @@ use super::resume::Course;
 use super::tally::Tally;
 use crate::event::{EncodedEvent, EventKey};
 use crate::ledger::keys::Keys;
+use crate::report::Skip;
 use crate::validate::{Severity, Violation, rule};
 
 /// Rule of rows that share an event's key and differ.
@@ -49,6 +50,8 @@ pub(super) enum Admission {
     Repeated,
     /// It is in its place already, by what earlier runs left.
     Settled,
+    /// It is out of the window.
+    Skipped(Skip),
     /// The API refused the same content in an earlier run, with this code.
     RefusedBefore(i64),
     /// The event is in conflict: these faults refuse rows, this one last and before it those taken back.
@@ -200,8 +203,14 @@ impl Repeats {
                 tally.refuse_again(code, event);
                 return Admission::RefusedBefore(code);
             }
-            Course::Forgotten => tally.forgotten += 1,
-            Course::Overlapping => tally.overlapping += 1,
+            Course::Forgotten => {
+                tally.forgotten += 1;
+                return Admission::Skipped(Skip::Forgotten);
+            }
+            Course::Overlapping => {
+                tally.overlapping += 1;
+                return Admission::Skipped(Skip::Overlapping);
+            }
             Course::Accepted | Course::Held => {}
         }
         Admission::Settled
@@ -269,7 +278,7 @@ mod tests {
             };
             match repeats.admit(&event, Course::Send, &mut tally) {
                 Admission::GoesOn { .. } => went_on += 1,
-                Admission::Repeated | Admission::Settled | Admission::RefusedBefore(_) => {}
+                Admission::Repeated | Admission::Settled | Admission::Skipped(_) | Admission::RefusedBefore(_) => {}
                 Admission::Refused(faults) => refused.extend(faults.iter().map(|fault| fault.row)),
             }
         }

@@ -35,7 +35,7 @@ pub struct Staged {
     pub out_of_window: Vec<u64>,
     /// Every fault of every row.
     pub violations: Vec<Violation>,
-    /// What is known of each row with a fault, in row order.
+    /// What is known of each row with a fault or out of the window, in row order.
     pub identities: Vec<(u64, Identity)>,
     /// What the batch adds to a survey, if one is made.
     pub observed: Option<Observed>,

@@ -32,6 +32,8 @@ pub const TOKEN_VARIABLE: &str = "POSTBACK_ACCESS_TOKEN";
 const PREFIX: &str = "POSTBACK_";
 /// Flags that make a run no delivery. Whoever sets a variable of such a name must not be answered with one.
 const FLAGS_ONLY: [&str; 3] = ["test_event_code", "dry_run", "sandbox"];
+/// The value of `pii` that refuses personal data in plain form.
+const RESTRICTED: &str = "restricted";
 
 /// Where a value came from, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +79,10 @@ impl Settings {
         if !setting.form.allows(value) {
             return Err(Error::new(ErrorKind::Usage, format!("`{value}` is no value for postback.{name}"))
                 .hint(format!("expected: {}", setting.form.expected())));
+        }
+        if setting.name == "pii" && origin == Origin::Set && value != RESTRICTED {
+            return Err(Error::new(ErrorKind::Usage, "a query file cannot loosen postback.pii")
+                .hint(format!("take it out: only `SET postback.pii = '{RESTRICTED}'` may stand in a query file")));
         }
         match self.values.get(setting.name) {
             Some((_, stronger)) if *stronger > origin => {}
@@ -176,6 +182,12 @@ impl Settings {
     #[must_use]
     pub fn default_region(&self) -> Option<Region> {
         self.text("default_region").and_then(Region::parse)
+    }
+
+    /// Whether `pii` is `restricted`.
+    #[must_use]
+    pub fn restricts_personal(&self) -> bool {
+        self.text("pii") == Some(RESTRICTED)
     }
 
     /// `as_of` in Unix seconds.
@@ -371,6 +383,21 @@ mod tests {
         settings.set_file("event = \"Lead\"\n[postback]\nbatch_events = 5").unwrap();
         assert_eq!((settings.text("event"), settings.count("batch_events")), (Some("Lead"), 5));
         assert!(settings.set_file("[other]\nbatch_events = 5").is_err());
+    }
+
+    #[test]
+    fn a_query_file_restricts_personal_data_and_never_loosens_it() {
+        let mut settings = Settings::default();
+        assert!(!settings.restricts_personal());
+        settings.set("pii", "restricted", Origin::Set).unwrap();
+        assert!(settings.restricts_personal());
+        for origin in [Origin::File, Origin::Environment, Origin::Flag] {
+            let mut settings = Settings::default();
+            settings.set("pii", "restricted", origin).unwrap();
+            let error = settings.set("pii", "standard", Origin::Set).unwrap_err();
+            assert!(error.message().contains("cannot loosen"), "{error}");
+            assert!(settings.restricts_personal());
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub static SETTINGS: &[Setting] = &[
     Setting { name: "future_tolerance", flag: "future-tolerance", form: Form::Duration, default: Some("5m"), meaning: "how far in the future an event may lie" },
     Setting { name: "extra_columns", flag: "extra-columns", form: Form::OneOf(&["refuse", "properties"]), default: Some("refuse"), meaning: "what happens to columns the contract does not know: refused, or sent as custom properties" },
     Setting { name: "on_bad_optional", flag: "on-bad-optional", form: Form::OneOf(&["drop", "reject"]), default: Some("drop"), meaning: "an unusable optional value is dropped with a warning, or rejects its row" },
+    Setting { name: "invalid_phone", flag: "invalid-phone", form: Form::OneOf(&["send", "drop", "reject"]), default: Some("send"), meaning: "a phone number with `+` that is possible and not valid is sent with a warning, left out with a warning, or rejects its row" },
+    Setting { name: "pii", flag: "pii", form: Form::OneOf(&["standard", "restricted"]), default: Some("standard"), meaning: "e-mail addresses and phone numbers in fields that are sent in plain form warn, or with `restricted` reject their row; a query file can only restrict" },
     Setting { name: "limited_data_use", flag: "limited-data-use", form: Form::Boolean, default: None, meaning: "limited data use of web and app events without a column of that name" },
     Setting { name: "partner_name", flag: "partner-name", form: Form::Text, default: None, meaning: "`partner_name` of the request, as agreed with TikTok" },
     Setting { name: "base_url", flag: "base-url", form: Form::Text, default: Some(contract::PRODUCTION), meaning: "host of the Events API; plain http on loopback only" },

@@ -14,7 +14,7 @@ use super::event_id::Facts;
 use super::faults::Faults;
 use super::number::Numbers;
 use super::rows::{Judge, Output};
-use super::{across, amounts, decimals, event_id, identity, instants, names, sources, texts};
+use super::{across, amounts, decimals, event_id, identity, instants, names, plain, sources, texts};
 use crate::contract::fields::IDENTITY;
 use crate::contract::{EventSource, Field, Kind, Presence};
 use crate::error::Result;
@@ -24,10 +24,14 @@ impl Judge {
     pub(super) fn columns(&self, batch: &RecordBatch, faults: &mut Faults) -> Result<Vec<ArrayRef>> {
         let count = batch.num_rows();
         let inputs: Vec<_> = batch.columns().iter().map(untyped_as_text).collect();
-        self.note_differing(&inputs, faults);
         let sources = self.event_sources(&inputs, count, faults)?;
+        self.note_differing(&inputs, &sources, faults);
         let sorted = self.folded_rows.is_some();
-        let items = self.items.as_ref().map(|plan| plan.items(&inputs, sorted, &sources, faults)).transpose()?;
+        let items = self
+            .items
+            .as_ref()
+            .map(|plan| plan.items(&inputs, sorted, self.policy.region, &sources, faults))
+            .transpose()?;
         let value = self.output("value").map(|output| self.value(output, &inputs, items.as_ref(), &sources, faults));
         let value = value.transpose()?;
         let mut columns = Vec::with_capacity(self.outputs.len());
@@ -35,7 +39,7 @@ impl Judge {
             columns.push(match output.field {
                 Some(field) if field.column == "value" => value.clone().expect("the output was found by its name"),
                 Some(field) => self.column(output, field, &inputs, items.as_ref(), value.as_ref(), &sources, faults)?,
-                None => property(output, &inputs, &sources, faults)?,
+                None => self.property(output, &inputs, &sources, faults)?,
             });
         }
         for field in &self.missing {
@@ -57,13 +61,15 @@ impl Judge {
             })
             .collect();
         identity::note_doubled(&identities, count, faults);
+        self.note_own_numbers(&inputs, &sources, faults);
+        self.note_merged(batch, &inputs, faults);
         across::judge(&across::Row { sources: &sources, column: &column, costs }, faults);
         decimals::judge(&sources, &column, faults);
         Ok(columns)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one dispatch over all kinds sees all that any of them needs")]
-    fn column(
+    pub(super) fn column(
         &self,
         output: &Output,
         field: &'static Field,
@@ -80,7 +86,7 @@ impl Judge {
         let text = |column: &ArrayRef| column.as_string_view_opt().cloned().ok_or_else(|| wrong(column));
         let text_or_nulls = || input.map_or_else(|| Ok(StringViewArray::new_null(sources.len())), text);
         let priced = |row| present(value, row) || items.is_some_and(|items| items.lists.is_valid(row));
-        let count = sources.len();
+        let (count, region) = (sources.len(), self.policy.region);
         Ok(match field.kind {
             Kind::EventSource => Arc::new(source_names(sources)),
             Kind::EventSourceId => {
@@ -96,7 +102,7 @@ impl Judge {
                 None => no_times(&output.name, count, faults),
             }),
             Kind::EventId => {
-                let column = texts::column(&text_or_nulls()?, field, &scope, faults);
+                let column = texts::column(&text_or_nulls()?, field, region, &scope, faults);
                 if input.is_some() {
                     event_id::given(&column, sources, &output.name, faults);
                 }
@@ -104,15 +110,15 @@ impl Judge {
             }
             Kind::Email | Kind::Phone | Kind::ExternalId => {
                 let texts = Texts::of(given()).ok_or_else(|| wrong(given()))?;
-                identity::column(&texts, count, field.kind, self.policy.region, &scope, faults)
+                identity::column(&texts, count, field.kind, &self.policy, &scope, faults)
             }
             Kind::Contents => Arc::new(items.expect("contents are made from items").lists.clone()),
             Kind::Currency => {
-                let column = texts::column(&text_or_nulls()?, field, &scope, faults);
+                let column = texts::column(&text_or_nulls()?, field, region, &scope, faults);
                 Arc::new(fill(column, self.policy.currency.as_deref(), priced))
             }
             Kind::OneOf(set) if field.column == "content_type" => {
-                let column = texts::column(&text_or_nulls()?, field, &scope, faults);
+                let column = texts::column(&text_or_nulls()?, field, region, &scope, faults);
                 Arc::new(fill(column, set.first().copied(), |row| items.is_some_and(|items| items.lists.is_valid(row))))
             }
             Kind::Amount | Kind::Number => {
@@ -133,8 +139,11 @@ impl Judge {
                 let setting = self.policy.limited_data_use.filter(|_| field.column == "limited_data_use");
                 Arc::new(flags.iter().map(|flag| flag.or(setting)).collect::<BooleanArray>())
             }
-            Kind::Texts => texts::lists(&Texts::of(given()).ok_or_else(|| wrong(given()))?, count, &scope),
-            _ => Arc::new(texts::column(&text(given())?, field, &scope, faults)),
+            Kind::Texts => {
+                let texts = Texts::of(given()).ok_or_else(|| wrong(given()))?;
+                texts::lists(&texts, count, field, region, &scope, faults)
+            }
+            _ => Arc::new(texts::column(&text(given())?, field, region, &scope, faults)),
         })
     }
 
@@ -171,6 +180,8 @@ impl Judge {
         };
         let mut builder = StringBuilder::with_capacity(sources.len(), sources.len());
         let mut text = String::new();
+        // What was given and refused does not lack: its own fault says enough.
+        let refused = faults.rows_of(&["price", "quantity"]);
         for (row, cost) in items.costs.iter().enumerate() {
             match cost {
                 Cost::Known(cost) => {
@@ -183,7 +194,7 @@ impl Judge {
                 }
                 Cost::Unknown | Cost::Partial => {
                     let given = given.as_ref().map(AsArray::as_string::<i32>).filter(|given| given.is_valid(row));
-                    if given.is_none() && matches!(cost, Cost::Partial) {
+                    if given.is_none() && matches!(cost, Cost::Partial) && !refused.contains(&row) {
                         let detail = "cannot be computed: an item lacks its price or its quantity";
                         faults.refuse(row, Some(&output.name), "PB3111", detail, None);
                     }
@@ -192,6 +203,41 @@ impl Judge {
             }
         }
         Ok(Arc::new(builder.finish()))
+    }
+
+    /// A custom property: text, number or boolean as it comes.
+    fn property(
+        &self,
+        output: &Output,
+        inputs: &[ArrayRef],
+        sources: &RowSources,
+        faults: &mut Faults,
+    ) -> Result<ArrayRef> {
+        let input = output.input.map(|input| &inputs[input]).expect("a custom property has an input");
+        let scope = output.scope(sources);
+        plain::property(input, output, self.policy.region, faults);
+        Ok(match input.data_type() {
+            DataType::Utf8View | DataType::Boolean | DataType::Int64 => Arc::clone(input),
+            DataType::Float64 | DataType::Decimal128(..) | DataType::Decimal256(..) => {
+                let numbers = Numbers::of(input).ok_or_else(|| wrong_type(&output.name, input))?;
+                amounts::numbers(&numbers, None, &scope, faults)
+            }
+            _ => return Err(wrong_type(&output.name, input)),
+        })
+    }
+
+    /// Finds the row's own phone number in texts that are sent as they are.
+    fn note_own_numbers(&self, inputs: &[ArrayRef], sources: &RowSources, faults: &mut Faults) {
+        let phones = self.output("phone").and_then(|output| Texts::of(&inputs[output.input?]));
+        let Some(phones) = phones else { return };
+        let is_plain = |output: &&Output| output.field.is_none_or(Field::is_plain_text);
+        let given: Vec<_> = self
+            .outputs
+            .iter()
+            .filter(is_plain)
+            .filter_map(|output| Some((&output.name, output.takes, &inputs[output.input?])))
+            .collect();
+        plain::note_own_numbers(&given, &phones, sources, faults);
     }
 
     /// Puts derived ids into the event id column when the query gives none.
@@ -245,17 +291,4 @@ fn fill(texts: StringViewArray, default: Option<&str>, wanted: impl Fn(usize) ->
         builder.append_option(text(&texts, row).or_else(|| wanted(row).then_some(default)));
     }
     builder.finish()
-}
-
-/// A custom property: text, number or boolean as it comes.
-fn property(output: &Output, inputs: &[ArrayRef], sources: &RowSources, faults: &mut Faults) -> Result<ArrayRef> {
-    let input = output.input.map(|input| &inputs[input]).expect("a custom property has an input");
-    let scope = output.scope(sources);
-    Ok(match input.data_type() {
-        DataType::Utf8View | DataType::Boolean | DataType::Int64 => Arc::clone(input),
-        DataType::Float64 | DataType::Decimal128(..) | DataType::Decimal256(..) => {
-            amounts::numbers(&Numbers::of(input).ok_or_else(|| wrong_type(&output.name, input))?, None, &scope, faults)
-        }
-        _ => return Err(wrong_type(&output.name, input)),
-    })
 }

@@ -17,6 +17,7 @@ use super::faults::Faults;
 use super::number::{Decimal, Numbers};
 use super::{amounts, texts};
 use crate::contract::fields::FIELDS;
+use crate::contract::phone::Region;
 use crate::contract::{Field, Kind};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -62,12 +63,13 @@ impl ItemsPlan {
         &self,
         inputs: &[ArrayRef],
         sorted: bool,
+        region: Option<Region>,
         sources: &RowSources,
         faults: &mut Faults,
     ) -> Result<Items> {
         match self.list {
-            Some(list) => listed(&self.columns, &inputs[list], sorted, sources, faults),
-            None => flat(&self.columns, inputs, sources, faults),
+            Some(list) => listed(&self.columns, &inputs[list], sorted, region, sources, faults),
+            None => flat(&self.columns, inputs, region, sources, faults),
         }
     }
 
@@ -82,7 +84,7 @@ impl ItemsPlan {
 pub(super) enum Cost {
     /// No item with price and quantity.
     Unknown,
-    /// Some items have price and quantity, and others lack one.
+    /// Some items have price and quantity, and others lack one; or an item of a list has one of the two.
     Partial,
     /// The exact sum of price × quantity.
     Known(Decimal),
@@ -109,10 +111,16 @@ fn item_type(columns: &[ItemColumn]) -> Fields {
 }
 
 /// One item a row, from flat columns.
-fn flat(columns: &[ItemColumn], batch: &[ArrayRef], sources: &RowSources, faults: &mut Faults) -> Result<Items> {
+fn flat(
+    columns: &[ItemColumn],
+    batch: &[ArrayRef],
+    region: Option<Region>,
+    sources: &RowSources,
+    faults: &mut Faults,
+) -> Result<Items> {
     let inputs: Vec<_> = columns.iter().map(|column| Arc::clone(&batch[column.input])).collect();
     let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(1, sources.len()));
-    build(columns, &inputs, offsets, None, sources, faults)
+    build(columns, &inputs, offsets, None, region, sources, faults)
 }
 
 /// The items of a list of structs; `sorted` puts each row's items into an order that depends on them alone.
@@ -120,6 +128,7 @@ fn listed(
     columns: &[ItemColumn],
     lists: &ArrayRef,
     sorted: bool,
+    region: Option<Region>,
     sources: &RowSources,
     faults: &mut Faults,
 ) -> Result<Items> {
@@ -135,7 +144,7 @@ fn listed(
         .collect::<Result<Vec<_>>>()?;
     let rows: Vec<usize> =
         (0..lists.len()).flat_map(|row| std::iter::repeat_n(row, cells::items(&lists, row).len())).collect();
-    let mut items = build(columns, &inputs, lists.offsets().clone(), Some(&rows), sources, faults)?;
+    let mut items = build(columns, &inputs, lists.offsets().clone(), Some(&rows), region, sources, faults)?;
     if sorted {
         items.lists = sort(&items.lists)?;
     }
@@ -160,6 +169,7 @@ fn build(
     inputs: &[ArrayRef],
     offsets: OffsetBuffer<i32>,
     rows: Option<&[usize]>,
+    region: Option<Region>,
     sources: &RowSources,
     faults: &mut Faults,
 ) -> Result<Items> {
@@ -167,13 +177,13 @@ fn build(
     let mut children = Vec::with_capacity(columns.len());
     for (column, input) in columns.iter().zip(inputs) {
         let scope = Scope { column: &column.name, takes: [true; 4], requires: [false; 4], sources, rows };
-        children.push(child(column, input, &scope, faults)?);
+        children.push(child(column, input, region, &scope, faults)?);
     }
     let live: Vec<bool> =
         (0..count).map(|item| children.iter().any(|child| cells::present(Some(child), item))).collect();
     let index = |offset: i32| usize::try_from(offset).expect("list offsets are never negative");
     let spans = || offsets.windows(2).map(|pair| index(pair[0])..index(pair[1]));
-    let costs = costs(columns, &children, &live, spans());
+    let costs = costs(columns, &children, &live, rows.is_some(), spans());
     let validity: BooleanBuffer = spans().map(|mut span| span.any(|item| live[item])).collect();
     let fields = item_type(columns);
     let structs = StructArray::try_new_with_length(fields.clone(), children, None, count).map_err(internal)?;
@@ -183,7 +193,13 @@ fn build(
     Ok(Items { lists, costs })
 }
 
-fn child(column: &ItemColumn, input: &ArrayRef, scope: &Scope<'_>, faults: &mut Faults) -> Result<ArrayRef> {
+fn child(
+    column: &ItemColumn,
+    input: &ArrayRef,
+    region: Option<Region>,
+    scope: &Scope<'_>,
+    faults: &mut Faults,
+) -> Result<ArrayRef> {
     let numbers = || Numbers::of(input).ok_or_else(|| wrong_type(&column.name, input));
     Ok(match column.field.kind {
         Kind::Amount => amounts::numbers(&numbers()?, Some(column.field), scope, faults),
@@ -191,7 +207,7 @@ fn child(column: &ItemColumn, input: &ArrayRef, scope: &Scope<'_>, faults: &mut 
         _ if *input.data_type() == DataType::Null => new_null_array(&DataType::Utf8View, input.len()),
         _ => {
             let input = input.as_string_view_opt().ok_or_else(|| wrong_type(&column.name, input))?;
-            Arc::new(texts::column(input, column.field, scope, faults))
+            Arc::new(texts::column(input, column.field, region, scope, faults))
         }
     })
 }
@@ -200,6 +216,7 @@ fn costs(
     columns: &[ItemColumn],
     children: &[ArrayRef],
     live: &[bool],
+    are_listed: bool,
     spans: impl Iterator<Item = Range<usize>>,
 ) -> Vec<Cost> {
     let child = |name| columns.iter().position(|column| column.field.column == name).map(|at| &children[at]);
@@ -207,15 +224,18 @@ fn costs(
         return spans.map(|_| Cost::Unknown).collect();
     };
     let (prices, quantities) = (prices.as_string::<i32>(), quantities.as_primitive::<Int64Type>());
-    spans.map(|span| cost(prices, quantities, span.filter(|item| live[*item]))).collect()
+    spans.map(|span| cost(prices, quantities, are_listed, span.filter(|item| live[*item]))).collect()
 }
 
-fn cost(prices: &StringArray, quantities: &Int64Array, items: impl Iterator<Item = usize>) -> Cost {
+/// What `items` cost; where they are `listed`, one that lacks its price or its quantity leaves the cost open, whether
+/// there are others or not.
+fn cost(prices: &StringArray, quantities: &Int64Array, listed: bool, items: impl Iterator<Item = usize>) -> Cost {
     let mut sum = None;
-    let mut lacks_one = false;
+    let (mut lacks_one, mut lacks_half) = (false, false);
     for item in items {
         if prices.is_null(item) || quantities.is_null(item) {
             lacks_one = true;
+            lacks_half |= listed && prices.is_null(item) != quantities.is_null(item);
             continue;
         }
         let line = Decimal::parse(prices.value(item)).and_then(|price| price.times(quantities.value(item)));
@@ -227,6 +247,7 @@ fn cost(prices: &StringArray, quantities: &Int64Array, items: impl Iterator<Item
     match sum {
         Some(_) if lacks_one => Cost::Partial,
         Some(sum) => Cost::Known(sum),
+        None if lacks_half => Cost::Partial,
         None => Cost::Unknown,
     }
 }

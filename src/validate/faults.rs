@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::cells::Scope;
+use super::rows::Policy;
 use super::{Severity, Violation, rule, shape};
 
 /// What becomes of a row.
@@ -22,13 +23,16 @@ pub(super) enum Fate {
 pub(super) struct Faults {
     first_row: u64,
     reject_bad_optional: bool,
+    restricts_personal: bool,
     fates: Vec<Fate>,
     violations: Vec<Violation>,
 }
 
 impl Faults {
-    pub(super) fn new(first_row: u64, rows: usize, reject_bad_optional: bool) -> Self {
-        Self { first_row, reject_bad_optional, fates: vec![Fate::Accepted; rows], violations: Vec::new() }
+    pub(super) fn new(first_row: u64, rows: usize, policy: &Policy) -> Self {
+        let Policy { reject_bad_optional, restricts_personal, .. } = *policy;
+        let fates = vec![Fate::Accepted; rows];
+        Self { first_row, reject_bad_optional, restricts_personal, fates, violations: Vec::new() }
     }
 
     /// Records a fault that refuses the row.
@@ -55,8 +59,8 @@ impl Faults {
         self.record(row, column, code, Severity::Warn, detail.into(), value);
     }
 
-    /// Records a value that cannot be sent: the row is refused where the field is required or the policy says so, otherwise
-    /// the caller leaves the value out.
+    /// Records a value that cannot be sent as it is: the row is refused where the field is required or the policy says so,
+    /// otherwise the caller leaves the value out, mends it, or sends it on record. Gives what it did to the row.
     pub(super) fn bad(
         &mut self,
         scope: &Scope<'_>,
@@ -64,9 +68,16 @@ impl Faults {
         code: &'static str,
         detail: impl Into<Cow<'static, str>>,
         value: Option<&str>,
-    ) {
+    ) -> Severity {
         let severity = if self.reject_bad_optional || scope.requires(cell) { Severity::Reject } else { Severity::Warn };
         self.record(scope.row(cell), Some(scope.column), code, severity, detail.into(), value);
+        severity
+    }
+
+    /// Records personal data in a field that is sent in plain form.
+    pub(super) fn personal(&mut self, row: usize, column: &Arc<str>, detail: String, value: &str) {
+        let severity = if self.restricts_personal { Severity::Reject } else { Severity::Warn };
+        self.record(row, Some(column), "PB3120", severity, detail.into(), Some(value));
     }
 
     /// Marks a row as too old to be sent.

@@ -7,9 +7,9 @@ use datafusion::arrow::array::builder::{ListBuilder, StringViewBuilder};
 
 use super::cells::{Scope, Texts};
 use super::faults::Faults;
+use super::rows::{InvalidPhone, Policy};
 use crate::contract::Kind;
 use crate::contract::normalize::{self, Digest, Fault};
-use crate::contract::phone::Region;
 use crate::contract::placeholders;
 
 /// The digests of a column of kind `Email`, `Phone` or `ExternalId`, in row order.
@@ -17,7 +17,7 @@ pub(super) fn column(
     texts: &Texts<'_>,
     rows: usize,
     kind: Kind,
-    region: Option<Region>,
+    policy: &Policy,
     scope: &Scope<'_>,
     faults: &mut Faults,
 ) -> ArrayRef {
@@ -30,29 +30,58 @@ pub(super) fn column(
                 note_upper_case(text, row, scope, faults);
                 let (digest, placeholder) = match kind {
                     Kind::Email => (normalize::email_digest(text), placeholders::is_email(text)),
-                    Kind::Phone => (normalize::phone_digest(text, region), placeholders::is_phone(text)),
+                    Kind::Phone => (normalize::phone_digest(text, policy.region), placeholders::is_phone(text)),
                     _ => (normalize::external_id_digest(text), placeholders::is_word(text)),
                 };
-                match digest {
+                let possible = || normalize::possible_phone_digest(text);
+                let digest = match digest {
                     _ if placeholder => {
                         faults.bad(scope, row, "PB3113", "is a placeholder for a missing value", Some(text));
+                        continue;
                     }
                     Ok(digest) if placeholders::is_digest(&digest) => {
                         let detail = "is the digest of a placeholder or of a missing value";
                         faults.bad(scope, row, "PB3113", detail, Some(text));
+                        continue;
                     }
-                    Ok(digest) if digests.contains(&digest) => {}
-                    Ok(digest) => {
-                        builder.values().append_value(digest.as_str());
-                        digests.push(digest);
+                    Err(fault) => {
+                        let Some(digest) = possible().filter(|_| fault == Fault::NotAPhone) else {
+                            note_fault(fault, text, row, scope, faults);
+                            continue;
+                        };
+                        if !sends_invalid_phone(text, row, policy, scope, faults) {
+                            continue;
+                        }
+                        digest
                     }
-                    Err(fault) => note_fault(fault, text, row, scope, faults),
+                    Ok(digest) => digest,
+                };
+                if !digests.contains(&digest) {
+                    builder.values().append_value(digest.as_str());
+                    digests.push(digest);
                 }
             }
         }
         builder.append(!digests.is_empty());
     }
     Arc::new(builder.finish())
+}
+
+/// Records that a phone number is possible and not valid; whether it is sent nevertheless.
+fn sends_invalid_phone(text: &str, row: usize, policy: &Policy, scope: &Scope<'_>, faults: &mut Faults) -> bool {
+    const CODE: &str = "PB3119";
+    let column = Some(scope.column);
+    match policy.invalid_phone {
+        InvalidPhone::Send => faults.warn(row, column, CODE, "has digits that no numbering plan assigns", Some(text)),
+        InvalidPhone::Drop => {
+            let detail = "has digits that no numbering plan assigns, and is left out";
+            faults.warn(row, column, CODE, detail, Some(text));
+        }
+        InvalidPhone::Reject => {
+            faults.refuse(row, column, CODE, "has digits that no numbering plan assigns", Some(text));
+        }
+    }
+    policy.invalid_phone == InvalidPhone::Send
 }
 
 /// Records why a personal value cannot be sent. Blank values are missing, not wrong.

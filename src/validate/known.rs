@@ -1,4 +1,4 @@
-//! What is known of the identity of events that have faults, so that a person finds them again.
+//! What is known of the identity of events that have faults or are too old, so that a person finds them again.
 
 use std::sync::Arc;
 
@@ -8,11 +8,18 @@ use super::{Severity, Violation, cells};
 use crate::contract::{EventSource, events};
 use crate::event::Identity;
 
-/// The identity of each row that `violations`, in row order, are about: the parts that nothing refuses. `canonical`
-/// holds all rows, of which the first has the number `first_row`.
-pub(super) fn identities(canonical: &RecordBatch, first_row: u64, violations: &[Violation]) -> Vec<(u64, Identity)> {
-    let rows = violations.chunk_by(|left, right| left.row == right.row).map(|faults| {
-        let row = faults[0].row;
+/// The identity of each row that `violations`, in row order, are about, and of each of `others`, which have none: the
+/// parts that nothing refuses. `canonical` holds all rows, of which the first has the number `first_row`.
+pub(super) fn identities(
+    canonical: &RecordBatch,
+    first_row: u64,
+    violations: &[Violation],
+    others: &[u64],
+) -> Vec<(u64, Identity)> {
+    let faulty = violations.chunk_by(|left, right| left.row == right.row).map(|faults| (faults[0].row, faults));
+    let mut rows: Vec<(u64, &[Violation])> = faulty.chain(others.iter().map(|row| (*row, &[][..]))).collect();
+    rows.sort_unstable_by_key(|(row, _)| *row);
+    let known = rows.into_iter().map(|(row, faults)| {
         let at = usize::try_from(row - first_row).unwrap_or_default();
         let valid = |name: &str| {
             let is_refused =
@@ -30,5 +37,5 @@ pub(super) fn identities(canonical: &RecordBatch, first_row: u64, violations: &[
         };
         (row, identity)
     });
-    rows.collect()
+    known.collect()
 }

@@ -38,7 +38,7 @@ use super::survey::{self, Observed};
 use crate::contract::fields::{self, FIELDS};
 use crate::contract::phone::Region;
 use crate::contract::time::{self, TimeZone};
-use crate::contract::{EventSource, Field, Kind, Presence};
+use crate::contract::{EventSource, Field, Kind, Presence, placeholders};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Identity;
 
@@ -68,6 +68,18 @@ pub enum FoldValue {
     Same,
 }
 
+/// What becomes of a phone number of a length that its country has, whose digits no numbering plan assigns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InvalidPhone {
+    /// It is sent, with a warning: the API hashes what E.164 allows.
+    #[default]
+    Send,
+    /// It is left out, with a warning.
+    Drop,
+    /// It refuses its row.
+    Reject,
+}
+
 /// What rows are judged by, beside the contract.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -93,6 +105,10 @@ pub struct Policy {
     pub limited_data_use: Option<bool>,
     /// Whether a bad optional value refuses its row instead of being left out with a warning.
     pub reject_bad_optional: bool,
+    /// What becomes of phone numbers that are possible and not valid.
+    pub invalid_phone: InvalidPhone,
+    /// Whether personal data in a field that is sent in plain form refuses its row instead of warning.
+    pub restricts_personal: bool,
     /// Where the value of a folded event comes from.
     pub fold_value: FoldValue,
 }
@@ -115,7 +131,7 @@ pub struct Judged {
     pub unidentified: HashMap<u64, u64>,
     /// Every fault of every row, in row order: those that refused a row, and those that only warn.
     pub violations: Vec<Violation>,
-    /// What is known of each row with a fault, in row order; without keys, which take a secret.
+    /// What is known of each row with a fault or out of the window, in row order; without keys, which take a secret.
     pub identities: Vec<(u64, Identity)>,
     /// What the batch adds to a survey, if one is made.
     pub observed: Option<Observed>,
@@ -219,7 +235,7 @@ impl Judge {
         let schema = Arc::new(Schema::empty());
         let mut judge = Self { policy, outputs, items, missing, folded_rows, differing, schema, gaps: None };
         // An empty batch shows the canonical types, and every type that cannot be judged.
-        let columns = judge.columns(&empty, &mut Faults::new(0, 0, false))?;
+        let columns = judge.columns(&empty, &mut Faults::new(0, 0, &judge.policy))?;
         let names = judge.outputs.iter().map(|output| &*output.name);
         let fields = names.zip(&columns).map(|(name, column)| ArrowField::new(name, column.data_type().clone(), true));
         judge.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
@@ -258,7 +274,7 @@ impl Judge {
     /// # Errors
     /// Only defects of postback; what is wrong with rows is a [`Violation`].
     pub fn judge(&self, batch: &RecordBatch, first_row: u64) -> Result<Judged> {
-        let mut faults = Faults::new(first_row, batch.num_rows(), self.policy.reject_bad_optional);
+        let mut faults = Faults::new(first_row, batch.num_rows(), &self.policy);
         let columns = self.columns(batch, &mut faults)?;
         let observed = self.gaps.is_some().then(|| survey::observe(self, batch.columns(), &columns, &faults));
         let all = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(internal)?;
@@ -291,7 +307,7 @@ impl Judge {
         // They have nothing in common that could differ.
         violations.retain(|violation| violation.rule.code != DISAGREEING || !unidentified.contains_key(&violation.row));
         let apart: u64 = unidentified.values().sum();
-        let identities = known::identities(&all, first_row, &violations);
+        let identities = known::identities(&all, first_row, &violations, &out_of_window);
         Ok(Judged {
             events,
             rows,
@@ -305,11 +321,35 @@ impl Judge {
         })
     }
 
-    pub(super) fn note_differing(&self, inputs: &[ArrayRef], faults: &mut Faults) {
+    /// Refuses folded rows that disagree about what their event source takes.
+    pub(super) fn note_differing(&self, inputs: &[ArrayRef], sources: &RowSources, faults: &mut Faults) {
         let Some(differing) = self.differing.and_then(|input| inputs[input].as_string_view_opt()) else { return };
-        for row in 0..differing.len() {
-            if let Some(names) = text(differing, row) {
+        for (row, source) in sources.iter().enumerate() {
+            let Some(names) = text(differing, row) else { continue };
+            let is_sent = |name: &&str| {
+                let takes = self.output(name).map_or([true; 4], |output| output.takes);
+                source.is_none_or(|source| takes[source as usize])
+            };
+            let names: Vec<&str> = names.split(',').filter(is_sent).collect();
+            if !names.is_empty() {
+                let names = names.join(", ");
                 faults.refuse(row, None, DISAGREEING, format!("rows of this event differ in {names}"), None);
+            }
+        }
+    }
+
+    /// Refuses rows that were folded by a word for a missing id: they belong to as many orders.
+    pub(super) fn note_merged(&self, batch: &RecordBatch, inputs: &[ArrayRef], faults: &mut Faults) {
+        let given = |name: &str| self.output(name).and_then(|output| output.input);
+        let Some((name, ids)) = ["event_id", "order_id"].into_iter().find_map(|name| Some((name, given(name)?))) else {
+            return;
+        };
+        let (Some(counts), Some(ids)) = (self.folded_counts(batch), inputs[ids].as_string_view_opt()) else { return };
+        for row in 0..ids.len() {
+            let is_word = text(ids, row).is_some_and(placeholders::is_word);
+            if is_word && counts.value(row) > 1 {
+                let detail = "is a word for a missing value, by which rows of several orders were folded";
+                faults.refuse(row, Some(&Arc::from(name)), "PB3121", detail, text(ids, row));
             }
         }
     }

@@ -74,6 +74,8 @@ fn policy(source: EventSource) -> Policy {
         future_tolerance: 300,
         limited_data_use: None,
         reject_bad_optional: false,
+        invalid_phone: InvalidPhone::Send,
+        restricts_personal: false,
         fold_value: FoldValue::PriceQuantity,
     }
 }
@@ -212,9 +214,11 @@ fn every_rule_finds_its_fault() {
         ("PB3048", Reject, Offline, vec![("value", float(f64::NEG_INFINITY))]),
         ("PB3048", Reject, Offline, vec![("value", text("$12"))]),
         ("PB3049", Reject, Offline, vec![("value", decimal(-1, 2))]),
-        ("PB3050", Reject, Offline, vec![("currency", text("usd"))]),
+        ("PB3050", Warn, Offline, vec![("currency", text("usd"))]),
+        ("PB3050", Warn, Offline, vec![("currency", text(" Eur "))]),
         ("PB3050", Reject, Offline, vec![("currency", text("DOLLAR"))]),
         ("PB3051", Reject, Offline, vec![("currency", text("AFN"))]),
+        ("PB3051", Reject, Offline, vec![("currency", text("afn"))]),
         ("PB3052", Warn, Offline, vec![("currency", null())]),
         ("PB3052", Warn, Offline, vec![("value", null())]),
         ("PB3052", Warn, Offline, vec![("currency", null()), ("value", null())]),
@@ -256,6 +260,32 @@ fn every_rule_finds_its_fault() {
             Offline,
             vec![("contents", contents(vec![("price", decimal(13_855, 3)), ("quantity", integer(1))]))],
         ),
+        ("PB3119", Warn, Offline, vec![("phone", text("+12061234567"))]),
+        ("PB3119", Warn, Offline, vec![("phone", list(&["+12133734253", "+1 (206) 123-4567"]))]),
+        ("PB3120", Warn, Offline, vec![("event_id", text("ann@shop.example"))]),
+        ("PB3120", Warn, Offline, vec![("order_id", text("4711-ann@shop.example"))]),
+        ("PB3120", Warn, Offline, vec![("shop_id", text("+12133734253"))]),
+        ("PB3120", Warn, Offline, vec![("description", text("call (213) 373-4253"))]),
+        ("PB3120", Warn, Offline, vec![("content_name", text("gift for ann@shop.example"))]),
+        ("PB3120", Warn, Offline, vec![("content_ids", list(&["1", "ann@shop.example"]))]),
+        ("PB3120", Warn, Offline, vec![("contents", contents(vec![("brand", text("ann@shop.example"))]))]),
+        ("PB3120", Warn, Offline, vec![("search_string", text("ann@shop.example"))]),
+        ("PB3120", Warn, Offline, vec![("properties.note", text("from ann@shop.example"))]),
+        ("PB3120", Warn, Offline, vec![("properties.mobile", integer(12_133_734_253))]),
+        ("PB3120", Warn, Offline, vec![("order_id", text("12133734253")), valid_phone()]),
+        ("PB3120", Warn, Web, vec![("page_url", text("https://shop.example/?email=ann%40shop.example"))]),
+        ("PB3120", Warn, Web, vec![("referrer_url", text("https://shop.example/?tel=2133734253"))]),
+        ("PB3120", Warn, Web, vec![("city", text("ann@shop.example"))]),
+        ("PB3120", Warn, Web, vec![("tiktok_click_id", text("ann@shop.example"))]),
+        ("PB3121", Warn, Offline, vec![("order_id", text("null"))]),
+        ("PB3121", Warn, Offline, vec![("shop_id", text("N/A"))]),
+        ("PB3121", Warn, Offline, vec![("event_id", text("None"))]),
+        ("PB3121", Warn, Offline, vec![("content_id", text("\\N"))]),
+        ("PB3121", Warn, Offline, vec![("content_ids", list(&["4711", "undefined"]))]),
+        ("PB3121", Warn, Web, vec![("last_name", text("NULL"))]),
+        ("PB3121", Warn, Web, vec![("zip_code", text("n/a"))]),
+        ("PB3121", Reject, Crm, vec![("lead_id", text("null"))]),
+        ("PB3121", Reject, Offline, vec![("event_id", text("null")), ("__rows", integer(2)), ("__differing", null())]),
     ];
     for (code, severity, source, changes) in &cases {
         let judged = judge(with(good(*source), changes.clone()), policy(*source));
@@ -264,7 +294,7 @@ fn every_rule_finds_its_fault() {
         assert_eq!(judged.events.num_rows(), usize::from(judged.rejected == 0), "{code}");
         assert!(judged.violations.iter().all(|violation| violation.row == 100));
     }
-    let elsewhere = ["PB3118", "PB3008", "PB3026", "PB3073", "PB3105", "PB3109"];
+    let elsewhere = ["PB3008", "PB3026", "PB3073", "PB3105", "PB3109", "PB3118", "PB3122", "PB3123"];
     // Rules of a result as a whole have their cases beside the survey.
     let of_rows = RULES.iter().filter(|rule| ("PB3000".."PB3200").contains(&rule.code));
     for rule in of_rows.filter(|rule| !elsewhere.contains(&rule.code)) {
@@ -310,7 +340,7 @@ fn a_refused_value_or_currency_is_not_called_missing() {
         judged.violations.iter().map(|violation| violation.rule.code).collect::<Vec<_>>()
     };
     assert_eq!(codes(vec![("value", text("$12"))]), ["PB3048"]);
-    assert_eq!(codes(vec![("currency", text("usd"))]), ["PB3050"]);
+    assert_eq!(codes(vec![("currency", text("dollar"))]), ["PB3050"]);
     assert_eq!(codes(vec![("value", decimal(-1, 2)), ("currency", null())]), ["PB3049", "PB3052"]);
     let derived = vec![("price", decimal(-1, 2)), ("quantity", integer(1))];
     let judged = judge(with(without(good(Offline), "value"), derived), policy(Offline));
@@ -325,6 +355,85 @@ fn a_bad_optional_value_is_left_out_or_refuses_its_row() {
     assert!(judged.events.column_by_name("phone").unwrap().is_null(0));
     let judged = judge(columns(), Policy { reject_bad_optional: true, ..policy(Offline) });
     assert_eq!((found(&judged), judged.rejected), (vec![("PB3037", Severity::Reject)], 1));
+}
+
+#[test]
+fn a_currency_in_another_spelling_is_mended_and_a_wrong_one_is_not() {
+    for (given, sent) in [("usd", "USD"), (" Usd", "USD"), ("eUR ", "EUR"), ("\tjpy", "JPY")] {
+        let columns = || with(good(Offline), vec![("currency", text(given))]);
+        let judged = judge(columns(), policy(Offline));
+        assert_eq!((found(&judged), judged.rejected), (vec![("PB3050", Severity::Warn)], 0), "{given}");
+        assert_eq!(string(&judged, "currency").as_deref(), Some(sent));
+        let judged = judge(columns(), Policy { reject_bad_optional: true, ..policy(Offline) });
+        assert_eq!((found(&judged), judged.rejected), (vec![("PB3050", Severity::Reject)], 1), "{given}");
+    }
+    for given in ["us", "dollar", "$", "US D", "xxx", "afn", "usdt"] {
+        assert_eq!(judge(with(good(Offline), vec![("currency", text(given))]), policy(Offline)).rejected, 1, "{given}");
+    }
+}
+
+#[test]
+fn a_possible_number_is_sent_left_out_or_refuses_its_row() {
+    let digest = crate::contract::normalize::Digest::of("+12061234567");
+    let columns = || with(good(Offline), vec![("phone", text("+1 206 123-4567"))]);
+    for (invalid_phone, severity, sent) in [
+        (InvalidPhone::Send, Severity::Warn, Some(digest.as_str())),
+        (InvalidPhone::Drop, Severity::Warn, None),
+        (InvalidPhone::Reject, Severity::Reject, None),
+    ] {
+        // What is sent is not unusable: the rule for that has no say.
+        for reject_bad_optional in [false, true] {
+            let judged = judge(columns(), Policy { invalid_phone, reject_bad_optional, ..policy(Offline) });
+            assert_eq!(found(&judged), [("PB3119", severity)], "{invalid_phone:?}");
+            assert_eq!(judged.rejected, u64::from(severity == Severity::Reject));
+            if judged.rejected == 0 {
+                let phone = string(&judged, "phone").filter(|phone| !phone.is_empty());
+                assert_eq!(phone.as_deref(), sent, "{invalid_phone:?}");
+            }
+        }
+    }
+    let only = |number| with(good(Offline), vec![("email", null()), ("phone", text(number))]);
+    assert_eq!(judge(only("+12061234567"), policy(Offline)).rejected, 0);
+    for impossible in ["+1206123456", "2061234567", "+999123456789", "+1 555 0100"] {
+        assert_eq!(judge(only(impossible), policy(Offline)).rejected, 1, "{impossible}");
+    }
+}
+
+#[test]
+fn personal_data_in_plain_warns_or_refuses_its_row() {
+    let columns = || with(good(Offline), vec![("order_id", text("ann@shop.example"))]);
+    let judged = judge(columns(), policy(Offline));
+    assert_eq!((found(&judged), judged.rejected), (vec![("PB3120", Severity::Warn)], 0));
+    assert_eq!(string(&judged, "order_id").as_deref(), Some("ann@shop.example"));
+    let restricted = Policy { restricts_personal: true, ..policy(Offline) };
+    let judged = judge(columns(), restricted.clone());
+    assert_eq!((found(&judged), judged.rejected), (vec![("PB3120", Severity::Reject)], 1));
+    for source in EventSource::ALL {
+        assert_eq!(found(&judge(good(source), Policy { event_source: Some(source), ..restricted.clone() })), []);
+    }
+}
+
+#[test]
+fn a_line_without_quantity_leaves_the_value_open_alone_and_in_company() {
+    let numbers = |numbers: &[Option<i64>]| -> ArrayRef { Arc::new(Int64Array::from(numbers.to_vec())) };
+    for (prices, quantities, refused) in [
+        (&[Some(5)][..], &[None][..], true),
+        (&[Some(5), Some(2)], &[None, Some(1)], true),
+        (&[Some(5), Some(2)], &[None, None], true),
+        (&[None], &[Some(1)], true),
+        (&[None, Some(2)], &[None, Some(1)], true),
+        (&[Some(5)], &[Some(1)], false),
+        (&[None], &[None], false),
+        (&[None, None], &[None, None], false),
+    ] {
+        let ids: ArrayRef = Arc::new(StringViewArray::from_iter_values(prices.iter().map(|_| "sku")));
+        let items = contents(vec![("content_id", ids), ("price", numbers(prices)), ("quantity", numbers(quantities))]);
+        let rows = integer(i64::try_from(prices.len()).unwrap());
+        let folded = vec![("contents", items), ("__rows", rows), ("__differing", null())];
+        let judged = judge(with(without(good(Offline), "value"), folded), policy(Offline));
+        assert_eq!(judged.rejected == 1, refused, "{prices:?} {quantities:?} {:?}", judged.violations);
+        assert_eq!(found(&judged).contains(&("PB3111", Severity::Reject)), refused, "{prices:?} {quantities:?}");
+    }
 }
 
 #[test]

@@ -9,8 +9,9 @@ use datafusion::arrow::array::{Array, ArrayRef, StringViewArray};
 
 use super::cells::{self, Scope, Texts};
 use super::faults::Faults;
-use super::identity;
+use super::{Severity, identity, plain};
 use crate::contract::normalize::{self, Digest, Fault};
+use crate::contract::phone::Region;
 use crate::contract::{Field, Kind, currencies};
 
 /// Characters a UUID has, with its four hyphens.
@@ -28,6 +29,7 @@ enum Rewrite<'v> {
 pub(super) fn column(
     texts: &StringViewArray,
     field: &Field,
+    region: Option<Region>,
     scope: &Scope<'_>,
     faults: &mut Faults,
 ) -> StringViewArray {
@@ -36,6 +38,7 @@ pub(super) fn column(
         let rewrite = if !scope.takes(cell) {
             Rewrite::Keep
         } else if let Some(text) = cells::text(texts, cell) {
+            plain::judge(text, field, region, cell, scope, faults);
             judge(text, field, cell, scope, faults)
         } else {
             if scope.requires(cell) {
@@ -68,12 +71,20 @@ pub(super) fn missing(field: &Field) -> &'static str {
 }
 
 /// The canonical form of a column with several texts a row, without blank ones.
-pub(super) fn lists(texts: &Texts<'_>, rows: usize, scope: &Scope<'_>) -> ArrayRef {
+pub(super) fn lists(
+    texts: &Texts<'_>,
+    rows: usize,
+    field: &Field,
+    region: Option<Region>,
+    scope: &Scope<'_>,
+    faults: &mut Faults,
+) -> ArrayRef {
     let mut builder = ListBuilder::new(StringViewBuilder::new());
     for row in 0..rows {
         let mut any = false;
         if scope.takes(row) {
             for text in texts.row(row) {
+                plain::judge(text, field, region, row, scope, faults);
                 builder.values().append_value(text);
                 any = true;
             }
@@ -155,17 +166,22 @@ fn not_in_set(field: &Field) -> &'static str {
     }
 }
 
-/// A wrong currency refuses the row even though the field is optional: without it, or with another, revenue is wrong.
+/// A currency in another spelling is mended on record. A wrong one refuses the row even though the field is optional:
+/// without it, or with another, revenue is wrong.
 fn currency<'v>(text: &'v str, cell: usize, scope: &Scope<'_>, faults: &mut Faults) -> Rewrite<'v> {
     if currencies::CONTRACT.binary_search(&text).is_ok() {
         return Rewrite::Keep;
     }
-    let (code, detail) = if currencies::is_iso4217(text) {
-        ("PB3051", "is an ISO 4217 code that TikTok does not list")
-    } else if currencies::repair(text).is_some() {
-        ("PB3050", "is a currency in another spelling than three upper-case letters")
-    } else {
-        ("PB3050", "is not an ISO 4217 currency code")
+    let (code, detail) = match currencies::repair(text) {
+        Some(code) if currencies::is_contract(code) => {
+            let detail = "is a currency in another spelling than three upper-case letters";
+            return match faults.bad(scope, cell, "PB3050", detail, Some(text)) {
+                Severity::Warn => Rewrite::Become(Cow::Borrowed(code)),
+                Severity::Reject => Rewrite::LeaveOut,
+            };
+        }
+        Some(_) => ("PB3051", "is an ISO 4217 code that TikTok does not list"),
+        None => ("PB3050", "is not an ISO 4217 currency code"),
     };
     faults.refuse(scope.row(cell), Some(scope.column), code, detail, Some(text));
     Rewrite::LeaveOut

@@ -72,8 +72,28 @@ def e164(text, region=None):
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).split(";")[0]
 
 
+def possible(text):
+    """E.164 of a number with "+" that has a length of its country, though no plan assigns its digits; else None."""
+    if not text or not text.startswith("+"):
+        return None
+    try:
+        number = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException:
+        return None
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).split(";")[0]
+
+
 def phone(text, region=None):
-    number = e164(text, region)
+    """What is sent of a phone number as it stands in a table."""
+    number = e164(text, region) or possible(text)
+    return number and sha256(number)
+
+
+def valid_phone(text):
+    """What is sent of e164(…), which is NULL for numbers that are not valid."""
+    number = e164(text)
     return number and sha256(number)
 
 
@@ -174,7 +194,7 @@ def store_purchases_items():
             "event": "Purchase",
             "event_time": unix_seconds(invoice["invoice_date"]),
             "event_id": event_id("offline", "Purchase", order_id),
-            "user": {"email": email(customer["email"]), "phone": phone(customer["phone"])},
+            "user": {"email": email(customer["email"]), "phone": valid_phone(customer["phone"])},
             "properties": {
                 "order_id": order_id,
                 "shop_id": invoice["billing_country"],

@@ -64,7 +64,7 @@ fn an_account_comes_in_every_form() {
     let account = |format: &str| {
         let said = said(&mut postback(&["run", QUERY, "--dry-run", "--format", format]));
         assert_eq!(said.code, 0, "{format}: {}", said.stderr);
-        let tells_faults = said.stdout.contains("PB3037") || said.stderr.contains("PB3037");
+        let tells_faults = said.stdout.contains("PB3119") || said.stderr.contains("PB3119");
         assert!(tells_faults, "{format} keeps the faults to itself: {}", said.stderr);
         assert!(!said.stdout.contains('\u{1b}'), "{format} colours a pipe");
         said.stdout

@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{Field, i256};
 use postback::contract::EventSource;
 use postback::encode::Encoder;
 use postback::event::{EncodedEvents, EventKey};
-use postback::validate::{FoldValue, Judge, Judged, Policy};
+use postback::validate::{FoldValue, InvalidPhone, Judge, Judged, Policy};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -56,6 +56,8 @@ fn policy(event_source: Option<EventSource>, id: &str) -> Policy {
         future_tolerance: 300,
         limited_data_use: None,
         reject_bad_optional: false,
+        invalid_phone: InvalidPhone::Send,
+        restricts_personal: false,
         fold_value: FoldValue::PriceQuantity,
     }
 }

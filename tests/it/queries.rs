@@ -152,10 +152,12 @@ fn folded_groups_that_disagree_are_refused() {
         said(&mut postback(&["run", &path, "--base-url", &server.url, "--format", "json", "--max-rejects", "2"]));
     let account: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(account["rows"], 6, "{}", said.stderr);
-    assert_eq!((account["accepted"].as_u64(), account["rejected"].as_u64()), (Some(1), Some(2)));
+    // The third order has an address on one of its lines.
+    assert_eq!((account["accepted"].as_u64(), account["rejected"].as_u64()), (Some(2), Some(1)));
     assert_eq!(account["faults"][0]["code"], "PB3101");
     let events = arrived(&server);
-    assert!(events[0].contains(r#""value":3,"#), "{}", events[0]);
+    let values = [r#""value":3,"#, r#""value":2.2,"#];
+    assert!(values.iter().all(|value| events.iter().any(|event| event.contains(value))), "{events:?}");
 }
 
 /// `INSERT INTO postback.events` is the same query, and its column list names the columns.

@@ -34,11 +34,14 @@ pub struct Column {
 
 /// An expression that yields a column, and what it tells.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact about the expression")]
 pub struct Origin {
     /// Its value, if that is the same literal in every row.
     pub literal: Option<Literal>,
     /// The texts that it chooses from, if it is a choice between expressions such as CASE.
     pub choices: Vec<String>,
+    /// Whether it is one of these texts, or NULL, in every row.
+    pub is_closed: bool,
     /// Whether there is one row of it, so that a literal is no constant.
     pub is_one_row: bool,
     /// The function that makes it differ from run to run, if one does.
@@ -86,6 +89,8 @@ impl Column {
 pub struct Given {
     /// `postback.event_source`.
     pub event_source: Option<EventSource>,
+    /// The event sources that rows can name, where the query shows all of them.
+    pub possible_sources: Vec<EventSource>,
     /// `postback.event_source_id`.
     pub event_source_id: Option<String>,
     /// `postback.event`.
@@ -236,7 +241,25 @@ fn by_rows(columns: &[Column], given: &Given) -> Given {
     let Some(source) = source else { return given.clone() };
     let mut named = source.origins.iter().map(|origin| origin.text().and_then(EventSource::parse));
     let first = named.next().flatten();
-    Given { event_source: first.filter(|first| named.all(|other| other == Some(*first))), ..given.clone() }
+    let event_source = first.filter(|first| named.all(|other| other == Some(*first)));
+    Given { event_source, possible_sources: possible_sources(source, given), ..given.clone() }
+}
+
+/// The event sources that the rows can name; none where a row may name any.
+fn possible_sources(column: &Column, given: &Given) -> Vec<EventSource> {
+    let mut possible = Vec::new();
+    for origin in &column.origins {
+        if origin.literal.is_none() && !origin.is_closed {
+            return Vec::new();
+        }
+        let named = origin.text().into_iter().chain(origin.choices.iter().map(String::as_str));
+        possible.extend(named.filter_map(EventSource::parse));
+        // NULL leaves it to the setting.
+        possible.extend(given.event_source.filter(|_| origin.text().is_none()));
+    }
+    possible.sort_unstable();
+    possible.dedup();
+    possible
 }
 
 /// The finding that a query uses `function`, which gives another value each time it is asked.
@@ -278,6 +301,14 @@ fn role(index: usize, column: &Column, given: &Given, findings: &mut Vec<Finding
         && field.presence(source) == Presence::Absent
     {
         let message = format!("`{name}` is not part of {source} events and is not sent");
+        findings.push(Finding::new("PB2006", Subject::Origin(index, 0), message));
+        return Role::Unsent;
+    }
+    if !given.possible_sources.is_empty()
+        && given.possible_sources.iter().all(|source| field.presence(*source) == Presence::Absent)
+    {
+        let sources: Vec<&str> = given.possible_sources.iter().map(|source| source.as_str()).collect();
+        let message = format!("`{name}` is not part of {} events and is not sent", sources.join(" or "));
         findings.push(Finding::new("PB2006", Subject::Origin(index, 0), message));
         return Role::Unsent;
     }

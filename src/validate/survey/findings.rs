@@ -2,6 +2,7 @@
 
 use super::clock::{Clock, DAY, HOUR, units};
 use super::{COUNTED, Finding, Survey, find};
+use crate::contract::EventSource;
 use crate::contract::fields::IDENTITY;
 use crate::contract::time::{self, TimeZone};
 use crate::validate::rows::Policy;
@@ -42,6 +43,7 @@ pub(super) fn all(survey: &Survey, policy: &Policy) -> Vec<Finding> {
     findings.extend(shifted(clock, policy));
     findings.extend(skipped(clock, policy).or_else(|| seasonal(clock, policy)));
     findings.extend(units_mixed(clock));
+    findings.extend(unsent(survey));
     findings
 }
 
@@ -157,6 +159,26 @@ fn units_mixed(clock: &Clock) -> Option<Finding> {
         seen.iter().map(|(unit, numbers)| format!("{} {}", grouped(*numbers), unit.as_str())).collect();
     let detail = format!("holds numbers in several units: {}", parts.join(", "));
     (seen.len() > 1).then(|| of_times("PB3206", fewest, detail))
+}
+
+/// Values that no event carries, as its source does not take them: one finding for each column.
+fn unsent(survey: &Survey) -> Vec<Finding> {
+    let finding = |(column, counts): (&&'static str, &[u64; 4])| {
+        let sources = EventSource::ALL.into_iter().zip(*counts).filter(|(_, rows)| *rows > 0);
+        let parts: Vec<String> = sources.map(|(source, rows)| counted(rows, &format!("{source} event"))).collect();
+        let detail = format!("is not sent with {}, whose source does not take it", listed(&parts));
+        Finding { rule: find("PB3207"), column, events: counts.iter().sum(), detail }
+    };
+    survey.unsent.iter().map(finding).collect()
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn listed(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [only] => only.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
 }
 
 fn name(zone: &TimeZone) -> String {

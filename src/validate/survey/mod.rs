@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use datafusion::arrow::array::{ArrayRef, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datasketches::hll::{HllSketch, HllType};
 
 use self::clock::Clock;
@@ -110,8 +110,12 @@ pub struct Observed {
     sources: [u64; 4],
     regionless: u64,
     returned: u16,
+    unsent: Unsent,
     clock: Clock,
 }
+
+/// Rows in the window with values that their event source does not take: by column, and by event source.
+type Unsent = BTreeMap<&'static str, [u64; 4]>;
 
 /// What was seen in all batches so far.
 #[derive(Clone, Debug)]
@@ -127,6 +131,7 @@ pub struct Survey {
     regionless: u64,
     /// The signals whose columns the query returns.
     returned: u16,
+    unsent: Unsent,
     clock: Clock,
 }
 
@@ -141,6 +146,7 @@ impl Default for Survey {
             sources: [0; 4],
             regionless: 0,
             returned: 0,
+            unsent: Unsent::new(),
             clock: Clock::default(),
         }
     }
@@ -154,6 +160,10 @@ impl Survey {
         self.sources.iter_mut().zip(&observed.sources).for_each(|(sum, events)| *sum += events);
         self.regionless += observed.regionless;
         self.returned |= observed.returned;
+        for (column, counts) in &observed.unsent {
+            let sums = self.unsent.entry(column).or_default();
+            sums.iter_mut().zip(counts).for_each(|(sum, rows)| *sum += rows);
+        }
         self.clock.add(&observed.clock);
         for (sign, _) in observed.signs.iter().zip(admitted).filter(|(_, is_admitted)| **is_admitted) {
             *self.combinations.entry(sign.signals).or_default() += 1;
@@ -197,6 +207,7 @@ pub(super) fn observe(judge: &Judge, inputs: &[ArrayRef], columns: &[ArrayRef], 
         sources: [0; 4],
         regionless: faults.count("PB3103"),
         returned: 0,
+        unsent: unsent(judge, inputs, &sources, fates),
         clock: Clock::default(),
     };
     let mut signs = vec![Sign::default(); fates.len()];
@@ -247,6 +258,31 @@ pub(super) fn observe(judge: &Judge, inputs: &[ArrayRef], columns: &[ArrayRef], 
         observed.clock = clock::observe(&reader, columns[at].as_primitive(), fates, &judge.policy, judge.gaps());
     }
     observed
+}
+
+/// Counts values of rows in the window that are left out, because the row's event source does not take the field.
+fn unsent(judge: &Judge, inputs: &[ArrayRef], sources: &[Option<EventSource>], fates: &[Fate]) -> Unsent {
+    let mut unsent = Unsent::new();
+    for output in &judge.outputs {
+        let Some((field, input)) = output.field.zip(output.input) else { continue };
+        // A choice that has no effect has a rule of its own.
+        if output.takes == [true; 4] || field.column == "limited_data_use" {
+            continue;
+        }
+        let given = &inputs[input];
+        let texts = Texts::of(given);
+        let is_given = |row: usize| match &texts {
+            Some(texts) => texts.row(row).next().is_some(),
+            None => given.is_valid(row),
+        };
+        for (row, source) in sources.iter().enumerate() {
+            let Some(source) = source.filter(|source| !output.takes[*source as usize]) else { continue };
+            if fates[row] != Fate::OutOfWindow && is_given(row) {
+                unsent.entry(field.column).or_default()[source as usize] += 1;
+            }
+        }
+    }
+    unsent
 }
 
 /// The values of one identifier in one row.

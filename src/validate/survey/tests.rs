@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::contract::time::zone;
-use crate::validate::rows::FoldValue;
+use crate::validate::rows::{FoldValue, InvalidPhone};
 
 /// 2026-08-20T14:06:49Z.
 const NOW: i64 = 1_787_234_809;
@@ -28,6 +28,8 @@ fn policy(zone_name: Option<&str>) -> Policy {
         future_tolerance: 300,
         limited_data_use: None,
         reject_bad_optional: false,
+        invalid_phone: InvalidPhone::Send,
+        restricts_personal: false,
         fold_value: FoldValue::PriceQuantity,
     }
 }

@@ -104,7 +104,7 @@ pub(super) static FAULTS: &[Fault] = &[
     fault("a value with its currency", "crm", |row| set(row, "value", "$12.50")).refuses(&["PB3048"]).in_text(),
     fault("a value beyond all numbers", "offline", |row| set(row, "value", "1e309")).refuses(&["PB3048"]).in_text(),
     fault("a refund", "offline", |row| set(row, "value", "-0.01")).refuses(&["PB3049"]),
-    fault("a currency in small letters", "offline", |row| set(row, "currency", "usd")).refuses(&["PB3050"]),
+    fault("a currency in small letters", "offline", |row| set(row, "currency", "usd")).drops(&["PB3050"]),
     fault("a currency in words", "web", |row| set(row, "currency", "US Dollar")).refuses(&["PB3050"]),
     fault("a currency TikTok does not take", "offline", |row| set(row, "currency", "GEL")).refuses(&["PB3051"]),
     fault("no currency", "offline", |row| unset(row, &["currency"])).warns(&["PB3052"]),
@@ -130,7 +130,12 @@ pub(super) static FAULTS: &[Fault] = &[
     fault("an unknown permission", "app", |row| set(row, "att_status", "yes")).drops(&["PB3108"]),
     fault("a flag in words", "app", |row| set(row, "is_retargeting", "sometimes")).drops(&["PB3110"]).in_text(),
     fault("two faults at once", "offline", |row| { set(row, "event", "purchase"); set(row, "currency", "usd"); set_time(row, NOW + DAY); })
-        .refuses(&["PB3017", "PB3025", "PB3050"]),
+        .refuses(&["PB3017", "PB3025"]).drops(&["PB3050"]),
+    fault("a number nobody has", "offline", |row| only_phone(row, "+1 206 123-4567")).warns(&["PB3119"]),
+    fault("an address in a description", "web", |row| set(row, "description", "for marta@northwind-shop.de")).warns(&["PB3120"]),
+    fault("a number in a description", "crm", |row| set(row, "description", "Tel. +49 151 23456789")).warns(&["PB3120"]),
+    fault("a word for no product", "app", |row| set(row, "content_id", "NULL")).drops(&["PB3121"]),
+    fault("a word for no lead", "crm", |row| set(row, "lead_id", "n/a")).refuses(&["PB3121"]),
 ];
 
 pub(super) fn set(row: &mut Row, column: &'static str, text: &str) {
