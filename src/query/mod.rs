@@ -53,6 +53,7 @@ mod parts;
 mod phrases;
 mod places;
 mod policy;
+mod raw;
 mod refusal;
 mod secrets;
 
@@ -218,7 +219,6 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     // Spark and those after it write instants as INT96, counted in UTC.
     options.execution.parquet.coerce_int96 = Some("us".into());
     options.execution.parquet.coerce_int96_tz = Some("UTC".into());
-    options.execution.parquet.binary_as_string = true;
     options.extensions.insert(settings.clone());
     let sources =
         Sources::new(sources::Options { spool: resources.spill_folder.clone(), ..source_options(settings, folder) });
@@ -265,6 +265,7 @@ async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parameters
     if let Some(error) = engine_errors(file, &context).into_iter().next() {
         return Err(error);
     }
+    Sources::of(&context.state())?.keep_bytes(raw::columns(queries(file)));
     for definition in &file.definitions {
         define(&context, definition).await.map_err(|problem| problem.into_error(file))?;
     }
@@ -275,6 +276,18 @@ async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parameters
         errors.into_iter().next().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the parameters cannot be bound"))
     };
     Ok(Planned { context, plan: parameters.bind(plan, file).map_err(first)? })
+}
+
+/// The query and those of the views.
+fn queries(file: &QueryFile) -> Vec<&ast::Query> {
+    let views = file.definitions.iter().filter_map(|definition| match definition {
+        Statement::Statement(inner) => match inner.as_ref() {
+            ast::Statement::CreateView(view) => Some(view.query.as_ref()),
+            _ => None,
+        },
+        _ => None,
+    });
+    views.chain(file.query.as_deref()).collect()
 }
 
 /// Runs the query of `file` in `context` and returns its rows, without any judgement of the contract.

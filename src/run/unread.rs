@@ -173,6 +173,8 @@ fn rule_of(damage: Damage) -> &'static Rule {
         Damage::TooLong => "PB3405",
         Damage::Json => "PB3406",
         Damage::Type => "PB3407",
+        Damage::Bytes => "PB3411",
+        Damage::Digest => "PB3412",
     };
     rule(code).expect("every code here is a row of RULES, as a test sees to")
 }

@@ -103,12 +103,26 @@ pub enum Damage {
     Json,
     /// A value does not fit the type of its column.
     Type,
+    /// Bytes of a file that has no lines, in the place of text.
+    Bytes,
+    /// As many of them as a digest has.
+    Digest,
 }
 
 impl Damage {
     /// Every kind.
     pub const ALL: &[Self] =
-        &[Self::Ragged, Self::Quote, Self::Encoding, Self::Nul, Self::TooLong, Self::Json, Self::Type];
+        &[
+            Self::Ragged,
+            Self::Quote,
+            Self::Encoding,
+            Self::Nul,
+            Self::TooLong,
+            Self::Json,
+            Self::Type,
+            Self::Bytes,
+            Self::Digest,
+        ];
 }
 
 impl Spot {

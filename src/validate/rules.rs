@@ -333,6 +333,12 @@ pub static RULES: &[Rule] = &[
     rule("PB3407", "row-value-of-another-type", REJECT, OURS,
         "a value that does not fit its column was written by another version of the export, or stands in the wrong column",
         "mend the value, or declare the column as VARCHAR with CREATE EXTERNAL TABLE and convert it in the query"),
+    rule("PB3411", "row-not-text", REJECT, OURS,
+        "bytes that are not UTF-8 would make another name or address of the value, or no text at all",
+        "write the column as text in UTF-8 where the file is made"),
+    rule("PB3412", "row-with-digest-as-bytes", REJECT, OURS,
+        "a digest is matched as its digits, and its bytes are no text",
+        "write encode(column, 'hex') in the place of the column"),
 ];
 
 #[cfg(test)]
