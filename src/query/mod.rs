@@ -27,6 +27,7 @@ pub use self::diagnosis::Diagnosis;
 pub use self::examination::{Examination, examine, examine_path};
 use self::file::Assignment;
 pub use self::file::QueryFile;
+pub use self::numbers::RowNumbers;
 pub use self::parameters::Parameters;
 pub use self::refusal::{masked, run_error};
 use crate::error::{Error, ErrorKind, Result};
@@ -47,6 +48,7 @@ mod identifiers;
 mod limits;
 mod lineage;
 mod marks;
+mod numbers;
 mod origins;
 mod parameters;
 mod parts;
@@ -81,7 +83,7 @@ pub struct Checked {
     context: SessionContext,
     plan: LogicalPlan,
     derives_value: bool,
-    folds: bool,
+    numbers: RowNumbers,
 }
 
 impl Checked {
@@ -105,10 +107,10 @@ impl Checked {
         Sources::of(&self.context.state())
     }
 
-    /// Whether rows are folded, so that an event has no row number of its own.
+    /// Whether rows have numbers that say which they are.
     #[must_use]
-    pub fn folds(&self) -> bool {
-        self.folds
+    pub fn numbers(&self) -> &RowNumbers {
+        &self.numbers
     }
 
     /// Whether the value of an event is computed as price × quantity.
@@ -219,6 +221,8 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     // Spark and those after it write instants as INT96, counted in UTC.
     options.execution.parquet.coerce_int96 = Some("us".into());
     options.execution.parquet.coerce_int96_tz = Some("UTC".into());
+    // Which part of a plan reads which file is the same in every run.
+    options.execution.enable_file_stream_work_stealing = false;
     options.extensions.insert(settings.clone());
     let sources =
         Sources::new(sources::Options { spool: resources.spill_folder.clone(), ..source_options(settings, folder) });
@@ -313,7 +317,7 @@ fn conformed(planned: Planned, roles: &[Role], settings: &Settings) -> Result<Ch
     let derives_value =
         has("price") && has("quantity") && (!has("value") || folds && fold_value == FoldValue::PriceQuantity);
     let plan = conform::conform(planned.plan, roles, folds.then_some(fold_value))?;
-    Ok(Checked { context: planned.context, plan, derives_value, folds })
+    Ok(Checked { context: planned.context, plan, derives_value, numbers: RowNumbers::new(folds) })
 }
 
 /// `postback.fold_value`.

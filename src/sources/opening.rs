@@ -151,7 +151,7 @@ impl Sources {
             None => {
                 let skips = self.options.skip_bad_files;
                 delta::Table::open(state, root, at, skips, &self.unread, &self.of_bytes()).await?
-            },
+            }
         };
         let report = table.report(locations);
         let columns = names::shown(table.provider());

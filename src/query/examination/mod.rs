@@ -12,9 +12,9 @@ use super::draft::{Draft, Marked};
 use super::marks::Mark;
 use super::origins::{self, Traced};
 use super::places::begins_within;
-use super::{queries, raw, 
+use super::{
     Checked, Diagnosis, Parameters, Planned, QueryFile, Resources, conformed, grain, insert_names, limits, parts,
-    session, setting_errors,
+    queries, raw, session, setting_errors,
 };
 use crate::error::{Error, ErrorKind};
 use crate::settings::{SETTINGS, Settings, nearest};

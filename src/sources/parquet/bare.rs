@@ -101,8 +101,11 @@ fn bare_type(found: &Type, name: &str) -> Result<TypePtr> {
         }
         Type::PrimitiveType { physical_type, type_length, scale, precision, .. } => {
             let is_text = *physical_type == Physical::BYTE_ARRAY && is_of_text(info);
-            let (converted, logical) =
-                if is_text { (ConvertedType::NONE, None) } else { (info.converted_type(), info.logical_type_ref().cloned()) };
+            let (converted, logical) = if is_text {
+                (ConvertedType::NONE, None)
+            } else {
+                (info.converted_type(), info.logical_type_ref().cloned())
+            };
             let mut primitive = Type::primitive_type_builder(name, *physical_type)
                 .with_converted_type(converted)
                 .with_logical_type(logical)

@@ -17,9 +17,7 @@ use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalSortExpr};
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use datafusion::physical_plan::{
-    DisplayFormatType, PhysicalExpr, SortOrderPushdownResult, apply_expression_roots,
-};
+use datafusion::physical_plan::{DisplayFormatType, PhysicalExpr, SortOrderPushdownResult, apply_expression_roots};
 use futures::future::FutureExt;
 use futures::stream::{self, StreamExt};
 use parquet::errors::ParquetError;

@@ -140,9 +140,9 @@ impl PhysicalExpr for Mark {
             let Some(faults) = faults(column, batch)? else { continue };
             all.resize(batch.num_rows(), None);
             for (known, fault) in all.iter_mut().zip(faults) {
-                *known = known.or(fault.map(|bytes| {
-                    (number as u64) << BYTES | u64::from(u32::try_from(bytes).unwrap_or(u32::MAX))
-                }));
+                *known = known
+                    .or(fault
+                        .map(|bytes| (number as u64) << BYTES | u64::from(u32::try_from(bytes).unwrap_or(u32::MAX))));
             }
         }
         Ok(ColumnarValue::Array(if all.is_empty() {

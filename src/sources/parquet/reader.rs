@@ -59,7 +59,12 @@ pub(super) struct Chunks {
 impl Progress {
     /// At the beginning of the file that messages call `shown`.
     pub(super) fn new(shown: &str) -> Self {
-        Self { shown: shown.into(), row_group: AtomicUsize::new(NONE), chunks: OnceLock::new(), shown_as: Mutex::default() }
+        Self {
+            shown: shown.into(),
+            row_group: AtomicUsize::new(NONE),
+            chunks: OnceLock::new(),
+            shown_as: Mutex::default(),
+        }
     }
 
     /// How messages name the file.

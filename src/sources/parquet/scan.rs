@@ -67,12 +67,13 @@ impl Scan<'_> {
             let schema = DFSchema::try_from(Arc::clone(self.columns.table_schema()))?;
             source = source.with_predicate(self.session.create_physical_expr(unnormalize_col(filter), &schema)?);
         }
-        let config = FileScanConfigBuilder::new(self.store, Arc::new(GuardedSource::new(source, self.columns, self.unread)))
-            .with_expr_adapter(Some(self.adapter))
-            .with_file_groups(groups)
-            .with_projection_indices(projection)?
-            .with_limit(limit)
-            .build();
+        let config =
+            FileScanConfigBuilder::new(self.store, Arc::new(GuardedSource::new(source, self.columns, self.unread)))
+                .with_expr_adapter(Some(self.adapter))
+                .with_file_groups(groups)
+                .with_projection_indices(projection)?
+                .with_limit(limit)
+                .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 }

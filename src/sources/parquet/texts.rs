@@ -118,10 +118,7 @@ fn each<'a>(
     is_faulty.then_some(faults)
 }
 
-fn members_as_texts(
-    parts: &StructArray,
-    members: &Fields,
-) -> Result<(StructArray, Option<Faults>), ArrowError> {
+fn members_as_texts(parts: &StructArray, members: &Fields) -> Result<(StructArray, Option<Faults>), ArrowError> {
     let (mut columns, mut faults) = (Vec::with_capacity(members.len()), None);
     for (column, member) in parts.columns().iter().zip(members) {
         let found = texts(column, member.is_nullable())?;
