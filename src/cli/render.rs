@@ -358,10 +358,7 @@ fn faults(tally: &Tally, numbers: &RowNumbers, text: &mut String) {
         let _ = writeln!(text, "\n  and {} more kinds of faults", by_weight.len() - MAX_FAULTS);
     }
     if numbers.are_mixed() && !by_weight.is_empty() {
-        let _ = writeln!(
-            text,
-            "\n  rows have no numbers: the query joins or groups them on several cores, in no lasting order"
-        );
+        let _ = writeln!(text, "\n  rows have no numbers: the query joins or groups them, in no lasting order");
     }
     for ((code, field), refused) in &tally.refusals {
         let meaning = responses::meaning(*code);

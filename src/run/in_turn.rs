@@ -2,7 +2,8 @@
 //!
 //! The engine reads on all cores, and takes each batch as it comes. Where a plan does nothing to its rows but to filter and
 //! to compute, every part of it gives the same batches in every run: they are then taken in turn, one of each part, instead
-//! of as they come. A plan that joins or groups on several cores mixes its rows before; its rows have no numbers.
+//! of as they come. A plan that joins or groups mixes its rows before, on several cores; its rows have no numbers, on no
+//! machine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
@@ -57,27 +59,23 @@ fn parts(plan: &Arc<dyn ExecutionPlan>) -> usize {
 
 /// Whether each part of `plan` gives the same batches in the same order in every run.
 fn keeps_order(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    is_one_after_the_other(plan) || {
-        let node = plan.as_ref();
-        let is_plain = node.is::<DataSourceExec>()
-            || node.is::<StreamingTableExec>()
-            || node.is::<EmptyExec>()
-            || node.is::<PlaceholderRowExec>()
-            || node.is::<ProjectionExec>()
-            || node.is::<FilterExec>()
-            || node.is::<CooperativeExec>()
-            || node.is::<UnionExec>()
-            || node.is::<InTurnExec>()
-            || node.is::<SortPreservingMergeExec>() && node.fetch().is_none()
-            || node.is::<SortExec>() && node.fetch().is_none()
-            || node.is::<RepartitionExec>() && plan.children().into_iter().all(|input| parts(input) == 1);
-        is_plain && plan.children().into_iter().all(keeps_order)
-    }
-}
-
-/// Whether nothing in `plan` is done in several parts.
-fn is_one_after_the_other(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    parts(plan) == 1 && plan.children().into_iter().all(is_one_after_the_other)
+    let node = plan.as_ref();
+    let is_plain = node.is::<DataSourceExec>()
+        || node.is::<StreamingTableExec>()
+        || node.is::<EmptyExec>()
+        || node.is::<PlaceholderRowExec>()
+        || node.is::<ProjectionExec>()
+        || node.is::<FilterExec>()
+        || node.is::<CooperativeExec>()
+        || node.is::<UnionExec>()
+        || node.is::<InTurnExec>()
+        || node.is::<SortPreservingMergeExec>() && node.fetch().is_none()
+        || node.is::<SortExec>() && node.fetch().is_none()
+        || node.is::<LocalLimitExec>()
+        || node.is::<GlobalLimitExec>()
+        || (node.is::<RepartitionExec>() || node.is::<CoalescePartitionsExec>())
+            && plan.children().into_iter().all(|input| parts(input) == 1);
+    is_plain && plan.children().into_iter().all(keeps_order)
 }
 
 /// Takes a batch of each part in turn.

@@ -146,12 +146,11 @@ impl Sources {
             .iter()
             .find(|opened| opened.locations == locations)
             .and_then(|known| known.table.clone().filter(|table| table.is_asked_for(at)));
-        let table = match known {
-            Some(table) => table,
-            None => {
-                let skips = self.options.skip_bad_files;
-                delta::Table::open(state, root, at, skips, &self.unread, &self.of_bytes()).await?
-            }
+        let table = if let Some(table) = known {
+            table
+        } else {
+            let skips = self.options.skip_bad_files;
+            delta::Table::open(state, root, at, skips, &self.unread, &self.of_bytes()).await?
         };
         let report = table.report(locations);
         let columns = names::shown(table.provider());

@@ -118,6 +118,10 @@ fn a_row_that_is_no_text_is_told_however_it_is_written() {
                         assert_eq!(found.0, ["Ana", "Zoë", "Ana"], "{query}: {}", context());
                         assert_eq!(found.1, [2, 4], "{query}: {}", context());
                     }
+                    // The rest is about queries.
+                    if number % 6 != 0 {
+                        continue;
+                    }
                     assert_eq!(read(&path, "SELECT upper(fn) FROM t").0, ["ANA", "ZOË", "ANA"], "{}", context());
                     assert_eq!(read(&path, "SELECT fn FROM t WHERE fn = 'Zoë'").0, ["Zoë"], "{}", context());
                     assert_eq!(read(&path, "SELECT fn FROM t WHERE fn IN ('x', 'Zoë', 'y', 'z', 'w')").0, ["Zoë"]);
@@ -265,7 +269,7 @@ fn a_row_without_text_is_a_reject_and_the_others_go_out() {
         file(here, "q.sql", &text)
     };
     let ran = |query: &str| {
-        let said = said(postback(&["run", query, "--dry-run", "--no-progress"]).current_dir(here));
+        let said = said(postback(&["run", query, "--dry-run", "--max-rejects", "100%"]).current_dir(here));
         (said.code, said.stdout + &said.stderr)
     };
     let (code, text) = ran(&query("email, fn AS first_name"));

@@ -128,7 +128,7 @@ fn json_text_in_a_column_has_the_same_letters() {
     let texts: Vec<String> = texts().into_iter().filter(|text| !text.is_empty()).collect();
     for (id, text) in texts.iter().enumerate() {
         let payload = format!("{{\"{0}\":{1},\"list\":[{1}]}}", "name", escaped(text)).replace('"', "\"\"");
-        writeln!(csv, "{id},\"{payload}\"").unwrap();
+        writeln!(csv, "{id:03},\"{payload}\"").unwrap();
     }
     file(here, "t.csv", &csv);
     let query = "SELECT payload ->> 'name' AS a, json_get_str(payload, 'list', 0) AS b FROM 't.csv' ORDER BY id";

@@ -17,6 +17,7 @@ use super::adapter::{Bound, FileAdapter};
 use super::bare;
 use super::converted::Conversion;
 use super::marks::is_row_number;
+use super::texts::textual;
 use crate::error::{Error, ErrorKind};
 
 /// A column of the table, or a part of one, as its files hold it.
@@ -86,7 +87,7 @@ impl Stored {
 
     fn unfit(&self, found: &DataType) -> Unfit {
         let (column, wanted) = (self.field.name().clone(), self.field.data_type().clone());
-        Unfit { column, found: found.clone(), wanted }
+        Unfit { column, found: textual(found), wanted }
     }
 
     /// What `array`, which a file holds for it, is in the table.

@@ -43,8 +43,8 @@ pub(super) fn has_bytes(data_type: &DataType) -> bool {
 /// Those of parts that do not fit together.
 pub(super) fn texts(array: &ArrayRef, is_nullable: bool) -> Result<Texts, ArrowError> {
     match array.data_type() {
-        DataType::BinaryView => view(array, is_nullable),
-        DataType::Binary => offsets(array, is_nullable),
+        DataType::BinaryView => Ok(view(array, is_nullable)),
+        DataType::Binary => Ok(offsets(array, is_nullable)),
         DataType::List(item) if has_bytes(item.data_type()) => {
             let list = array.as_list::<i32>();
             let items = texts(list.values(), item.is_nullable())?;
@@ -77,24 +77,24 @@ pub(super) fn both(one: Option<Faults>, other: Option<Faults>) -> Option<Faults>
     }
 }
 
-fn view(array: &ArrayRef, is_nullable: bool) -> Result<Texts, ArrowError> {
+fn view(array: &ArrayRef, is_nullable: bool) -> Texts {
     let bytes = array.as_binary_view();
     if let Ok(texts) = bytes.clone().to_string_view() {
-        return Ok(Texts { array: Arc::new(texts), faults: None });
+        return Texts { array: Arc::new(texts), faults: None };
     }
     let mut texts = StringViewBuilder::with_capacity(bytes.len());
     let faults = each(bytes.iter(), is_nullable, |text| texts.append_option(text));
-    Ok(Texts { array: Arc::new(texts.finish()), faults })
+    Texts { array: Arc::new(texts.finish()), faults }
 }
 
-fn offsets(array: &ArrayRef, is_nullable: bool) -> Result<Texts, ArrowError> {
+fn offsets(array: &ArrayRef, is_nullable: bool) -> Texts {
     let bytes = array.as_binary::<i32>();
     if let Ok(texts) = StringArray::try_from_binary(bytes.clone()) {
-        return Ok(Texts { array: Arc::new(texts), faults: None });
+        return Texts { array: Arc::new(texts), faults: None };
     }
     let mut texts = StringBuilder::with_capacity(bytes.len(), bytes.value_data().len());
     let faults = each(bytes.iter(), is_nullable, |text| texts.append_option(text));
-    Ok(Texts { array: Arc::new(texts.finish()), faults })
+    Texts { array: Arc::new(texts.finish()), faults }
 }
 
 /// Hands each of `values` on as text.
