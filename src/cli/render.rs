@@ -11,7 +11,7 @@ use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
 use crate::contract::responses;
 use crate::error::{Error, Location, Result};
-use crate::query::{self, Checked, Diagnosis};
+use crate::query::{self, Checked, Diagnosis, RowNumbers};
 use crate::run::{Account, Tally, UnreadSources};
 use crate::sandbox::Snapshot;
 use crate::sources::Spot;
@@ -198,7 +198,7 @@ pub(super) fn account_beside(heading: &Heading<'_>, account: &Account, format: F
     if matches!(format, Format::Csv | Format::Markdown) {
         let mut text = String::new();
         unread_rows(&account.unread, &mut text);
-        faults(&account.tally, heading.checked.folds(), &mut text);
+        faults(&account.tally, heading.checked.numbers(), &mut text);
         reasons(account, &mut text);
         text += &details(heading);
         note(text.trim_matches('\n'));
@@ -254,7 +254,7 @@ fn account_text(heading: &Heading<'_>, account: &Account) -> String {
         account.readiness.iter().for_each(|readiness| super::readiness::write(readiness, &mut text));
     }
     unread_rows(&account.unread, &mut text);
-    faults(&account.tally, heading.checked.folds(), &mut text);
+    faults(&account.tally, heading.checked.numbers(), &mut text);
     reasons(account, &mut text);
     text += &details(heading);
     text
@@ -269,7 +269,7 @@ fn unread_rows(unread: &UnreadSources, text: &mut String) {
         let _ = writeln!(text, "\n  {} could not be read", counted(rows, "source row"));
     }
     for kind in kinds {
-        let places = places(&kind.examples);
+        let places = places(&kind.examples, kind.place);
         let more = if kind.rows > kind.examples.len() as u64 { ", …" } else { "" };
         let (code, rows) = (kind.rule.code, counted(kind.rows, "row"));
         let _ = writeln!(text, "\n  unread[{code}]: {}, {rows} ({places}{more})", kind.detail);
@@ -295,12 +295,12 @@ fn unread_rows(unread: &UnreadSources, text: &mut String) {
     }
 }
 
-/// `orders.csv lines 17, 21; stores.csv line 3`.
-fn places(examples: &[(Arc<str>, Spot)]) -> String {
+/// `orders.csv lines 17, 21; stores.csv line 3`, where `place` is `line`.
+fn places(examples: &[(Arc<str>, Spot)], place: &str) -> String {
     let of_file = |examples: &[(Arc<str>, Spot)]| {
         let lines: Vec<String> = examples.iter().map(|(_, spot)| spot.to_string()).collect();
-        let word = if lines.len() == 1 { "line" } else { "lines" };
-        format!("{} {word} {}", examples[0].0, lines.join(", "))
+        let several = if lines.len() == 1 { "" } else { "s" };
+        format!("{} {place}{several} {}", examples[0].0, lines.join(", "))
     };
     let by_file = examples.chunk_by(|left, right| left.0 == right.0);
     by_file.map(of_file).collect::<Vec<_>>().join("; ")
@@ -324,7 +324,7 @@ fn details(heading: &Heading<'_>) -> String {
     format!("\n  every reject and batch: {}\n", heading.folder)
 }
 
-fn faults(tally: &Tally, folds: bool, text: &mut String) {
+fn faults(tally: &Tally, numbers: &RowNumbers, text: &mut String) {
     let by_weight = tally.faults_by_weight();
     for (column, fault) in by_weight.iter().take(MAX_FAULTS) {
         let level = if fault.severity == Severity::Reject { "rejected" } else { "warning" };
@@ -333,7 +333,7 @@ fn faults(tally: &Tally, folds: bool, text: &mut String) {
         let more = if fault.count > fault.examples.len() as u64 { ", …" } else { "" };
         let (events, row) = (counted(fault.count, "event"), if rows.len() == 1 { "row" } else { "rows" });
         let (code, detail, rows) = (fault.rule.code, &fault.detail, rows.join(", "));
-        let place = if folds { String::new() } else { format!(" ({row} {rows}{more})") };
+        let place = if numbers.are_given() { format!(" ({row} {rows}{more})") } else { String::new() };
         // What is wrong with the result as a whole tells its own numbers.
         let where_found = if fault.examples.is_empty() { String::new() } else { format!(", {events}{place}") };
         let _ = writeln!(text, "\n  {level}[{code}]: {subject}{detail}{where_found}");
@@ -341,6 +341,9 @@ fn faults(tally: &Tally, folds: bool, text: &mut String) {
     }
     if by_weight.len() > MAX_FAULTS {
         let _ = writeln!(text, "\n  and {} more kinds of faults", by_weight.len() - MAX_FAULTS);
+    }
+    if numbers.are_mixed() && !by_weight.is_empty() {
+        let _ = writeln!(text, "\n  rows have no numbers: the query joins or groups them, in no lasting order");
     }
     for ((code, field), refused) in &tally.refusals {
         let meaning = responses::meaning(*code);

@@ -28,6 +28,7 @@ pub use self::diagnosis::Diagnosis;
 pub use self::examination::{Examination, examine, examine_path, of_sources};
 use self::file::Assignment;
 pub use self::file::QueryFile;
+pub use self::numbers::RowNumbers;
 pub use self::parameters::Parameters;
 pub use self::refusal::{masked, run_error};
 use crate::error::{Error, ErrorKind, Result};
@@ -53,12 +54,14 @@ mod lineage;
 mod losses;
 mod marks;
 mod meanings;
+mod numbers;
 mod origins;
 mod parameters;
 mod parts;
 mod phrases;
 mod places;
 mod policy;
+mod raw;
 mod refusal;
 mod secrets;
 
@@ -86,7 +89,7 @@ pub struct Checked {
     context: SessionContext,
     plan: LogicalPlan,
     derives_value: bool,
-    folds: bool,
+    numbers: RowNumbers,
 }
 
 impl Checked {
@@ -117,10 +120,10 @@ impl Checked {
         rounding.map(|rounding| rounding.take()).unwrap_or_default()
     }
 
-    /// Whether rows are folded, so that an event has no row number of its own.
+    /// Whether rows have numbers that say which they are.
     #[must_use]
-    pub fn folds(&self) -> bool {
-        self.folds
+    pub fn numbers(&self) -> &RowNumbers {
+        &self.numbers
     }
 
     /// Whether the value of an event is computed as price × quantity.
@@ -231,7 +234,8 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     // Spark and those after it write instants as INT96, counted in UTC.
     options.execution.parquet.coerce_int96 = Some("us".into());
     options.execution.parquet.coerce_int96_tz = Some("UTC".into());
-    options.execution.parquet.binary_as_string = true;
+    // Which part of a plan reads which file is the same in every run.
+    options.execution.enable_file_stream_work_stealing = false;
     options.extensions.insert(settings.clone());
     let sources =
         Sources::new(sources::Options { spool: resources.spill_folder.clone(), ..source_options(settings, folder) });
@@ -280,6 +284,7 @@ async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parameters
     if let Some(error) = engine_errors(file, &context).into_iter().next() {
         return Err(error);
     }
+    Sources::of(&context.state())?.keep_bytes(raw::columns(queries(file)));
     for definition in &file.definitions {
         define(&context, definition).await.map_err(|problem| problem.into_error(file))?;
     }
@@ -290,6 +295,18 @@ async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parameters
         errors.into_iter().next().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the parameters cannot be bound"))
     };
     Ok(Planned { context, plan: parameters.bind(plan, file).map_err(first)? })
+}
+
+/// The query and those of the views.
+fn queries(file: &QueryFile) -> Vec<&ast::Query> {
+    let views = file.definitions.iter().filter_map(|definition| match definition {
+        Statement::Statement(inner) => match inner.as_ref() {
+            ast::Statement::CreateView(view) => Some(view.query.as_ref()),
+            _ => None,
+        },
+        _ => None,
+    });
+    views.chain(file.query.as_deref()).collect()
 }
 
 /// Runs the query of `file` in `context` and returns its rows, without any judgement of the contract.
@@ -319,7 +336,7 @@ fn conformed(planned: Planned, roles: &[Role], settings: &Settings) -> Result<Ch
     let derives_value =
         has("price") && has("quantity") && (!has("value") || folds && fold_value == FoldValue::PriceQuantity);
     let plan = conform::conform(planned.plan, roles, folds.then(|| fold::Folding::of(settings)).as_ref())?;
-    Ok(Checked { context: planned.context, plan, derives_value, folds })
+    Ok(Checked { context: planned.context, plan, derives_value, numbers: RowNumbers::new(folds) })
 }
 
 /// `postback.fold_value`.

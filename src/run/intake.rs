@@ -17,6 +17,7 @@ use crate::encode::Batcher;
 use crate::event::{Batch, EncodedEvent, EncodedEvents, Identity, Refusal};
 use crate::ledger::Store;
 use crate::ledger::keys::Keys;
+use crate::query::RowNumbers;
 use crate::report::{Entry, Faults, FaultyEvent, Recorder, Skip};
 use crate::validate::survey::Survey;
 
@@ -35,8 +36,8 @@ pub struct Intake {
     onward: Option<Onward>,
     /// Where faults are kept, unless an earlier pass has kept them.
     recorder: Option<Recorder>,
-    /// Whether rows are folded, so that their numbers say nothing.
-    folds: bool,
+    /// Whether rows have numbers.
+    numbers: RowNumbers,
     fingerprint: u64,
     is_complete: bool,
     /// Of a first pass over the rows.
@@ -65,10 +66,10 @@ pub(super) struct Onward {
 
 impl Intake {
     /// An intake that counts events and sends nothing.
-    pub(super) fn counting(ports: &Ports, resume: Resume, folds: bool) -> Self {
+    pub(super) fn counting(ports: &Ports, resume: Resume, numbers: RowNumbers) -> Self {
         let recorder = Some(ports.recorder.clone());
         let survey = Some(Survey::default());
-        Self { recorder, survey, ..Self::new(ports, resume, Repeats::finding(), None, folds) }
+        Self { recorder, survey, ..Self::new(ports, resume, Repeats::finding(), None, numbers) }
     }
 
     /// An intake that hands events on. With the `conflicts` of a preflight their rows are refused; without, the first
@@ -78,16 +79,16 @@ impl Intake {
         resume: Resume,
         conflicts: Option<Keys>,
         onward: Onward,
-        folds: bool,
+        numbers: RowNumbers,
     ) -> Self {
         // What the preflight found it has kept.
         let recorder = conflicts.is_none().then(|| ports.recorder.clone());
         let survey = conflicts.is_none().then(Survey::default);
         let repeats = conflicts.map_or_else(Repeats::streaming, Repeats::knowing);
-        Self { recorder, survey, ..Self::new(ports, resume, repeats, Some(onward), folds) }
+        Self { recorder, survey, ..Self::new(ports, resume, repeats, Some(onward), numbers) }
     }
 
-    fn new(ports: &Ports, resume: Resume, repeats: Repeats, onward: Option<Onward>, folds: bool) -> Self {
+    fn new(ports: &Ports, resume: Resume, repeats: Repeats, onward: Option<Onward>, numbers: RowNumbers) -> Self {
         Self {
             tally: Tally::default(),
             repeats,
@@ -97,7 +98,7 @@ impl Intake {
             progress: Arc::clone(&ports.progress),
             onward,
             recorder: None,
-            folds,
+            numbers,
             fingerprint: 0,
             is_complete: false,
             survey: None,
@@ -143,7 +144,7 @@ impl Intake {
         for (_, event) in &events {
             self.fingerprint = self.fingerprint.wrapping_add(fingerprint(event));
         }
-        let mut found = faulty(&mut staged, self.folds);
+        let mut found = faulty(&mut staged, &self.numbers);
         let mut admitted = Vec::with_capacity(events.len());
         let past = Past { store: self.store.as_ref(), resume: self.resume, now: self.now };
         let mut repeated: BTreeMap<i64, Vec<(u32, EncodedEvent)>> = BTreeMap::new();
@@ -160,7 +161,7 @@ impl Intake {
                 Identity::of_encoded(destination, event.key, &staged.events.json[event.span.clone()])
             };
             let at_fault = |row, reasons| {
-                let row = position(row, self.folds);
+                let row = self.numbers.position(row);
                 FaultyEvent { row, events: 1, identity: identity(), faults: reasons }
             };
             match admission {
@@ -242,19 +243,14 @@ fn fingerprint(event: &EncodedEvent) -> u64 {
     u64::try_from(folded & u128::from(u64::MAX)).unwrap_or_default().wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// The position, from 1, of row number `row` in the query's result; of folded rows it says nothing.
-pub(super) fn position(row: u64, folds: bool) -> Option<u64> {
-    (!folds).then_some(row + 1)
-}
-
 /// The rows of a batch that rules found fault with or that are too old, taken out of it.
-fn faulty(staged: &mut Staged, folds: bool) -> Vec<FaultyEvent> {
+fn faulty(staged: &mut Staged, numbers: &RowNumbers) -> Vec<FaultyEvent> {
     let mut violations = std::mem::take(&mut staged.violations).into_iter().peekable();
     let identities = std::mem::take(&mut staged.identities).into_iter();
     let events = identities.map(|(row, identity)| {
         let found: Vec<_> = std::iter::from_fn(|| violations.next_if(|violation| violation.row == row)).collect();
         FaultyEvent {
-            row: position(row, folds),
+            row: numbers.position(row),
             events: 1 + staged.unidentified.get(&row).copied().unwrap_or(0),
             identity,
             // What is out of the window has no faults.

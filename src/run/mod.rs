@@ -15,7 +15,7 @@ use datafusion::physical_plan::collect;
 use tokio::sync::{mpsc, watch};
 
 pub use self::intake::Intake;
-use self::intake::{Onward, Pass, position};
+use self::intake::{Onward, Pass};
 pub use self::progress::{Phase, Progress, Reading};
 pub use self::resume::{Again, Resume};
 pub use self::sample::{Sample, sample};
@@ -29,13 +29,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKey, Identity, Outcome};
 use crate::ledger::Store;
 use crate::ledger::keys::Keys;
-use crate::query::{self, Checked};
+use crate::query::{self, Checked, RowNumbers};
 use crate::report::{BatchRecord, Entry, Faults, FaultyEvent, Recorder};
 use crate::settings::{Settings, Share};
 use crate::validate::survey::{Findings, Readiness};
 use crate::validate::{Policy, counted, percent};
 
 mod executed;
+mod in_turn;
 mod intake;
 mod progress;
 mod repeats;
@@ -281,7 +282,7 @@ impl Account {
 /// [`ErrorKind::Source`] and [`ErrorKind::Sql`] while reading, [`ErrorKind::SourceChanged`] where a source did meanwhile,
 /// [`ErrorKind::Usage`] where faults cannot be kept.
 pub async fn preflight(checked: &Checked, job: &Job, ports: &Ports) -> Result<Option<Preflight>> {
-    let intake = Intake::counting(ports, job.resume, checked.folds());
+    let intake = Intake::counting(ports, job.resume, checked.numbers().clone());
     let (pass, plan) = insert(checked, job, ports, intake).await?;
     ports.recorder.checkpoint().await?;
     let sources = checked.sources()?;
@@ -325,7 +326,7 @@ pub async fn deliver<T: Transport>(
     let options = job.delivery.clone();
     let (store, stop) = (Arc::clone(&ports.store), ports.stop.clone());
     let driver = tokio::spawn(delivery::deliver(queued, transport, store, options, settled, stop));
-    let counter = tokio::spawn(count(settlements, ports.clone(), checked.folds()));
+    let counter = tokio::spawn(count(settlements, ports.clone(), checked.numbers().clone()));
     let (expected, conflicts, findings) = match preflight {
         Some(Preflight { tally, conflicts, findings, fingerprint, .. }) => {
             (Some((tally, fingerprint)), Some(conflicts), Some(findings))
@@ -338,7 +339,7 @@ pub async fn deliver<T: Transport>(
         batches,
         stops_early: expected.is_some(),
     };
-    let intake = Intake::delivering(ports, job.resume, conflicts, onward, checked.folds());
+    let intake = Intake::delivering(ports, job.resume, conflicts, onward, checked.numbers().clone());
     let inserted = insert(checked, job, ports, intake).await;
     // The intake is gone, so the driver runs out of batches and both tasks end.
     let outcome = driver.await;
@@ -394,7 +395,7 @@ fn complete(expected: &Tally, settled: &Tally) -> Tally {
 }
 
 /// Counts and keeps settled events until the driver is done.
-async fn count(mut settlements: mpsc::Receiver<Settled>, ports: Ports, folds: bool) -> Tally {
+async fn count(mut settlements: mpsc::Receiver<Settled>, ports: Ports, numbers: RowNumbers) -> Tally {
     let mut tally = Tally::default();
     while let Some(settled) = settlements.recv().await {
         settled.outcomes.iter().for_each(|outcome| tally.settle(outcome));
@@ -402,7 +403,7 @@ async fn count(mut settlements: mpsc::Receiver<Settled>, ports: Ports, folds: bo
             tally.refuse(outcome, event);
         }
         ports.progress.settled(settled.outcomes.len() as u64);
-        let refused = refused(&settled, folds);
+        let refused = refused(&settled, &numbers);
         if !refused.is_empty() {
             ports.recorder.keep(Entry::Faulty(refused)).await;
         }
@@ -412,12 +413,12 @@ async fn count(mut settlements: mpsc::Receiver<Settled>, ports: Ports, folds: bo
 }
 
 /// The events of a batch that the API refused.
-fn refused(settled: &Settled, folds: bool) -> Vec<FaultyEvent> {
+fn refused(settled: &Settled, numbers: &RowNumbers) -> Vec<FaultyEvent> {
     let batch = &settled.batch;
     let refused = settled.outcomes.iter().zip(batch.events()).filter_map(|(outcome, event)| {
         let Outcome::Rejected(refusal) = outcome else { return None };
         Some(FaultyEvent {
-            row: position(event.row, folds),
+            row: numbers.position(event.row),
             events: 1,
             identity: Identity::of_encoded(&batch.destination, event.key, &batch.json[event.span.clone()]),
             faults: Faults::Refused(refusal.clone()),
@@ -453,7 +454,10 @@ async fn execute(checked: &Checked, table: Arc<EventsTable>) -> datafusion::erro
     let rows = checked.plan().clone();
     let plan = LogicalPlanBuilder::insert_into(rows, name, provider_as_source(table), InsertOp::Append)?.build()?;
     let state = checked.context().state();
-    let executed = state.create_physical_plan(&plan).await?;
+    let planned = state.create_physical_plan(&plan).await?;
+    let steals = state.config_options().execution.enable_file_stream_work_stealing;
+    let (executed, is_same_order) = in_turn::in_turn(planned)?;
+    checked.numbers().settle(is_same_order && !steals);
     let nodes = executed::Nodes::of(&executed);
     collect(executed, state.task_ctx()).await?;
     Ok(nodes.with_metrics())

@@ -2,13 +2,14 @@
 
 use super::{Account, Tally};
 use crate::contract::responses;
+use crate::query::RowNumbers;
 use crate::report;
 
 impl Account {
-    /// The account as documents show it; of a query that `folds`, without row numbers, which say nothing then.
+    /// The account as documents show it; of a query whose rows have no `numbers`, without them.
     #[must_use]
-    pub fn document(&self, folds: bool) -> report::Account {
-        let rows = |examples: &[u64]| if folds { Vec::new() } else { examples.to_vec() };
+    pub fn document(&self, numbers: &RowNumbers) -> report::Account {
+        let rows = |examples: &[u64]| if numbers.are_given() { examples.to_vec() } else { Vec::new() };
         let faults = self.tally.faults_by_weight().into_iter().map(|(column, fault)| report::Fault {
             code: fault.rule.code,
             slug: fault.rule.slug,

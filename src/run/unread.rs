@@ -61,6 +61,8 @@ pub struct UnreadKind {
     pub rows: u64,
     /// What is wrong with the first.
     pub detail: String,
+    /// What is counted to find them: a line, or a row.
+    pub place: &'static str,
     /// File and spot of the first.
     pub examples: Vec<(Arc<str>, Spot)>,
 }
@@ -77,6 +79,7 @@ impl UnreadSources {
                 rule,
                 rows: 0,
                 detail: String::new(),
+                place: damage.place(),
                 examples: Vec::new(),
             });
             kind.rows += spots.len();
@@ -174,6 +177,8 @@ fn rule_of(damage: Damage) -> &'static Rule {
         Damage::Json => "PB3406",
         Damage::Type => "PB3407",
         Damage::Shifted => "PB3408",
+        Damage::Bytes => "PB3411",
+        Damage::Digest => "PB3412",
     };
     rule(code).expect("every code here is a row of RULES, as a test sees to")
 }

@@ -9,6 +9,7 @@
 //! error. A row that cannot be read is left out, and noted in [`Unread`]. A source is what it was when it was listed: bytes
 //! of another version are never read, and [`Sources::verify`] names the files that changed.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -95,6 +96,7 @@ pub struct Sources {
     options: Options,
     unread: Arc<Unread>,
     opened: Mutex<Vec<Opened>>,
+    of_bytes: Mutex<Arc<HashSet<String>>>,
 }
 
 /// A source that was opened.
@@ -124,6 +126,16 @@ impl Sources {
     pub fn of(state: &SessionState) -> Result<Arc<Self>> {
         let found = state.config().get_extension::<Self>();
         found.ok_or_else(|| Error::new(ErrorKind::Internal, "the session knows no sources"))
+    }
+
+    /// Columns called `names`, in lower case, stay bytes in files that do not say that their bytes are text.
+    pub fn keep_bytes(&self, names: HashSet<String>) {
+        *self.of_bytes.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
+    }
+
+    /// The names of columns that stay bytes, in lower case.
+    fn of_bytes(&self) -> Arc<HashSet<String>> {
+        Arc::clone(&self.of_bytes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What was left out while reading, so far.

@@ -149,9 +149,11 @@ impl Sources {
             .iter()
             .find(|opened| opened.locations == locations)
             .and_then(|known| known.table.clone().filter(|table| table.is_asked_for(at)));
-        let table = match known {
-            Some(table) => table,
-            None => delta::Table::open(state, root, at, self.options.skip_bad_files, &self.unread).await?,
+        let table = if let Some(table) = known {
+            table
+        } else {
+            let skips = self.options.skip_bad_files;
+            delta::Table::open(state, root, at, skips, &self.unread, &self.of_bytes()).await?
         };
         let report = table.report(locations);
         let columns = names::shown(table.provider());
@@ -283,7 +285,8 @@ impl Sources {
         let columns = declared.and_then(|declared| declared.columns.clone());
         let of_folders = declared.map_or_else(Vec::new, |declared| declared.partitions.clone());
         if *format == Format::Parquet {
-            let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders };
+            let of_bytes = &self.of_bytes();
+            let opening = parquet::Opening { state, shown, columns, of_folders: &of_folders, of_bytes, unread };
             return opening.table(files, notes).await;
         }
         let (mut sampled, inferred_of, given) = (files.to_vec(), format.clone(), columns.clone());

@@ -27,7 +27,8 @@ struct Log {
     spots: BTreeMap<Arc<str>, BTreeMap<Damage, Spots>>,
     /// How many spots these are.
     rows: u64,
-    examples: Vec<UnreadRow>,
+    /// The first of them, by file and spot: the same whoever reads first.
+    examples: BTreeMap<(Arc<str>, Spot), UnreadRow>,
     files: BTreeMap<Arc<str>, UnreadFile>,
     /// Paths of members, by file.
     members: BTreeMap<Arc<str>, BTreeSet<String>>,
@@ -36,7 +37,7 @@ struct Log {
 /// Where in its file a row begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spot {
-    /// The line, from 1.
+    /// The line, from 1; the row where the file has no lines.
     pub line: u64,
     /// Which object of that line it is, from 0: a JSON array may stand on a single one. Other rows have theirs alone.
     pub object: u64,
@@ -105,12 +106,32 @@ pub enum Damage {
     Type,
     /// Its values may stand in the wrong columns.
     Shifted,
+    /// Bytes of a file that has no lines, in the place of text.
+    Bytes,
+    /// As many of them as a digest has.
+    Digest,
 }
 
 impl Damage {
     /// Every kind.
-    pub const ALL: &[Self] =
-        &[Self::Ragged, Self::Quote, Self::Encoding, Self::Nul, Self::TooLong, Self::Json, Self::Type, Self::Shifted];
+    pub const ALL: &[Self] = &[
+        Self::Ragged,
+        Self::Quote,
+        Self::Encoding,
+        Self::Nul,
+        Self::TooLong,
+        Self::Json,
+        Self::Type,
+        Self::Shifted,
+        Self::Bytes,
+        Self::Digest,
+    ];
+
+    /// What is counted to find the row: files that have no lines have rows.
+    #[must_use]
+    pub fn place(self) -> &'static str {
+        if matches!(self, Self::Bytes | Self::Digest) { "row" } else { "line" }
+    }
 }
 
 impl Spot {
@@ -167,8 +188,9 @@ impl Unread {
         }
         spots.entry(row.damage).or_default().insert(row.spot);
         log.rows += 1;
-        if log.examples.len() < EXAMPLES {
-            log.examples.push(row);
+        log.examples.insert((Arc::clone(&row.file), row.spot), row);
+        if log.examples.len() > EXAMPLES {
+            log.examples.pop_last();
         }
     }
 
@@ -223,9 +245,7 @@ impl Unread {
     /// The first of them, by file and spot.
     #[must_use]
     pub fn examples(&self) -> Vec<UnreadRow> {
-        let mut examples = self.log().examples.clone();
-        examples.sort_by(|left, right| (&left.file, left.spot).cmp(&(&right.file, right.spot)));
-        examples
+        self.log().examples.values().cloned().collect()
     }
 
     /// Files that were left out, each with the reason.

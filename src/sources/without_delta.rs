@@ -1,5 +1,6 @@
 //! What a build without the feature `delta` says of Delta Lake tables.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
@@ -29,7 +30,14 @@ impl Table {
     /// # Errors
     /// Always one that says so.
     #[expect(clippy::unused_async, reason = "the table of a build with the feature is opened step by step")]
-    pub(super) async fn open(_: &SessionState, root: &Root, _: At, _: bool, _: &Unread) -> Result<Self> {
+    pub(super) async fn open(
+        _: &SessionState,
+        root: &Root,
+        _: At,
+        _: bool,
+        _: &Arc<Unread>,
+        _: &HashSet<String>,
+    ) -> Result<Self> {
         Err(lake::Table { kind: lake::Kind::Delta, root: root.shown() }.refusal())
     }
 

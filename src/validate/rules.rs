@@ -375,6 +375,12 @@ pub static RULES: &[Rule] = &[
     rule("PB3408", "row-shifted", REJECT, OURS,
         "a row that lost one delimiter and has another inside a value has as many fields as its header line, and values in the wrong columns",
         "mend the line: quotes around the value with the delimiter, and a delimiter between all values"),
+    rule("PB3411", "row-not-text", REJECT, OURS,
+        "bytes that are not UTF-8 would make another name or address of the value, or no text at all",
+        "write the column as text in UTF-8 where the file is made"),
+    rule("PB3412", "row-with-digest-as-bytes", REJECT, OURS,
+        "a digest is matched as its digits, and its bytes are no text",
+        "write encode(column, 'hex') in the place of the column"),
 ];
 
 #[cfg(test)]

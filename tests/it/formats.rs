@@ -82,7 +82,7 @@ fn batch() -> RecordBatch {
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
-fn arrow_stream(batches: &[RecordBatch]) -> Vec<u8> {
+pub(crate) fn arrow_stream(batches: &[RecordBatch]) -> Vec<u8> {
     let mut writer = StreamWriter::try_new(Vec::new(), &batches[0].schema()).unwrap();
     for batch in batches {
         writer.write(batch).unwrap();
@@ -91,7 +91,7 @@ fn arrow_stream(batches: &[RecordBatch]) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
-fn arrow_file(batches: &[RecordBatch], compression: Option<CompressionType>) -> Vec<u8> {
+pub(crate) fn arrow_file(batches: &[RecordBatch], compression: Option<CompressionType>) -> Vec<u8> {
     let options = IpcWriteOptions::default().try_with_compression(compression).unwrap();
     let mut writer = FileWriter::try_new_with_options(Vec::new(), &batches[0].schema(), options).unwrap();
     for batch in batches {
@@ -102,13 +102,13 @@ fn arrow_file(batches: &[RecordBatch], compression: Option<CompressionType>) -> 
 }
 
 /// An Arrow `file` that begins with no message, as polars writes it.
-fn without_stream(mut file: Vec<u8>) -> Vec<u8> {
+pub(crate) fn without_stream(mut file: Vec<u8>) -> Vec<u8> {
     let begin = file.windows(4).position(|bytes| bytes == [0xff; 4]).unwrap();
     file[begin..begin + 4].copy_from_slice(&[4, 0, 0, 0]);
     file
 }
 
-fn avro(batches: &[RecordBatch], codec: Option<CompressionCodec>) -> Vec<u8> {
+pub(crate) fn avro(batches: &[RecordBatch], codec: Option<CompressionCodec>) -> Vec<u8> {
     let builder = WriterBuilder::new(batches[0].schema().as_ref().clone()).with_compression(codec);
     let mut writer = builder.build::<_, AvroOcfFormat>(Vec::new()).unwrap();
     for batch in batches {

@@ -101,7 +101,7 @@ pub(super) async fn run_one(
     });
     let ended = end(store.as_ref(), sends, verdict.is_ok());
     let verdict = verdict.and(ended);
-    let (results, verdict) = conclude(recording, Some(account.document(checked.folds())), verdict).await;
+    let (results, verdict) = conclude(recording, Some(account.document(checked.numbers())), verdict).await;
     if !world.quiet {
         render::account_beside(&heading, &account, arguments.format);
     }

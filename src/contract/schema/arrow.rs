@@ -80,9 +80,7 @@ pub fn described(data_type: &DataType) -> String {
         DataType::Timestamp(_, Some(_)) => "a timestamp with a time zone".into(),
         DataType::Time32(_) | DataType::Time64(_) => "a time of day".into(),
         DataType::Duration(_) | DataType::Interval(_) => "an interval".into(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            "bytes".into()
-        }
+        bytes if is_bytes(bytes) => "bytes".into(),
         DataType::Struct(_) => "a struct".into(),
         DataType::Map(..) => "a map".into(),
         DataType::Dictionary(_, values) => described(values),
@@ -102,6 +100,12 @@ fn several(words: &str) -> String {
     let noun = noun.split(" of ").next().unwrap_or(noun);
     let noun = noun.split(" with").next().unwrap_or(noun);
     format!("{noun}s")
+}
+
+/// Whether values of `data_type` are bytes, which may be text or not.
+#[must_use]
+pub fn is_bytes(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
 }
 
 fn is_text(data_type: &DataType) -> bool {

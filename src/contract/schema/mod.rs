@@ -9,7 +9,7 @@ mod json_schema;
 mod pages;
 mod section;
 
-pub use arrow::{accepts, described, expected};
+pub use arrow::{accepts, described, expected, is_bytes};
 pub use json::json;
 pub use json_schema::json_schema;
 pub use pages::{markdown, readme_tables, sections, table};

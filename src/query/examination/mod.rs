@@ -5,7 +5,6 @@ use std::path::Path;
 
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, Expr, Query, Spanned};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -15,7 +14,7 @@ use super::origins::{self, Traced};
 use super::places::begins_within;
 use super::{
     Checked, Diagnosis, Parameters, Planned, QueryFile, Resources, conformed, executable, grain, insert_names, limits,
-    losses, meanings, parts, session, setting_errors,
+    losses, meanings, parts, queries, raw, session, setting_errors,
 };
 use crate::error::{Error, ErrorKind};
 use crate::settings::{SETTINGS, Settings, nearest};
@@ -105,6 +104,9 @@ pub async fn examine(
             .into()
     }));
     diagnoses.extend(super::engine_errors(file, &context).into_iter().map(Diagnosis::from));
+    if let Ok(sources) = Sources::of(&context.state()) {
+        sources.keep_bytes(raw::columns(queries(file)));
+    }
     let Some(query) = &file.query else {
         let mut draft = Draft::new(file, context);
         draft.define().await;
@@ -320,18 +322,6 @@ pub fn of_sources(file: &QueryFile, sources: &Sources) -> Vec<Diagnosis> {
         }
     }
     found
-}
-
-/// The query and those of the views.
-fn queries(file: &QueryFile) -> Vec<&Query> {
-    let views = file.definitions.iter().filter_map(|definition| match definition {
-        Statement::Statement(inner) => match inner.as_ref() {
-            ast::Statement::CreateView(view) => Some(view.query.as_ref()),
-            _ => None,
-        },
-        _ => None,
-    });
-    views.chain(file.query.as_deref()).collect()
 }
 
 /// Where the file calls the function that the engine knows as `name`.

@@ -28,6 +28,7 @@
 //!
 //! Change data feeds, columns of type `variant`, and tables whose commits a catalog coordinates.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
@@ -71,16 +72,23 @@ pub(super) struct Table {
 
 impl Table {
     /// Opens the table below `root` in the state `at`. If it `skips` bad files, those that cannot be read are left out and
-    /// noted in `unread`, where there are others.
+    /// noted in `unread`, where there are others. Columns called as `of_bytes`, in lower case, stay bytes.
     ///
     /// # Errors
     /// [`ErrorKind::Source`](crate::error::ErrorKind) naming what is damaged, missing or not known, and for a table without
     /// a row.
-    pub(super) async fn open(state: &SessionState, root: &Root, at: At, skips: bool, unread: &Unread) -> Result<Self> {
+    pub(super) async fn open(
+        state: &SessionState,
+        root: &Root,
+        at: At,
+        skips: bool,
+        unread: &Arc<Unread>,
+        of_bytes: &HashSet<String>,
+    ) -> Result<Self> {
         let log = Log::list(root).await?;
-        let snapshot = Snapshot::read(state, root, &log, at).await?;
+        let snapshot = Snapshot::read(state, root, &log, at).await?.keeping_bytes(of_bytes);
         let files = Files::new(root.clone(), snapshot.version, state.runtime_env())?;
-        let table = DeltaTable::new(state, snapshot, files)?;
+        let table = DeltaTable::new(state, snapshot, files, Arc::clone(unread))?;
         let table = if skips { table.without_bad(unread).await? } else { table };
         table.require_rows().await?;
         Ok(Self { asked: at, table: Arc::new(table) })

@@ -48,6 +48,8 @@ pub(super) struct DeltaTable {
     order: Vec<usize>,
     stored: Arc<[Stored]>,
     options: TableParquetOptions,
+    /// Where rows that are not text are noted.
+    unread: Arc<Unread>,
     /// What was found in each file, once it was.
     opened: Vec<OnceCell<OpenedFile>>,
     /// For each file, whether it is left out.
@@ -72,7 +74,7 @@ impl DeltaTable {
     ///
     /// # Errors
     /// None that a log leads to.
-    pub(super) fn new(state: &SessionState, snapshot: Snapshot, files: Files) -> Result<Self> {
+    pub(super) fn new(state: &SessionState, snapshot: Snapshot, files: Files, unread: Arc<Unread>) -> Result<Self> {
         let fields: Vec<FieldRef> = snapshot.columns.iter().map(|column| Arc::clone(&column.field)).collect();
         let of_log: Vec<FieldRef> = snapshot.partitions.iter().map(|(column, _)| Arc::clone(&column.field)).collect();
         let is_of_log = |field: &FieldRef| of_log.iter().any(|other| other.name() == field.name());
@@ -91,6 +93,7 @@ impl DeltaTable {
             order,
             stored,
             options: state.table_options().parquet.clone(),
+            unread,
             opened: (0..count).map(|_| OnceCell::new()).collect(),
             left_out: vec![false; count],
             notes: Vec::new(),
@@ -279,6 +282,7 @@ impl TableProvider for DeltaTable {
             store: self.files.url.clone(),
             pinned: pin::pinned(Arc::clone(&self.files.store), &listed),
             columns: self.columns.clone(),
+            unread: Arc::clone(&self.unread),
             options: self.options.clone(),
             adapter: Arc::new(ByPlace(Arc::clone(&self.stored))),
         };

@@ -1,11 +1,13 @@
 //! What a log says at one version, read by deltalake.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::execution::context::SessionState;
 use deltalake_core::DeltaTableError;
 use deltalake_core::kernel::{EagerSnapshot, LogicalFileView, Snapshot as LazySnapshot};
@@ -91,6 +93,20 @@ impl Snapshot {
         let partitions = partitions.collect::<Result<Vec<_>>>()?;
         let statistics = Statistics::new(&active, &in_files, &partitions);
         Ok(Self { shown, version, commit, columns, partitions, active: active.files, statistics })
+    }
+
+    /// It, with columns that stay bytes where they are called as `of_bytes`, in lower case.
+    pub(super) fn keeping_bytes(mut self, of_bytes: &HashSet<String>) -> Self {
+        let is_of_bytes = |field: &FieldRef| {
+            *field.data_type() == DataType::Utf8View && of_bytes.contains(&field.name().to_lowercase())
+        };
+        let of_log: HashSet<&String> = self.partitions.iter().map(|(column, _)| column.field.name()).collect();
+        for column in self.columns.iter_mut().filter(|column| is_of_bytes(&column.field)) {
+            if !of_log.contains(column.field.name()) {
+                column.field = Arc::new(column.field.as_ref().clone().with_data_type(DataType::BinaryView));
+            }
+        }
+        self
     }
 }
 

@@ -20,6 +20,7 @@ use crate::error::Result;
 mod check;
 mod infer;
 mod objects;
+mod pairs;
 mod rows;
 mod shape;
 

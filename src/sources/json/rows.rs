@@ -14,6 +14,7 @@ use datafusion::arrow::json::ReaderBuilder;
 
 use super::check::Names;
 use super::objects::{Broken, Found, Objects};
+use super::pairs::push_plain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sources::file::SourceFile;
 use crate::sources::streamed::{Chunk, Positions, Wanted};
@@ -107,12 +108,11 @@ impl<R: Read> Rows<R> {
                 None => break,
                 Some(Found::Faulty(fault)) => self.unread.fault(self.file.shown(), fault),
                 Some(Found::Objects { spot, text, objects }) => {
-                    let start = self.text.len();
-                    self.text.push_str(text);
-                    let place = |(one, object): (&Range<usize>, u64)| {
-                        (start + one.start..start + one.end, Spot { object, ..spot })
-                    };
-                    self.places.extend(objects.iter().zip(spot.object..).map(place));
+                    for (one, object) in objects.iter().zip(spot.object..) {
+                        let start = self.text.len();
+                        push_plain(&mut self.text, &text[one.clone()]);
+                        self.places.push((start..self.text.len(), Spot { object, ..spot }));
+                    }
                 }
             }
         }

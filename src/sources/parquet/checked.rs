@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
@@ -17,6 +17,7 @@ use futures::stream::TryStreamExt;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
+use super::bare;
 use super::footers::{damaged, fetch};
 use super::reader::{Chunks, JudgingReaders, Progress};
 use crate::error::Result;
@@ -74,7 +75,7 @@ pub(in crate::sources) async fn texts(
         let reader = readers.create_reader(0, part, None, &ExecutionPlanMetricsSet::new());
         let reader: Box<dyn AsyncFileReader> = reader.map_err(|error| damaged(file, error))?;
         let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| damaged(file, error))?;
-        let path = format!("{column}.{member}");
+        let path = format!("{}.{member}", bare::stored(column));
         let mask = ProjectionMask::columns(builder.parquet_schema(), [path.as_str()]);
         let batches = builder.with_projection(mask).build().map_err(|error| damaged(file, error))?;
         batches.try_collect::<Vec<RecordBatch>>().await.map_err(|error| damaged(file, error))
@@ -83,11 +84,12 @@ pub(in crate::sources) async fn texts(
     let batches = batches.unwrap_or_else(|_| Err(damaged(file, "it makes the reader of Parquet files crash")))?;
     let mut found = Vec::new();
     for batch in &batches {
-        let whole = batch.column_by_name(column).and_then(|column| column.as_struct_opt());
+        let whole = batch.column_by_name(&bare::stored(column)).and_then(|column| column.as_struct_opt());
         let Some((whole, texts)) = whole.and_then(|whole| Some((whole, whole.column_by_name(member)?))) else {
             continue;
         };
-        let texts = cast(texts, &DataType::Utf8).map_err(|error| damaged(file, error))?;
+        let options = CastOptions { safe: false, ..CastOptions::default() };
+        let texts = cast_with_options(texts, &DataType::Utf8, &options).map_err(|error| damaged(file, error))?;
         let texts = texts.as_string::<i32>().iter().enumerate().filter(|(row, _)| whole.is_valid(*row));
         found.extend(texts.filter_map(|(_, text)| text.map(str::to_owned)));
     }

@@ -1,4 +1,5 @@
-//! Conversions that Arrow's casts do not make, or make with a loss: numbers that must stay what they are, and UUIDs as text.
+//! Conversions that Arrow's casts do not make, or make with a loss: numbers that must stay what they are, UUIDs as text, and
+//! bytes as the text that they are.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -12,6 +13,7 @@ use datafusion::physical_plan::PhysicalExpr;
 
 #[cfg(feature = "delta")]
 use super::stored::Stored;
+use super::texts::{self, Faults};
 use crate::error::{Error, ErrorKind};
 use crate::sources::widen;
 
@@ -25,6 +27,8 @@ pub(super) enum Conversion {
     Exact,
     /// Sixteen bytes become the text of a UUID.
     Uuid,
+    /// Bytes, also those inside of a nested value, become text.
+    Text,
     /// The parts of a nested value get the names, places and types that the table gives them.
     #[cfg(feature = "delta")]
     Placed(Arc<Stored>),
@@ -43,6 +47,8 @@ impl Conversion {
     pub(super) fn of(from: &DataType, to: &DataType) -> Option<Self> {
         match (from, to) {
             (DataType::FixedSizeBinary(UUID_BYTES), DataType::Utf8View) => Some(Self::Uuid),
+            (_, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)) => None,
+            (from, _) if texts::has_bytes(from) => Some(Self::Text),
             (from, to) => widen::may_bend(from, to).then_some(Self::Exact),
         }
     }
@@ -52,6 +58,21 @@ impl Converted {
     /// `column` as a `field` of the table.
     pub(super) fn new(column: Arc<dyn PhysicalExpr>, field: FieldRef, conversion: Conversion) -> Self {
         Self { column, field, conversion }
+    }
+
+    /// The column of bytes whose plain text it is, if it is that.
+    pub(super) fn bytes(&self) -> Option<&Arc<dyn PhysicalExpr>> {
+        let is_text = self.conversion == Conversion::Text && *self.field.data_type() == DataType::Utf8View;
+        is_text.then_some(&self.column)
+    }
+
+    /// The rows of `batch` whose values should be text and are none, if there are any.
+    pub(super) fn faults(&self, batch: &RecordBatch) -> Result<Option<Faults>> {
+        if matches!(self.conversion, Conversion::Exact | Conversion::Uuid) {
+            return Ok(None);
+        }
+        let values = self.column.evaluate(batch)?.into_array(batch.num_rows())?;
+        Ok(texts::texts(&values, true)?.faults)
     }
 
     /// The same numbers in the type of the table.
@@ -73,7 +94,11 @@ impl PhysicalExpr for Converted {
     }
 
     fn nullable(&self, schema: &Schema) -> Result<bool> {
-        self.column.nullable(schema)
+        match self.conversion {
+            Conversion::Exact | Conversion::Uuid => self.column.nullable(schema),
+            // A text that is none is null until its row is left out.
+            _ => Ok(self.field.is_nullable()),
+        }
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
@@ -82,8 +107,9 @@ impl PhysicalExpr for Converted {
             (Conversion::Uuid, Some(bytes)) => {
                 Arc::new(bytes.iter().map(|bytes| bytes.map(widen::uuid)).collect::<StringViewArray>())
             }
+            (Conversion::Text, _) => texts::texts(&values, self.field.is_nullable())?.array,
             #[cfg(feature = "delta")]
-            (Conversion::Placed(stored), _) => stored.placed(&values)?,
+            (Conversion::Placed(stored), _) => stored.placed(&texts::texts(&values, true)?.array)?,
             _ => self.exact(&values)?,
         }))
     }

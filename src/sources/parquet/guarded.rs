@@ -17,30 +17,43 @@ use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalSortExpr};
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use datafusion::physical_plan::{DisplayFormatType, PhysicalExpr, SortOrderPushdownResult};
+use datafusion::physical_plan::{DisplayFormatType, PhysicalExpr, SortOrderPushdownResult, apply_expression_roots};
 use futures::future::FutureExt;
 use futures::stream::{self, StreamExt};
 use parquet::errors::ParquetError;
 
+use super::marks::Marked;
 use super::reader::Progress;
 use crate::error::Error;
+use crate::sources::unread::Unread;
 use crate::sources::unreadable;
 
-/// A [`ParquetSource`] whose errors name file and row group.
+/// A [`ParquetSource`] whose errors name file and row group, and whose rows are text where they should be.
 #[derive(Clone)]
-pub(super) struct GuardedSource(Arc<dyn FileSource>);
+pub(super) struct GuardedSource {
+    /// Of the table with the numbers of rows, every column of it.
+    inner: Arc<dyn FileSource>,
+    /// The table without them.
+    columns: TableSchema,
+    /// What is asked for.
+    projection: ProjectionExprs,
+    /// Where rows that are not text are noted.
+    unread: Arc<Unread>,
+}
 
 /// Opens one file after another.
 struct GuardedOpener(Box<dyn Fn(PartitionedFile) -> Result<FileOpenFuture> + Send + Sync>);
 
 impl GuardedSource {
-    /// Around `source`.
-    pub(super) fn new(source: ParquetSource) -> Self {
-        Self(Arc::new(source))
+    /// Around `source`, the rows of the table `columns` with their numbers; those that are not text are `unread`.
+    pub(super) fn new(source: ParquetSource, columns: TableSchema, unread: Arc<Unread>) -> Self {
+        let all: Vec<usize> = (0..columns.table_schema().fields().len()).collect();
+        let projection = ProjectionExprs::from_indices(&all, columns.table_schema());
+        Self { inner: Arc::new(source), columns, projection, unread }
     }
 
-    fn around(source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
-        Arc::new(Self(source))
+    fn around(&self, inner: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
+        Arc::new(Self { inner, ..self.clone() })
     }
 }
 
@@ -51,13 +64,22 @@ impl FileSource for GuardedSource {
         config: &FileScanConfig,
         partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
-        let morselizer = self.0.create_morselizer(store, config, partition)?;
+        let marked = Marked::new(&self.projection, self.inner.table_schema()).map(Arc::new);
+        let projection = marked.as_ref().map_or(&self.projection, |marked| &marked.projection);
+        let source = self.inner.try_pushdown_projection(projection)?;
+        let source = source.ok_or_else(|| DataFusionError::Internal("a projection is not taken".into()))?;
+        // Rows that are left out do not count.
+        let mut config = config.clone();
+        config.limit = None;
+        let morselizer = source.create_morselizer(store, &config, partition)?;
+        let unread = Arc::clone(&self.unread);
         Ok(Arc::new(GuardedOpener(Box::new(move |file| {
             let progress = file.extension::<Arc<Progress>>().cloned();
             let progress = progress.unwrap_or_else(|| Arc::new(Progress::new(file.object_meta.location.as_ref())));
             let planner = std::panic::catch_unwind(AssertUnwindSafe(|| morselizer.plan_file(file)));
             let planner = settled(planner, &progress)?;
             let opened = Arc::clone(&progress);
+            let (marked, unread) = (marked.clone(), Arc::clone(&unread));
             let opening = async move {
                 let (mut planners, mut streams) = (vec![planner], Vec::new());
                 while let Some(planner) = planners.pop() {
@@ -71,7 +93,10 @@ impl FileSource for GuardedSource {
                     }
                 }
                 let batches = AssertUnwindSafe(stream::iter(streams).flatten()).catch_unwind();
-                let batches = batches.map(move |batch| settled(batch, &opened));
+                let batches = batches.map(move |batch| {
+                    let batch = settled(batch, &opened)?;
+                    marked.as_ref().map_or(Ok(batch.clone()), |marked| marked.sound(&batch, opened.shown(), &unread))
+                });
                 Ok(batches.boxed())
             };
             let opening = AssertUnwindSafe(opening).catch_unwind();
@@ -80,35 +105,35 @@ impl FileSource for GuardedSource {
     }
 
     fn table_schema(&self) -> &TableSchema {
-        self.0.table_schema()
+        &self.columns
     }
 
     fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
-        Self::around(self.0.with_batch_size(batch_size))
+        self.around(self.inner.with_batch_size(batch_size))
     }
 
     fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
-        self.0.filter()
+        self.inner.filter()
     }
 
     fn projection(&self) -> Option<&ProjectionExprs> {
-        self.0.projection()
+        Some(&self.projection)
     }
 
     fn metrics(&self) -> &ExecutionPlanMetricsSet {
-        self.0.metrics()
+        self.inner.metrics()
     }
 
     fn file_type(&self) -> &str {
-        self.0.file_type()
+        self.inner.file_type()
     }
 
     fn fmt_extra(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt_extra(kind, f)
+        self.inner.fmt_extra(kind, f)
     }
 
     fn supports_repartitioning(&self) -> bool {
-        self.0.supports_repartitioning()
+        self.inner.supports_repartitioning()
     }
 
     fn try_pushdown_filters(
@@ -116,9 +141,11 @@ impl FileSource for GuardedSource {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
-        let FilterPushdownPropagation { filters, updated_node } = self.0.try_pushdown_filters(filters, config)?;
+        let mut config = config.clone();
+        config.execution.parquet.pushdown_filters = false;
+        let FilterPushdownPropagation { filters, updated_node } = self.inner.try_pushdown_filters(filters, &config)?;
         let filters: Vec<PushedDown> = filters;
-        Ok(FilterPushdownPropagation { filters, updated_node: updated_node.map(Self::around) })
+        Ok(FilterPushdownPropagation { filters, updated_node: updated_node.map(|node| self.around(node)) })
     }
 
     fn try_pushdown_sort(
@@ -126,22 +153,23 @@ impl FileSource for GuardedSource {
         order: &[PhysicalSortExpr],
         properties: &EquivalenceProperties,
     ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
-        Ok(self.0.try_pushdown_sort(order, properties)?.map(Self::around))
+        Ok(self.inner.try_pushdown_sort(order, properties)?.map(|source| self.around(source)))
     }
 
     fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
-        self.0.reorder_files(files)
+        self.inner.reorder_files(files)
     }
 
     fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
-        Ok(self.0.try_pushdown_projection(projection)?.map(Self::around))
+        Ok(Some(Arc::new(Self { projection: self.projection.try_merge(projection)?, ..self.clone() })))
     }
 
     fn apply_expressions(
         &self,
         visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        self.0.apply_expressions(visit)
+        let filter = self.inner.filter();
+        apply_expression_roots(filter.iter().chain(self.projection.iter().map(|asked| &asked.expr)), visit)
     }
 }
 

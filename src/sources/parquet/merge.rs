@@ -1,11 +1,12 @@
 //! One table of files whose columns differ: by name, each with the type that holds those of all files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::compute::can_cast_types;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+use super::texts::has_bytes;
 use super::types::shown_as;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sources::file::SourceFile;
@@ -38,11 +39,17 @@ struct Column {
     last: usize,
 }
 
-/// The columns of the table of `files`, which have `columns` each; what there is to know about them is added to `notes`.
+/// The columns of the table of `files`, which have `columns` each; those called as `of_bytes` stay bytes. What there is to
+/// know about them is added to `notes`.
 ///
 /// # Errors
 /// [`ErrorKind::Source`] naming two files and the column, if no type holds both of theirs.
-pub(super) fn merged(files: &[SourceFile], columns: &[Arc<FileColumns>], notes: &mut Vec<Note>) -> Result<Schema> {
+pub(super) fn merged(
+    files: &[SourceFile],
+    columns: &[Arc<FileColumns>],
+    of_bytes: &HashSet<String>,
+    notes: &mut Vec<Note>,
+) -> Result<Schema> {
     let mut table: Vec<Column> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut previous: Option<(&Arc<FileColumns>, Vec<usize>)> = None;
@@ -57,13 +64,16 @@ pub(super) fn merged(files: &[SourceFile], columns: &[Arc<FileColumns>], notes: 
         }
         let mut places = Vec::new();
         for (name, field, data_type) in of_file.shown() {
+            let is_of_bytes = *field.data_type() == DataType::BinaryView && of_bytes.contains(&name.to_lowercase());
+            let data_type = if is_of_bytes { DataType::BinaryView } else { data_type };
             let place = *known.entry(name.clone()).or_insert_with(|| {
                 table.push(Column::new(name, number, &data_type));
                 table.len() - 1
             });
             let column = &mut table[place];
             column.is_in(number);
-            column.is_nullable |= field.is_nullable();
+            // A text that is none is null until its row is left out.
+            column.is_nullable |= field.is_nullable() || has_bytes(field.data_type());
             if column.data_type != data_type {
                 let wide = widened(&column.data_type, &data_type);
                 column.data_type = wide.ok_or_else(|| column.incompatible(files, number, &data_type))?;

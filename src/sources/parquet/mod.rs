@@ -14,12 +14,20 @@
 //! A page without a checksum can be damaged in ways that nothing reveals: values in plain encoding are any bytes. And no
 //! checksum covers footers and page headers, where a flipped bit may rename a column.
 //!
+//! # Bytes and text
+//!
+//! A decoder is shown a footer that promises no text ([`bare`]), so that all text comes as bytes, which become text only
+//! if they are UTF-8 ([`texts`]), whatever the file says of them. A row that is no text is noted with its number and left
+//! out ([`marks`]), as one of a CSV file is. Where a query hands a column to `encode` and nothing else, its bytes stay what
+//! they are.
+//!
 //! # Files that are skipped
 //!
 //! With `skip_bad_files` every page of every file is judged before the table is opened ([`verify`]), so that a bad one is
 //! left out before any of its rows is given. A file whose pages are sound to the eye and still do not decode is an error
 //! of the run: rows that were given cannot be taken back.
 
+use std::collections::HashSet;
 use std::slice;
 use std::sync::Arc;
 
@@ -51,21 +59,26 @@ pub(super) use self::stored::{ByPlace, Stored};
 use super::file::{Place, SourceFile};
 use super::partitions::Partitions;
 use super::report::Note;
+use super::unread::Unread;
 use super::{pin, unreadable};
 use crate::error::Result;
 
 mod adapter;
+mod bare;
 #[cfg(feature = "delta")]
 mod checked;
+mod compared;
 mod converted;
 mod footers;
 mod guarded;
+mod marks;
 mod merge;
 mod pages;
 mod reader;
 mod scan;
 #[cfg(feature = "delta")]
 mod stored;
+mod texts;
 mod thrift;
 mod types;
 
@@ -81,6 +94,7 @@ struct ParquetFiles {
     /// The store, which gives no bytes of files that have changed.
     pinned: Arc<dyn ObjectStore>,
     columns: TableSchema,
+    unread: Arc<Unread>,
     partitions: Partitions,
     options: TableParquetOptions,
 }
@@ -95,6 +109,10 @@ pub(super) struct Opening<'a> {
     pub(super) columns: Option<SchemaRef>,
     /// The declared columns of folders.
     pub(super) of_folders: &'a [FieldRef],
+    /// The names, in lower case, of columns whose bytes stay bytes.
+    pub(super) of_bytes: &'a HashSet<String>,
+    /// Where rows that are not text are noted.
+    pub(super) unread: &'a Arc<Unread>,
 }
 
 impl Opening<'_> {
@@ -119,13 +137,14 @@ impl Opening<'_> {
                 merge::declared(&files, &found, &columns, notes)?;
                 columns
             }
-            None => Arc::new(merge::merged(&files, &found, notes)?),
+            None => Arc::new(merge::merged(&files, &found, self.of_bytes, notes)?),
         };
         let partitions = Partitions::of(&files, &columns, self.of_folders)?;
         let columns = TableSchema::builder(columns).with_table_partition_cols(partitions.fields().to_vec()).build();
         let options = self.state.table_options().parquet.clone();
         let files = files.into_iter().zip(found).collect();
-        Ok(Some(Arc::new(ParquetFiles { files, store, pinned, columns, partitions, options })))
+        let unread = Arc::clone(self.unread);
+        Ok(Some(Arc::new(ParquetFiles { files, store, pinned, columns, unread, partitions, options })))
     }
 
     /// Those of `files` that are read, with their footers.
@@ -222,6 +241,7 @@ impl TableProvider for ParquetFiles {
             store: self.store.clone(),
             pinned: Arc::clone(&self.pinned),
             columns: self.columns.clone(),
+            unread: Arc::clone(&self.unread),
             options: self.options.clone(),
             adapter: Arc::new(ByName),
         };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
@@ -19,7 +19,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 
 use super::thrift::{Compact, STRUCT};
-use super::{footers, pages};
+use super::{bare, footers, pages};
 use crate::error::{Error, ErrorKind};
 use crate::sources::DAMAGED;
 
@@ -35,6 +35,8 @@ pub(super) struct Progress {
     /// What its footer says, once it was judged. DataFusion decodes with a reader that never asked for it, where another
     /// one has looked for bloom filters.
     chunks: OnceLock<Chunks>,
+    /// What it says, and what a decoder is shown in its place.
+    shown_as: Mutex<Option<(Arc<ParquetMetaData>, Arc<ParquetMetaData>)>>,
 }
 
 /// Makes the readers of a scan.
@@ -57,12 +59,28 @@ pub(super) struct Chunks {
 impl Progress {
     /// At the beginning of the file that messages call `shown`.
     pub(super) fn new(shown: &str) -> Self {
-        Self { shown: shown.into(), row_group: AtomicUsize::new(NONE), chunks: OnceLock::new() }
+        Self {
+            shown: shown.into(),
+            row_group: AtomicUsize::new(NONE),
+            chunks: OnceLock::new(),
+            shown_as: Mutex::default(),
+        }
     }
 
     /// How messages name the file.
     pub(super) fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// What a decoder is shown of `metadata`: columns of bytes where it says text.
+    fn bare(&self, metadata: &Arc<ParquetMetaData>) -> parquet::errors::Result<Arc<ParquetMetaData>> {
+        let mut known = self.shown_as.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, bare)) = known.as_ref().filter(|(same, _)| Arc::ptr_eq(same, metadata)) {
+            return Ok(Arc::clone(bare));
+        }
+        let bare = Arc::new(bare::bare(metadata)?);
+        *known = Some((Arc::clone(metadata), Arc::clone(&bare)));
+        Ok(bare)
     }
 
     /// Notes that row group number `row_group`, from 0, is fetched.
@@ -164,7 +182,7 @@ impl AsyncFileReader for JudgingReader {
             footers::judge(&metadata, self.size)
                 .map_err(|reason| ParquetError::External(Box::new(self.progress.damaged(reason))))?;
             self.progress.chunks.get_or_init(|| Chunks::new(Arc::clone(&metadata)));
-            Ok(metadata)
+            self.progress.bare(&metadata)
         }
         .boxed()
     }

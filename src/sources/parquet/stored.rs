@@ -14,7 +14,10 @@ use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapter
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
 use super::adapter::{Bound, FileAdapter};
+use super::bare;
 use super::converted::Conversion;
+use super::marks::is_row_number;
+use super::texts::textual;
 use crate::error::{Error, ErrorKind};
 
 /// A column of the table, or a part of one, as its files hold it.
@@ -84,7 +87,7 @@ impl Stored {
 
     fn unfit(&self, found: &DataType) -> Unfit {
         let (column, wanted) = (self.field.name().clone(), self.field.data_type().clone());
-        Unfit { column, found: found.clone(), wanted }
+        Unfit { column, found: textual(found), wanted }
     }
 
     /// What `array`, which a file holds for it, is in the table.
@@ -142,7 +145,9 @@ impl Stored {
 
 /// Whether every value of `found` is one of `wanted`, as far as types tell.
 fn widens(found: &DataType, wanted: &DataType) -> bool {
-    use DataType::{Date32, Date64, Decimal128, Float16, Float32, Float64, Timestamp, Utf8, Utf8View};
+    use DataType::{
+        Binary, BinaryView, Date32, Date64, Decimal128, Float16, Float32, Float64, Timestamp, Utf8, Utf8View,
+    };
     match (found, wanted) {
         (found, wanted) if found.is_signed_integer() && wanted.is_signed_integer() => {
             found.primitive_width() <= wanted.primitive_width()
@@ -153,7 +158,8 @@ fn widens(found: &DataType, wanted: &DataType) -> bool {
             wider_scale >= scale && whole(wider, wider_scale) >= whole(digits, scale)
         }
         (DataType::Null, _)
-        | (Utf8 | Utf8View, Utf8 | Utf8View)
+        | (Utf8 | Utf8View | Binary | BinaryView, Utf8 | Utf8View)
+        | (Binary, BinaryView)
         | (Float16 | Float32, Float32 | Float64)
         | (Timestamp(..), Timestamp(TimeUnit::Microsecond, _))
         | (Date32 | Date64, Date32 | Timestamp(TimeUnit::Microsecond, None)) => true,
@@ -169,10 +175,13 @@ impl fmt::Debug for ByPlace {
 
 impl PhysicalExprAdapterFactory for ByPlace {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        let mut bound: Vec<Bound> = (0..file.fields().len()).map(|index| unbound(&table, index)).collect();
+        let of_file = file.fields().iter().filter(|field| !is_row_number(field));
+        let named = |field: &FieldRef| Arc::new(field.as_ref().clone().with_name(bare::named(field.name())));
+        let of_file: Vec<FieldRef> = of_file.map(named).collect();
+        let mut bound: Vec<Bound> = (0..of_file.len()).map(|index| unbound(&table, index)).collect();
         for stored in self.0.iter() {
-            let Some(index) = stored.place(file.fields()) else { continue };
-            let found = file.field(index).data_type();
+            let Some(index) = stored.place(&of_file) else { continue };
+            let found = of_file[index].data_type();
             let conversion = match stored.field.data_type() {
                 wanted if wanted == found => None,
                 DataType::Struct(_) | DataType::List(_) | DataType::Map(..) => {

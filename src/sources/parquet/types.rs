@@ -1,7 +1,7 @@
 //! Which Arrow types columns of Parquet files have.
 //!
-//! Dictionaries and runs are forms of storage, so they are read as their values; bytes that nobody annotated are text, as
-//! every warehouse means them.
+//! Dictionaries and runs are forms of storage, so they are read as their values. Text is read as bytes and judged here;
+//! bytes that nobody annotated are text, as every warehouse means them.
 
 use std::sync::Arc;
 
@@ -10,8 +10,10 @@ use datafusion::datasource::physical_plan::parquet::Int96Coercer;
 use parquet::basic::LogicalType;
 use parquet::schema::types::SchemaDescriptor;
 
+use super::texts::textual;
+
 /// What the reader of a file is asked to give for `schema`, which its footer says: values in place of dictionaries and
-/// runs, text in place of bytes, and instants that Spark wrote as INT96 in UTC.
+/// runs, bytes in place of text, and instants that Spark wrote as INT96 in UTC.
 pub(super) fn read_as(columns: &SchemaDescriptor, schema: &Schema) -> Schema {
     let coerced = Int96Coercer::new(columns, schema, &TimeUnit::Microsecond).with_timezone(Some("UTC".into())).coerce();
     let schema = coerced.as_ref().unwrap_or(schema);
@@ -25,7 +27,7 @@ pub(super) fn shown_as(field: &Field, is_uuid: bool) -> DataType {
         DataType::FixedSizeBinary(_) if is_uuid => DataType::Utf8View,
         DataType::Float16 => DataType::Float32,
         DataType::Date64 => DataType::Date32,
-        other => other.clone(),
+        other => textual(other),
     }
 }
 
@@ -50,9 +52,9 @@ fn plain(data_type: &DataType, is_top: bool) -> DataType {
         | DataType::LargeBinary
         | DataType::BinaryView => {
             if is_top {
-                DataType::Utf8View
+                DataType::BinaryView
             } else {
-                DataType::Utf8
+                DataType::Binary
             }
         }
         DataType::Decimal32(digits, scale) | DataType::Decimal64(digits, scale) => {

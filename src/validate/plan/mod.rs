@@ -332,7 +332,14 @@ fn role(index: usize, column: &Column, given: &Given, findings: &mut Vec<Finding
     if !is_accepted && findings.len() == found {
         let message =
             format!("`{name}` is {}, but takes {}", schema::described(data_type), schema::expected(field.kind));
-        findings.push(Finding::new("PB2005", Subject::Origin(index, 0), message));
+        let finding = Finding::new("PB2005", Subject::Origin(index, 0), message);
+        findings.push(if schema::is_bytes(data_type) {
+            finding.help(
+                "write encode(…, 'hex') for the digits of a digest, or CAST(… AS VARCHAR) where the bytes are text",
+            )
+        } else {
+            finding
+        });
     }
     let zoneless = matches!(data_type, DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64);
     if is_accepted && field.kind == Kind::Time && zoneless && !given.timezone && !given.is_unusable("timezone") {
