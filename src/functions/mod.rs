@@ -30,6 +30,7 @@ mod identity;
 mod iso4217;
 mod iso8601;
 mod text;
+pub(crate) mod zones;
 
 /// Where the functions stand in DataFusion's documentation.
 const SECTION: DocSection = DocSection { include: true, label: "Conversion Events", description: None };
@@ -72,7 +73,7 @@ pub fn all(defaults: &Defaults) -> Vec<ScalarUDF> {
 /// # Errors
 /// Those of a registry that takes no functions; sessions take them.
 pub fn register(registry: &mut dyn FunctionRegistry, defaults: &Defaults) -> Result<()> {
-    for function in all(defaults) {
+    for function in all(defaults).into_iter().chain(zones::all(defaults.zone.as_ref())) {
         registry.register_udf(Arc::new(function))?;
     }
     Ok(())

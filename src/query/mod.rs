@@ -13,6 +13,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::{DataFusionError, TableReference};
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -29,7 +30,9 @@ use self::file::Assignment;
 pub use self::file::QueryFile;
 pub use self::parameters::Parameters;
 pub use self::refusal::{masked, run_error};
+use crate::contract::time::TimeZone;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::zones::Zone;
 use crate::functions::{self, Defaults};
 use crate::settings::{Origin, SETTINGS, Settings, nearest};
 use crate::sources::{self, Sources};
@@ -44,6 +47,7 @@ mod file;
 mod fold;
 mod grain;
 mod identifiers;
+mod instants;
 mod limits;
 mod lineage;
 mod marks;
@@ -55,8 +59,13 @@ mod places;
 mod policy;
 mod refusal;
 mod secrets;
-
+mod times;
 mod words;
+
+/// What the engine calls the zone of a session without `postback.timezone`.
+const NO_ZONE: &str = "+00:00";
+/// The engine's setting that `postback.timezone` stands in for.
+const ENGINE_ZONE: &str = "datafusion.execution.time_zone";
 
 /// What the machine lends to the query engine.
 #[derive(Clone, Debug)]
@@ -186,6 +195,12 @@ fn setting_errors(file: &QueryFile, settings: &mut Settings) -> Vec<(String, Opt
 fn engine_errors(file: &QueryFile, context: &SessionContext) -> Vec<Error> {
     let mut refused = Vec::new();
     for assignment in &file.engine_settings {
+        if assignment.name.eq_ignore_ascii_case(ENGINE_ZONE) {
+            let error = Error::new(ErrorKind::Usage, format!("{ENGINE_ZONE} follows from postback.timezone"));
+            let error = error.hint("SET postback.timezone = 'Area/City'");
+            refused.push(error.at(file.locate(assignment.name_span)));
+            continue;
+        }
         let set = context.state_ref().write().config_mut().options_mut().set(&assignment.name, &assignment.value);
         let Err(error) = set else { continue };
         let state = context.state_ref();
@@ -220,6 +235,9 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     options.execution.parquet.coerce_int96_tz = Some("UTC".into());
     options.execution.parquet.binary_as_string = true;
     options.extensions.insert(settings.clone());
+    let zone = settings.timezone().map(Zone::new);
+    // The zone of today and of TIMESTAMPTZ; a name without one tells that none is set.
+    options.execution.time_zone = Some(zone.as_ref().map_or(NO_ZONE, |zone| zone.name().as_ref()).to_owned());
     let sources =
         Sources::new(sources::Options { spool: resources.spill_folder.clone(), ..source_options(settings, folder) });
     let config = config.with_extension(Arc::new(sources));
@@ -231,7 +249,13 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
         .with_disk_manager_builder(spill)
         .build_arc()
         .map_err(|error| Error::new(ErrorKind::Internal, "the query engine does not start").source(error))?;
-    let mut context = SessionContext::new_with_config_rt(config, runtime);
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_analyzer_rules(times::rules(zone.as_ref()))
+        .build();
+    let mut context = SessionContext::new_with_state(state);
     // Warehouses export semi-structured columns as JSON text: `payload ->> 'email'`.
     datafusion_functions_json::register_all(&mut context)
         .and_then(|()| {
@@ -274,7 +298,15 @@ async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parameters
     let first = |errors: Vec<Error>| {
         errors.into_iter().next().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the parameters cannot be bound"))
     };
-    Ok(Planned { context, plan: parameters.bind(plan, file).map_err(first)? })
+    let plan = parameters.bind(plan, file, zone_of(&context).as_ref()).map_err(first)?;
+    let plan = times::settled(&context.state(), plan).map_err(|error| file.plan_error(error))?;
+    Ok(Planned { context, plan })
+}
+
+/// `postback.timezone` of a session.
+fn zone_of(context: &SessionContext) -> Option<TimeZone> {
+    let state = context.state();
+    state.config_options().extensions.get::<Settings>().and_then(Settings::timezone)
 }
 
 /// Runs the query of `file` in `context` and returns its rows, without any judgement of the contract.
@@ -300,6 +332,7 @@ fn conformed(planned: Planned, roles: &[Role], settings: &Settings) -> Result<Ch
     let derives_value =
         has("price") && has("quantity") && (!has("value") || folds && fold_value == FoldValue::PriceQuantity);
     let plan = conform::conform(planned.plan, roles, folds.then_some(fold_value))?;
+    let plan = times::settled(&planned.context.state(), plan)?;
     Ok(Checked { context: planned.context, plan, derives_value, folds })
 }
 
@@ -357,6 +390,7 @@ fn zoned(table: &CreateExternalTable) -> HashSet<String> {
 
 /// Plans `statement`, in which names of columns are brought to the spelling under which the planner knows them.
 async fn plan_statement(context: &SessionContext, statement: &mut Statement) -> Result<LogicalPlan, Problem> {
+    times::name_zones(statement);
     let columns = open_tables(context, statement).await?;
     let is_query =
         matches!(statement, Statement::Statement(inner) if matches!(inner.as_ref(), ast::Statement::Query(_)));
@@ -370,7 +404,8 @@ async fn plan_statement(context: &SessionContext, statement: &mut Statement) -> 
             _ => break,
         }
     }
-    let plan = planned?;
+    let plan = times::prepared(planned?)?;
+    times::verify(&state, &plan)?;
     if is_query {
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan)?;

@@ -27,6 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 mod arrow;
 mod avro;
+mod crossing;
 mod declared;
 mod delimited;
 #[cfg(feature = "delta")]

@@ -45,4 +45,5 @@ pub static EXAMPLES: &[Example] = &[
     example("PB2019", "NULL AS timestamp", "c.placed_at AS timestamp"),
     example("PB2020", "SET postback.timezone = 'Europe/Berlin'; CAST(c.local_time AS DATE) AS timestamp", "SET postback.timezone = 'Europe/Berlin'; c.local_time AS timestamp"),
     example("PB2021", "SELECT 'Purchase' AS event, c.placed_at AS timestamp, c.email FROM 'orders.csv' c LIMIT 100", "SELECT 'Purchase' AS event, c.placed_at AS timestamp, c.email FROM 'orders.csv' c ORDER BY c.order_id LIMIT 100"),
+    example("PB2022", "CAST(to_unixtime(c.placed_at) AS TIMESTAMP) AS timestamp", "to_timestamp_seconds(to_unixtime(c.placed_at)) AS timestamp"),
 ];

@@ -81,7 +81,7 @@ pub static RULES: &[Rule] = &[
         "take it out and revoke it; TikTok's token goes into POSTBACK_ACCESS_TOKEN or the file of --token-file"),
     rule("PB2016", "zone-dropped", REJECT, OURS,
         "an instant without its zone is hours away from when it happened",
-        "select the text, number or timestamp as it is, without CAST, TIMESTAMP or to_timestamp: it is read in its own zone"),
+        "select the text, number or timestamp as it is, without CAST or to_local_time: it is read in its own zone"),
     rule("PB2017", "constant-id", REJECT, OURS,
         "TikTok keeps one event per id, so one id on every row leaves one event of all",
         "return the id of the order or signal; usually a column name stands in quotes"),
@@ -97,6 +97,9 @@ pub static RULES: &[Rule] = &[
     rule("PB2021", "limit-without-order", WARN, OURS,
         "LIMIT without ORDER BY may pick other rows each time, so that a run cannot be repeated",
         "add ORDER BY over columns that are unique"),
+    rule("PB2022", "time-without-reading", REJECT, OURS,
+        "the engine would read such a time in UTC, or its number in nanoseconds, hours or years away from what is meant",
+        "make an instant of it: `iso8601(x)`, `to_timestamp_seconds(x)` or `x AT TIME ZONE 'Area/City'`"),
     // What is assumed about sources.
     rule("PB2301", "encoding-assumed", WARN, OURS,
         "text that is no UTF-8 is taken for Windows-1252, and names that were written otherwise would be misspelt, so that their digests match nobody",

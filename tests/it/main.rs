@@ -49,6 +49,7 @@ mod sources;
 mod storage;
 mod stores;
 mod survival;
+mod times_in_sql;
 mod tls;
 mod tokens;
 mod trace;

@@ -15,7 +15,7 @@ use super::origins::{self, Traced};
 use super::places::begins_within;
 use super::{
     Checked, Diagnosis, Parameters, Planned, QueryFile, Resources, conformed, grain, insert_names, limits, parts,
-    session, setting_errors,
+    session, setting_errors, times,
 };
 use crate::error::{Error, ErrorKind};
 use crate::settings::{SETTINGS, Settings, nearest};
@@ -177,7 +177,12 @@ impl Examining<'_> {
             }
         };
         let (plan, marked) = self.bind(plan, marked, diagnoses);
-        let traced = origins::traced(&marked, &marks, &draft.unknown_tables);
+        let mut traced = origins::traced(&marked, &marks, &draft.unknown_tables);
+        match plan.as_ref().map(|plan| times::settled(&context.state(), plan.clone())) {
+            Some(Ok(settled)) => traced.settle_times(&settled),
+            Some(Err(error)) if is_whole => diagnoses.push(file.plan_error(error).into()),
+            _ => {}
+        }
         let given = Given { has_more_columns: has_more || traced.has_more, ..self.given.clone() };
         let (roles, mut findings) = plan::judge(&traced.columns, &given);
         findings.extend(plan::source_id(&traced.columns, &given));
@@ -216,9 +221,10 @@ impl Examining<'_> {
         marked: LogicalPlan,
         diagnoses: &mut Vec<Diagnosis>,
     ) -> (Option<LogicalPlan>, LogicalPlan) {
-        match self.parameters.bind(plan, self.file) {
+        let zone = self.settings.timezone();
+        match self.parameters.bind(plan, self.file, zone.as_ref()) {
             Ok(plan) => {
-                let bound = self.parameters.bind(marked.clone(), self.file);
+                let bound = self.parameters.bind(marked.clone(), self.file, zone.as_ref());
                 (Some(plan), bound.unwrap_or(marked))
             }
             Err(errors) => {
