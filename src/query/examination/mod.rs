@@ -57,6 +57,11 @@ impl Examination {
                 told.push(file.concealed(diagnosis));
             }
         }
+        // One setting mends them all, and what says it best is the time that lacks the zone.
+        let is_of_day = |other: &Diagnosis| other.message.contains(times::OF_DAY);
+        if told.iter().any(|other| other.rule.code == "PB2011" && !is_of_day(other)) {
+            told.retain(|other| other.rule.code != "PB2011" || !is_of_day(other));
+        }
         let checked = checked.filter(|_| !told.iter().any(Diagnosis::is_error));
         Self { diagnoses: told, checked }
     }
@@ -168,6 +173,10 @@ impl Examining<'_> {
         };
         let is_whole = draft.diagnoses.is_empty();
         diagnoses.append(&mut draft.diagnoses);
+        if self.given.is_unusable("timezone") {
+            // The zone that was meant is not known, and that has its diagnosis.
+            diagnoses.retain(|diagnosis| diagnosis.rule.code != "PB2011");
+        }
         let ((_, plan), Marked { plan: marked, marks }) = planned.zip(marked)?;
         let (plan, marked) = match (insert_names(plan, file), insert_names(marked, file)) {
             (Ok(plan), Ok(marked)) => (plan, marked),

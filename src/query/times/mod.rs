@@ -45,6 +45,9 @@ mod calls;
 mod days;
 mod refused;
 
+/// What is said of days where no zone is set.
+pub(super) const OF_DAY: &str = "differs from zone to zone";
+
 /// The rules of a session whose `postback.timezone` is `zone`, with those of the engine between them.
 pub(super) fn rules(zone: Option<&Zone>) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     vec![

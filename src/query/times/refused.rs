@@ -4,7 +4,8 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Span};
 use datafusion::logical_expr::Expr;
 
-use super::refusal;
+use super::{OF_DAY, refusal};
+use crate::functions::zones::AtTimeZone;
 
 /// The place of the first column in an expression.
 pub(super) fn place(expression: &Expr) -> Option<Span> {
@@ -28,6 +29,7 @@ fn named(expression: &Expr) -> String {
         Expr::TryCast(cast) => named(&cast.expr),
         Expr::ScalarFunction(call) => match call.args.as_slice() {
             [argument] => named(argument),
+            [argument, _] if call.func.name() == AtTimeZone::NAME => named(argument),
             _ => format!("what {} gives", call.func.name()),
         },
         _ => "a time".to_owned(),
@@ -43,14 +45,14 @@ pub(super) fn no_zone(time: &Expr) -> DataFusionError {
 
 /// The day or the time of day of an instant is asked for, and no zone is set.
 pub(super) fn no_zone_of_day(time: &Expr) -> DataFusionError {
-    let message = format!("the day of {} differs from zone to zone, and postback.timezone is not set", named(time));
+    let message = format!("the day of {} {OF_DAY}, and postback.timezone is not set", named(time));
     let help = "SET postback.timezone = 'Area/City', or name the zone here: CAST(x AT TIME ZONE 'Area/City' AS DATE)";
     refusal("PB2011", message, help, Some(time))
 }
 
 /// Today is asked for, and no zone is set.
 pub(super) fn no_zone_of_today(function: &str) -> DataFusionError {
-    let message = format!("`{function}` differs from zone to zone, and postback.timezone is not set");
+    let message = format!("`{function}` {OF_DAY}, and postback.timezone is not set");
     refusal("PB2011", message, "SET postback.timezone = 'Area/City'", None)
 }
 
