@@ -117,6 +117,7 @@ pub struct Error {
     message: String,
     context: Vec<(&'static str, String)>,
     hint: Option<String>,
+    code: Option<&'static str>,
     location: Option<Box<Location>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -139,7 +140,15 @@ pub struct Location {
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), context: Vec::new(), hint: None, location: None, source: None }
+        Self {
+            kind,
+            message: message.into(),
+            context: Vec::new(),
+            hint: None,
+            code: None,
+            location: None,
+            source: None,
+        }
     }
 
     /// Adds a fact about where it happened, such as `("file", path)`.
@@ -153,6 +162,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Names the rule that is broken, by its code.
+    #[must_use]
+    pub fn code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
         self
     }
 
@@ -178,6 +194,7 @@ impl Error {
             message: self.message.clone(),
             context: self.context.clone(),
             hint: self.hint.clone(),
+            code: self.code,
             location: self.location.clone(),
             source: self.source.as_ref().map(|source| source.to_string().into()),
         }
@@ -222,6 +239,12 @@ impl Error {
     #[must_use]
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// The code of the rule that is broken, where one is.
+    #[must_use]
+    pub fn rule_code(&self) -> Option<&'static str> {
+        self.code
     }
 
     /// The place in a query file the error is about.

@@ -20,6 +20,7 @@ pub mod phone;
 pub mod placeholders;
 pub mod responses;
 pub mod schema;
+pub(crate) mod temporal;
 pub mod time;
 
 /// How sure a contract fact is.

@@ -16,7 +16,7 @@
 use std::ops::Range;
 
 use jiff::civil::{Date, DateTime, ISOWeekDate, Weekday};
-use jiff::tz::AmbiguousOffset;
+use jiff::tz::{AmbiguousOffset, Offset};
 use jiff::{SignedDuration, Timestamp};
 
 pub use jiff::tz::TimeZone;
@@ -107,6 +107,14 @@ impl TimeFault {
 #[must_use]
 pub fn zone(name: &str) -> Option<TimeZone> {
     TimeZone::get(name).ok().filter(|zone| !zone.is_unknown())
+}
+
+/// The zone whose clocks always show this offset from UTC, such as `+02:00`.
+#[must_use]
+pub fn fixed(offset: &str) -> Option<TimeZone> {
+    let mut rest = Rest(offset.as_bytes());
+    let offset = read_offset(&mut rest).filter(|_| rest.0.is_empty())?;
+    Offset::from_seconds(i32::try_from(offset / SECOND).ok()?).ok().map(TimeZone::fixed)
 }
 
 /// The instant that ISO 8601 text means, in microseconds since the epoch; finer fractions are cut off.

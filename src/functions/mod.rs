@@ -32,6 +32,7 @@ mod iso4217;
 mod iso8601;
 mod rounding;
 mod text;
+pub(crate) mod zones;
 
 pub use self::arithmetic::Arithmetic;
 pub use self::rounding::{DecimalCast, Rounding};
@@ -77,7 +78,7 @@ pub fn all(defaults: &Defaults) -> Vec<ScalarUDF> {
 /// # Errors
 /// Those of a registry that takes no functions; sessions take them.
 pub fn register(registry: &mut dyn FunctionRegistry, defaults: &Defaults) -> Result<()> {
-    for function in all(defaults) {
+    for function in all(defaults).into_iter().chain(zones::all(defaults.zone.as_ref())) {
         registry.register_udf(Arc::new(function))?;
     }
     Ok(())

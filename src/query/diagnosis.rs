@@ -40,10 +40,11 @@ impl Diagnosis {
 
 impl From<Error> for Diagnosis {
     fn from(error: Error) -> Self {
-        let code = match error.kind() {
-            ErrorKind::Usage => "PB1001",
-            kind if kind.is_of_source() => "PB1003",
-            _ => "PB1002",
+        let code = match (error.rule_code(), error.kind()) {
+            (Some(code), _) => code,
+            (None, ErrorKind::Usage) => "PB1001",
+            (None, kind) if kind.is_of_source() => "PB1003",
+            (None, _) => "PB1002",
         };
         let rule = rule(code).expect("the rules of the file are rows of RULES");
         Self {

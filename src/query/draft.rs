@@ -19,7 +19,7 @@ use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 use super::marks::{self, ItemId, Mark, Wrapping};
 use super::parts::{self, Kind, Part};
 use super::places::begins_within;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::validate::rule;
 
 use super::{Diagnosis, Problem, QueryFile, create_view, define_table, plan_statement, refusal};
@@ -206,7 +206,10 @@ impl<'a> Draft<'a> {
         };
         if !self.follows(&error, Some(&part)) {
             let location = refusal::name_in(&error).and_then(|name| self.file.tokens.named(&name, Some(part.span)));
-            let is_placed = refusal::span(&error).is_some();
+            // What a rule refuses is all of an item, of which the planner tells one column.
+            let is_item = matches!(part.kind, Kind::Item { .. })
+                && Error::beneath(&error).is_some_and(|error| error.rule_code().is_some());
+            let is_placed = refusal::span(&error).is_some() && !is_item;
             let mut diagnosis = Diagnosis::from(self.file.plan_error(error));
             if !is_placed {
                 diagnosis.location = self.file.locate(location.unwrap_or(part.span));

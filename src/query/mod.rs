@@ -14,6 +14,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::common::{DataFusionError, TableReference};
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -31,7 +32,9 @@ pub use self::file::QueryFile;
 pub use self::numbers::RowNumbers;
 pub use self::parameters::Parameters;
 pub use self::refusal::{masked, run_error};
+use crate::contract::time::TimeZone;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::zones::Zone;
 use crate::functions::{self, Defaults, Rounding};
 use crate::settings::{Origin, SETTINGS, Settings, nearest};
 use crate::sources::{self, Sources};
@@ -49,6 +52,7 @@ mod fold;
 mod form;
 mod grain;
 mod identifiers;
+mod instants;
 mod limits;
 mod lineage;
 mod losses;
@@ -64,8 +68,13 @@ mod policy;
 mod raw;
 mod refusal;
 mod secrets;
-
+mod times;
 mod words;
+
+/// What the engine calls the zone of a session without `postback.timezone`.
+const NO_ZONE: &str = "+00:00";
+/// The engine's setting that `postback.timezone` stands in for.
+const ENGINE_ZONE: &str = "datafusion.execution.time_zone";
 
 /// What the machine lends to the query engine.
 #[derive(Clone, Debug)]
@@ -202,6 +211,12 @@ fn setting_errors(file: &QueryFile, settings: &mut Settings) -> Vec<(String, Opt
 fn engine_errors(file: &QueryFile, context: &SessionContext) -> Vec<Error> {
     let mut refused = Vec::new();
     for assignment in &file.engine_settings {
+        if assignment.name.eq_ignore_ascii_case(ENGINE_ZONE) {
+            let error = Error::new(ErrorKind::Usage, format!("{ENGINE_ZONE} follows from postback.timezone"));
+            let error = error.hint("SET postback.timezone = 'Area/City'");
+            refused.push(error.at(file.locate(assignment.name_span)));
+            continue;
+        }
         let set = context.state_ref().write().config_mut().options_mut().set(&assignment.name, &assignment.value);
         let Err(error) = set else { continue };
         let state = context.state_ref();
@@ -237,6 +252,9 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
     // Which part of a plan reads which file is the same in every run.
     options.execution.enable_file_stream_work_stealing = false;
     options.extensions.insert(settings.clone());
+    let zone = settings.timezone().map(Zone::new);
+    // The zone of today and of TIMESTAMPTZ; a name without one tells that none is set.
+    options.execution.time_zone = Some(zone.as_ref().map_or(NO_ZONE, |zone| zone.name().as_ref()).to_owned());
     let sources =
         Sources::new(sources::Options { spool: resources.spill_folder.clone(), ..source_options(settings, folder) });
     let rounding = Arc::new(Rounding::default());
@@ -249,7 +267,13 @@ pub fn session(settings: &Settings, resources: &Resources, folder: &Path) -> Res
         .with_disk_manager_builder(spill)
         .build_arc()
         .map_err(|error| Error::new(ErrorKind::Internal, "the query engine does not start").source(error))?;
-    let mut context = SessionContext::new_with_config_rt(config, runtime);
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_analyzer_rules(times::rules(zone.as_ref()))
+        .build();
+    let mut context = SessionContext::new_with_state(state);
     context.add_analyzer_rule(Arc::new(exact::ExactNumbers { rounding }));
     // Warehouses export semi-structured columns as JSON text: `payload ->> 'email'`.
     datafusion_functions_json::register_all(&mut context)
@@ -294,7 +318,15 @@ async fn plan(context: SessionContext, file: &QueryFile, parameters: &Parameters
     let first = |errors: Vec<Error>| {
         errors.into_iter().next().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the parameters cannot be bound"))
     };
-    Ok(Planned { context, plan: parameters.bind(plan, file).map_err(first)? })
+    let plan = parameters.bind(plan, file, zone_of(&context).as_ref()).map_err(first)?;
+    let plan = times::settled(&context.state(), plan).map_err(|error| file.plan_error(error))?;
+    Ok(Planned { context, plan })
+}
+
+/// `postback.timezone` of a session.
+fn zone_of(context: &SessionContext) -> Option<TimeZone> {
+    let state = context.state();
+    state.config_options().extensions.get::<Settings>().and_then(Settings::timezone)
 }
 
 /// The query and those of the views.
@@ -336,6 +368,7 @@ fn conformed(planned: Planned, roles: &[Role], settings: &Settings) -> Result<Ch
     let derives_value =
         has("price") && has("quantity") && (!has("value") || folds && fold_value == FoldValue::PriceQuantity);
     let plan = conform::conform(planned.plan, roles, folds.then(|| fold::Folding::of(settings)).as_ref())?;
+    let plan = times::settled(&planned.context.state(), plan)?;
     Ok(Checked { context: planned.context, plan, derives_value, numbers: RowNumbers::new(folds) })
 }
 
@@ -428,6 +461,7 @@ fn zoned(table: &CreateExternalTable) -> HashSet<String> {
 
 /// Plans `statement`, in which names of columns are brought to the spelling under which the planner knows them.
 async fn plan_statement(context: &SessionContext, statement: &mut Statement) -> Result<LogicalPlan, Problem> {
+    times::name_zones(statement);
     let columns = open_tables(context, statement).await?;
     let is_query =
         matches!(statement, Statement::Statement(inner) if matches!(inner.as_ref(), ast::Statement::Query(_)));
@@ -441,7 +475,8 @@ async fn plan_statement(context: &SessionContext, statement: &mut Statement) -> 
             _ => break,
         }
     }
-    let plan = planned?;
+    let plan = times::prepared(planned?)?;
+    times::verify(&state, &plan)?;
     if is_query {
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan)?;

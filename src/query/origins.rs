@@ -9,9 +9,10 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, Volatility};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
+use super::instants;
 use super::lineage::{self, Source};
 use super::marks::{self, Mark};
-use crate::contract::time;
+use crate::functions::zones::AtTimeZone;
 use crate::validate::plan::{Column, Digest, Encoding, Literal, Operation, Origin};
 
 /// Units that take the time of day away from an instant.
@@ -25,6 +26,20 @@ pub(super) struct Traced {
     pub(super) marks: Vec<Vec<(Option<usize>, Option<usize>)>>,
     /// Whether a `*` stands for columns that are not known.
     pub(super) has_more: bool,
+}
+
+impl Traced {
+    /// Takes the types of times from the plan that runs: the engine tells the type of a CASE only when it has coerced it.
+    pub(super) fn settle_times(&mut self, settled: &LogicalPlan) {
+        if settled.schema().fields().len() != self.columns.len() {
+            return;
+        }
+        for (column, field) in self.columns.iter_mut().zip(settled.schema().fields()) {
+            if let (Some(DataType::Timestamp(..)), DataType::Timestamp(..)) = (&column.data_type, field.data_type()) {
+                column.data_type = Some(field.data_type().clone());
+            }
+        }
+    }
 }
 
 /// Traces the columns of `plan`; the columns of the tables `unknown` are not known.
@@ -82,12 +97,16 @@ fn origin(source: &Source<'_>) -> Origin {
         digest: digest(&expression, Encoding::Binary),
         ..Origin::default()
     };
+    let is_instant = expression
+        .get_type(&source.schema())
+        .or_else(|_| source.expression.get_type(&source.schema()))
+        .is_ok_and(|data_type| matches!(data_type, DataType::Timestamp(_, Some(_))));
     lineage::visit_source(source, &mut |source| {
         let expression = marks::removed(source.expression.clone());
         origin.unstable = origin.unstable.take().or_else(|| function(&expression, Volatility::Stable));
-        origin.drops_zone |= drops_zone(&expression, &source.schema());
+        origin.drops_zone |= instants::drops_zone(&expression, &source.schema(), is_instant);
     });
-    origin.drops_zone &= !says_utc(&expression);
+    origin.drops_zone &= !instants::says_utc(&expression);
     origin
 }
 
@@ -113,8 +132,10 @@ fn computed(expression: &Expr) -> Option<Literal> {
     if expression.exists(|part| Ok(!is_fixed(part))).unwrap_or(true) {
         return None;
     }
-    let value = ExprSimplifier::new(SimplifyContext::default()).simplify(expression.clone()).ok()?;
-    literal(&value)
+    let simplifier = ExprSimplifier::new(SimplifyContext::default());
+    // Functions take arguments of their own types only, which nobody has given them yet.
+    let coerced = simplifier.coerce(expression.clone(), &DFSchema::empty()).ok()?;
+    literal(&simplifier.simplify(coerced).ok()?)
 }
 
 /// The texts that an expression chooses from.
@@ -186,46 +207,6 @@ pub(super) fn volatile(plan: &LogicalPlan) -> Option<String> {
     found
 }
 
-/// Whether `expression` takes an instant's zone away, so that its wall clock in UTC would be read as local time.
-fn drops_zone(expression: &Expr, schema: &DFSchema) -> bool {
-    let is_naive = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, None));
-    expression
-        .exists(|part| {
-            let (inner, target) = match part {
-                // They give UTC and do not say so; with a format they give the clock that the text shows.
-                Expr::ScalarFunction(call) if call.args.len() == 1 => {
-                    return Ok(call.func.name().starts_with("to_timestamp") || call.func.name() == "from_unixtime");
-                }
-                Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
-                Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
-                _ => return Ok(false),
-            };
-            let has_zone = match inner.as_ref() {
-                Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => {
-                    text.contains(':') && time::instant(text, None).is_ok()
-                }
-                other => matches!(other.get_type(schema), Ok(DataType::Timestamp(_, Some(_)))),
-            };
-            Ok(is_naive(target) && has_zone)
-        })
-        .unwrap_or(false)
-}
-
-/// Whether an expression ends by calling its clock UTC: `… AT TIME ZONE 'UTC'`, as text or not.
-fn says_utc(expression: &Expr) -> bool {
-    let (inner, target) = match expression {
-        Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
-        Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
-        Expr::Alias(alias) => return says_utc(&alias.expr),
-        _ => return false,
-    };
-    match target {
-        DataType::Timestamp(_, Some(zone)) => matches!(zone.as_ref(), "UTC" | "Etc/UTC" | "GMT" | "+00:00"),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => says_utc(inner),
-        _ => false,
-    }
-}
-
 /// Whether an instant has no time of day: it was a date, or was cut to whole days.
 fn is_date(source: &Source<'_>) -> bool {
     let is_date = |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Date64);
@@ -243,6 +224,7 @@ fn is_date(source: &Source<'_>) -> bool {
             Expr::ScalarFunction(call) if call.func.name().starts_with("to_timestamp") && call.args.len() == 1 => {
                 (&call.args[0], None)
             }
+            Expr::ScalarFunction(call) if call.func.name() == AtTimeZone::NAME => (&call.args[0], None),
             Expr::Literal(..) => return false,
             other => {
                 if other.get_type(&source.schema()).is_ok_and(|data_type| is_date(&data_type)) {
@@ -340,4 +322,57 @@ fn operations(expression: &Expr) -> Vec<Operation> {
 /// Whether a literal begins an international phone number.
 fn is_plus(literal: Literal) -> bool {
     matches!(literal, Literal::Text(text) if text.starts_with('+'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use datafusion::logical_expr::lit;
+
+    use super::*;
+
+    fn computed_text(expression: &Expr) -> Option<String> {
+        match computed(expression)? {
+            Literal::Text(text) => Some(text),
+            Literal::Null => None,
+        }
+    }
+
+    #[test]
+    fn constants_of_other_types_than_a_function_takes_are_converted_first() {
+        let functions = datafusion::functions::all_default_functions();
+        let call = |name: &str, arguments: Vec<Expr>| {
+            functions.iter().find(|function| function.name() == name).unwrap().call(arguments)
+        };
+        let date = call("make_date", vec![lit(2026_i64), lit(11_i64), lit(14_i64)]);
+        let cast = datafusion::logical_expr::Cast::new(Box::new(date), DataType::Utf8);
+        assert_eq!(computed_text(&Expr::Cast(cast)).as_deref(), Some("2026-11-14"));
+        assert_eq!(computed_text(&call("left", vec![lit("abc"), lit(2_i32)])).as_deref(), Some("ab"));
+        assert_eq!(computed_text(&call("make_date", vec![lit("a"), lit(11_i64), lit(14_i64)])), None);
+    }
+
+    /// Whatever a query writes into a call, the judgement of it comes to an end.
+    #[test]
+    fn no_function_of_constants_panics() {
+        let constants = [lit(2_i64), lit("a"), lit(1.5_f64), lit(ScalarValue::Null), lit(true), lit(-1_i64)];
+        let functions = datafusion::functions::all_default_functions().into_iter();
+        let functions = functions.chain(datafusion::functions_nested::all_default_nested_functions());
+        let mut panicking = Vec::new();
+        for function in functions {
+            for count in 0..5_usize {
+                for first in 0..constants.len() {
+                    for step in 0..3 {
+                        let chosen =
+                            (0..count).map(|index| constants[(first + index * step) % constants.len()].clone());
+                        let call = function.call(chosen.collect());
+                        if catch_unwind(AssertUnwindSafe(|| computed(&call))).is_err() {
+                            panicking.push(format!("{call}"));
+                        }
+                    }
+                }
+            }
+        }
+        assert!(panicking.is_empty(), "{panicking:#?}");
+    }
 }

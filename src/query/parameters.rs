@@ -7,7 +7,11 @@ use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::logical_expr::LogicalPlan;
 
 use super::QueryFile;
+use crate::contract::time::{self, TimeFault, TimeZone};
 use crate::error::{Error, ErrorKind, Result};
+
+/// The parameter that every query has, whose value is an instant wherever it stands.
+const LAST_SUCCESS: &str = "last_success";
 
 /// Values for `$name`, as given on the command line.
 #[derive(Clone, Debug, Default)]
@@ -42,11 +46,19 @@ impl Parameters {
 
     /// Binds every placeholder of `plan`, the plan of `file`, each to the type its place in the query asks for.
     ///
+    /// A time with an offset is an instant, whatever its place asks for; one without is an instant of `zone` where the
+    /// place asks for instants, else the clock that it shows.
+    ///
     /// # Errors
     /// Every placeholder without a value, value without a placeholder, and text that is no value of the type.
-    pub fn bind(&self, plan: LogicalPlan, file: &QueryFile) -> Result<LogicalPlan, Vec<Error>> {
+    pub fn bind(
+        &self,
+        plan: LogicalPlan,
+        file: &QueryFile,
+        zone: Option<&TimeZone>,
+    ) -> Result<LogicalPlan, Vec<Error>> {
         let mut errors = self.unused(file);
-        let values = self.values(&plan, file, &mut errors);
+        let values = self.values(&plan, file, zone, &mut errors);
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -72,7 +84,13 @@ impl Parameters {
     }
 
     /// A value for each placeholder of `plan`, in the order of the file, as far as they can be had.
-    fn values(&self, plan: &LogicalPlan, file: &QueryFile, errors: &mut Vec<Error>) -> Vec<(String, ScalarValue)> {
+    fn values(
+        &self,
+        plan: &LogicalPlan,
+        file: &QueryFile,
+        zone: Option<&TimeZone>,
+        errors: &mut Vec<Error>,
+    ) -> Vec<(String, ScalarValue)> {
         let types = match plan.get_parameter_types() {
             Ok(types) => types,
             Err(error) => {
@@ -85,9 +103,9 @@ impl Parameters {
             let name = placeholder.trim_start_matches('$');
             // A placeholder in what does not plan has no type, and lacks a value all the same.
             let value = match types.get(&placeholder) {
-                Some(data_type) => self.value(name, data_type.as_ref()),
+                Some(data_type) => self.value(name, data_type.as_ref(), zone),
                 None if self.values.contains_key(name) => continue,
-                None => self.value(name, None),
+                None => self.value(name, None, zone),
             };
             match value {
                 Ok(value) => values.push((name.to_owned(), value)),
@@ -100,7 +118,7 @@ impl Parameters {
         values
     }
 
-    fn value(&self, name: &str, data_type: Option<&DataType>) -> Result<ScalarValue> {
+    fn value(&self, name: &str, data_type: Option<&DataType>, zone: Option<&TimeZone>) -> Result<ScalarValue> {
         if name == "?" {
             return Err(Error::new(ErrorKind::Usage, "`?` is a parameter without a name")
                 .hint("write $since, and give its value with --param since=…"));
@@ -110,19 +128,43 @@ impl Parameters {
                 .hint(format!("add --param {name}=…")));
         };
         let data_type = match data_type {
+            // Text is compared letter by letter, and this is a time.
+            None | Some(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) if name == LAST_SUCCESS => {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            }
             // Where the place asks for no type, as LIMIT does, a whole number is one.
             None if text.parse::<i64>().is_ok() => DataType::Int64,
             None => DataType::Utf8,
-            // `date + interval` questions are asked of timestamps of any unit; text carries microseconds.
-            Some(DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, zone)) => {
-                DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
-            }
             Some(data_type) => data_type.clone(),
         };
-        ScalarValue::try_from_string(text.clone(), &data_type).map_err(|error| {
+        let refused = || {
             Error::new(ErrorKind::Usage, format!("`{text}` is no {} for the parameter `${name}`", asked(&data_type)))
-                .source(error)
-        })
+        };
+        match &data_type {
+            DataType::Timestamp(_, place) => match time_of(text, place.is_some(), zone) {
+                Err(TimeFault::NoZone) => Err(refused()
+                    .hint("add an offset, such as 2026-11-01T00:00:00Z, or SET postback.timezone = 'Area/City'")),
+                time => time.map_err(|_| refused()),
+            },
+            // A day stays one; a time is compared as the time that it is.
+            DataType::Date32 | DataType::Date64 if text.contains(':') => {
+                time_of(text, false, zone).map_err(|_| refused())
+            }
+            _ => ScalarValue::try_from_string(text.clone(), &data_type).map_err(|error| refused().source(error)),
+        }
+    }
+}
+
+/// The time that `text` is, for a place that asks for instants or not.
+fn time_of(text: &str, asks_instant: bool, zone: Option<&TimeZone>) -> Result<ScalarValue, TimeFault> {
+    let instant = |micros| ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into()));
+    match time::instant(text, None) {
+        Err(TimeFault::NoZone) if asks_instant => time::instant(text, zone).map(instant),
+        Err(TimeFault::NoZone) => {
+            let clock = time::naive(text).ok_or(TimeFault::NotATime)?;
+            Ok(ScalarValue::TimestampMicrosecond(Some(clock), None))
+        }
+        other => other.map(instant),
     }
 }
 

@@ -98,7 +98,11 @@ pub(super) fn plan_error(file: &QueryFile, error: DataFusionError) -> Error {
     if let DataFusionError::External(inner) = error.find_root()
         && inner.is::<Error>()
     {
-        return run_error(error);
+        let span = span(&error);
+        let ours = run_error(error);
+        // The place of a source is known to who opened it.
+        let span = span.or_else(|| ours.rule_code().map(|_| file.query_start));
+        return if ours.location().is_some() { ours } else { ours.at(span.and_then(|span| file.locate(span))) };
     }
     let diagnostic = error.diagnostic();
     let span = span(&error).map(|span| {

@@ -133,7 +133,7 @@ impl Declared {
 /// `field` with its time in microseconds, which hold every year that exports use as "never"; of the `zoned` ones in UTC.
 fn timed(field: &FieldRef, zoned: &HashSet<String>) -> FieldRef {
     let DataType::Timestamp(_, zone) = field.data_type() else { return Arc::clone(field) };
-    let zone = zone.clone().or_else(|| zoned.contains(field.name()).then(|| "UTC".into()));
+    let zone = (zone.is_some() || zoned.contains(field.name())).then(|| "UTC".into());
     Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, zone)))
 }
 

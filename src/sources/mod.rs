@@ -30,6 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 mod arrow;
 mod avro;
 mod caught;
+mod crossing;
 mod declared;
 mod delimited;
 #[cfg(feature = "delta")]

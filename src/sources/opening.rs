@@ -10,6 +10,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::execute_stream;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use super::crossing;
 use super::declared::{Declared, Given};
 use super::file::{SourceFile, unreadable};
 use super::listing::{self, Listed};
@@ -303,10 +304,16 @@ impl Sources {
         let files = files.as_slice();
         let Inferred { schema, notes: assumed } = inferred;
         notes.extend(assumed);
+        let in_files = schema.clone();
         let columns = match (columns, format) {
             (None, _) | (_, Format::Csv(_)) => Arc::new(schema),
             (Some(declared), _) => names::spelled(&declared, &schema),
         };
+        if matches!(format, Format::Arrow | Format::Avro)
+            && let Some((field, found)) = crossing::first(&columns, &in_files)
+        {
+            return Err(crossing::refused(&files[0], field, found));
+        }
         let partitions = Partitions::of(files, &columns, &of_folders)?;
         let unread = Arc::clone(unread);
         Ok(Some(Arc::new(StreamedFiles::new(format.clone(), columns, files, partitions, unread))))

@@ -45,6 +45,7 @@ pub static EXAMPLES: &[Example] = &[
     example("PB2019", "NULL AS timestamp", "c.placed_at AS timestamp"),
     example("PB2020", "SET postback.timezone = 'Europe/Berlin'; CAST(c.local_time AS DATE) AS timestamp", "SET postback.timezone = 'Europe/Berlin'; c.local_time AS timestamp"),
     example("PB2021", "SELECT 'Purchase' AS event, c.placed_at AS timestamp, c.email FROM 'orders.csv' c LIMIT 100", "SELECT 'Purchase' AS event, c.placed_at AS timestamp, c.email FROM 'orders.csv' c ORDER BY c.order_id LIMIT 100"),
+    example("PB2022", "CAST(to_unixtime(c.placed_at) AS TIMESTAMP) AS timestamp", "to_timestamp_seconds(to_unixtime(c.placed_at)) AS timestamp"),
     example("PB2024", "c.cents / 100 AS value, 'USD' AS currency", "c.cents / 100.0 AS value, 'USD' AS currency"),
     example("PB2025", "CAST(c.total AS BIGINT) AS value, 'USD' AS currency", "c.total AS value, 'USD' AS currency"),
     example("PB2027", "to_char(c.instant, 'YYYYMMDD') AS _day", "to_char(c.instant, '%Y%m%d') AS _day"),

@@ -64,6 +64,7 @@ mod sql_warnings;
 mod storage;
 mod stores;
 mod survival;
+mod times_in_sql;
 mod tls;
 mod tokens;
 mod trace;

@@ -255,6 +255,8 @@ fn times_that_keep_their_meaning_pass() {
         ("America/Los_Angeles", "TIMESTAMP '2026-08-20 07:05:09'", 1_787_234_709),
         ("America/Los_Angeles", "iso8601('2026-08-20T14:05:09Z')", 1_787_234_709),
         ("UTC", "to_timestamp(1787234709)", 1_787_234_709),
+        ("America/Los_Angeles", "to_timestamp(1787234709)", 1_787_234_709),
+        ("America/Los_Angeles", "to_timestamp(ts)", 1_787_234_709),
         ("UTC", "to_timestamp(ts)", 1_787_234_709),
     ] {
         let sql = format!(

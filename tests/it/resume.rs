@@ -288,6 +288,7 @@ fn files_of_one_command_share_a_ledger() {
 fn the_last_success_is_a_parameter() {
     let project = Project::of(&[]);
     let query = "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';
+        SET postback.timezone = 'UTC';
         SELECT 'Purchase' AS event, at AS timestamp, o AS event_id, o || '@example.org' AS email, 1 AS value,
                'USD' AS currency
         FROM (VALUES ('a1', '2026-08-19T10:00:00Z'), ('a2', '2026-08-20T14:30:00Z')) AS t (o, at)

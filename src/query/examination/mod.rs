@@ -14,7 +14,7 @@ use super::origins::{self, Traced};
 use super::places::begins_within;
 use super::{
     Checked, Diagnosis, Parameters, Planned, QueryFile, Resources, conformed, executable, grain, insert_names, limits,
-    losses, meanings, parts, queries, raw, session, setting_errors,
+    losses, meanings, parts, queries, raw, session, setting_errors, times,
 };
 use crate::error::{Error, ErrorKind};
 use crate::settings::{SETTINGS, Settings, nearest};
@@ -55,6 +55,11 @@ impl Examination {
             if !told.iter().any(is_told) {
                 told.push(file.concealed(diagnosis));
             }
+        }
+        // One setting mends them all, and what says it best is the time that lacks the zone.
+        let is_of_day = |other: &Diagnosis| other.message.contains(times::OF_DAY);
+        if told.iter().any(|other| other.rule.code == "PB2011" && !is_of_day(other)) {
+            told.retain(|other| other.rule.code != "PB2011" || !is_of_day(other));
         }
         let checked = checked.filter(|_| !told.iter().any(Diagnosis::is_error));
         Self { diagnoses: told, checked }
@@ -170,6 +175,10 @@ impl Examining<'_> {
         };
         let is_whole = draft.diagnoses.is_empty();
         diagnoses.append(&mut draft.diagnoses);
+        if self.given.is_unusable("timezone") {
+            // The zone that was meant is not known, and that has its diagnosis.
+            diagnoses.retain(|diagnosis| diagnosis.rule.code != "PB2011");
+        }
         let ((_, plan), Marked { plan: marked, marks }) = planned.zip(marked)?;
         let (plan, marked) = match (insert_names(plan, file), insert_names(marked, file)) {
             (Ok(plan), Ok(marked)) => (plan, marked),
@@ -179,7 +188,12 @@ impl Examining<'_> {
             }
         };
         let (plan, marked) = self.bind(plan, marked, diagnoses);
-        let traced = origins::traced(&marked, &marks, &draft.unknown_tables);
+        let mut traced = origins::traced(&marked, &marks, &draft.unknown_tables);
+        match plan.as_ref().map(|plan| times::settled(&context.state(), plan.clone())) {
+            Some(Ok(settled)) => traced.settle_times(&settled),
+            Some(Err(error)) if is_whole => diagnoses.push(file.plan_error(error).into()),
+            _ => {}
+        }
         let given = Given { has_more_columns: has_more || traced.has_more, ..self.given.clone() };
         let (roles, mut findings) = plan::judge(&traced.columns, &given);
         findings.extend(plan::source_id(&traced.columns, &given));
@@ -235,9 +249,10 @@ impl Examining<'_> {
         marked: LogicalPlan,
         diagnoses: &mut Vec<Diagnosis>,
     ) -> (Option<LogicalPlan>, LogicalPlan) {
-        match self.parameters.bind(plan, self.file) {
+        let zone = self.settings.timezone();
+        match self.parameters.bind(plan, self.file, zone.as_ref()) {
             Ok(plan) => {
-                let bound = self.parameters.bind(marked.clone(), self.file);
+                let bound = self.parameters.bind(marked.clone(), self.file, zone.as_ref());
                 (Some(plan), bound.unwrap_or(marked))
             }
             Err(errors) => {

@@ -8,7 +8,9 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::texts::has_bytes;
 use super::types::shown_as;
+use crate::contract::temporal;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sources::crossing;
 use crate::sources::file::SourceFile;
 use crate::sources::names::exposed;
 use crate::sources::report::Note;
@@ -114,6 +116,9 @@ pub(super) fn declared(
             let is_readable =
                 can_cast_types(&found, field.data_type()) && !matches!(found, DataType::FixedSizeBinary(_));
             let is_same = found == *field.data_type();
+            if temporal::crosses(&found, field.data_type()) {
+                return Err(crossing::refused(&files[number], field, &found));
+            }
             if judged.is_none_or(|judged| !Arc::ptr_eq(judged, of_file)) && !is_readable && !is_same {
                 let shown = files[number].shown();
                 let message = format!("`{}` is {found} in `{shown}`, not {}", field.name(), field.data_type());
