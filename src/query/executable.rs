@@ -93,7 +93,7 @@ async fn culprit(context: &SessionContext, file: &QueryFile, parameters: &Parame
 async fn is_refused(context: &SessionContext, file: &QueryFile, parameters: &Parameters, query: &Query) -> bool {
     let mut statement = draft::as_statement(query.clone());
     let Ok(plan) = plan_statement(context, &mut statement).await else { return true };
-    match parameters.bind(plan, file) {
+    match parameters.bind(plan, file, super::zone_of(context).as_ref()) {
         Ok(plan) => self::error(context, &plan).await.is_some(),
         Err(_) => false,
     }
