@@ -63,18 +63,18 @@ impl Places {
     pub(super) fn of(query: &Path, settings: &Settings) -> Self {
         let (folder, here) = (folder_of(query), working());
         let project = above(&folder).and_then(|file| file.parent().map(Path::to_owned));
-        let named = PathBuf::from(settings.text("ledger").unwrap_or_default());
+        let given = PathBuf::from(settings.text("ledger").unwrap_or_default());
         let is_named = !is_from_project(settings);
-        let own = if is_named { here.join(&named) } else { project.as_ref().unwrap_or(&folder).join(&named) };
+        let own = if is_named { here.join(&given) } else { project.as_ref().unwrap_or(&folder).join(&given) };
         let names: BTreeSet<PathBuf> =
-            named.is_relative().then_some(named.clone()).into_iter().chain([usual()]).collect();
+            given.is_relative().then_some(given.clone()).into_iter().chain([usual()]).collect();
         let real = query.canonicalize().ok().and_then(|query| query.parent().map(Path::to_owned));
         let own_folders = [Some(&here), Some(&folder), real.as_ref(), project.as_ref()].into_iter().flatten();
         let above = folder.ancestors().chain(here.ancestors()).skip(1).filter(|folder| !is_open_to_all(folder));
         let mut seen = BTreeSet::from([key(&own)]);
         let folders: Vec<&Path> = own_folders.map(PathBuf::as_path).chain(above).collect();
         let places = folders.iter().flat_map(|folder| names.iter().map(|name| folder.join(name)));
-        let working = here.join(&named);
+        let working = here.join(&given);
         let working = (!is_named && seen.insert(key(&working))).then_some(working);
         let others = places.filter(|place| seen.insert(key(place))).collect();
         Self { own, working, others }

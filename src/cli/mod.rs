@@ -314,7 +314,7 @@ pub fn hush_panics() {
 /// Runs the verb; what ends with another code than 0 and says why on stdout gives that code.
 async fn dispatch(verb: Verb, world: &World) -> Result<ExitCode> {
     match verb {
-        Verb::Check(arguments) => return check::run(arguments, world).await,
+        Verb::Check(arguments) => return Box::pin(check::run(arguments, world)).await,
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Run(arguments) => Box::pin(run::run(arguments, world)).await,
         Verb::Retry(arguments) => Box::pin(retry::run(arguments, world)).await,

@@ -31,9 +31,10 @@ enum Sign {
 pub(super) fn read(body: &[u8], events: usize) -> Success {
     let Ok(Value::Object(body)) = serde_json::from_slice(body) else { return Success::Unknown };
     let own = body.iter().map(|(name, value)| match (name.as_str(), value) {
-        ("code" | "request_id", _) => Sign::Nothing,
         ("message", Value::String(text)) if message::is_about_failure(text) => Sign::Unknown,
-        ("message", Value::String(_) | Value::Null) | ("data", Value::Null) => Sign::Nothing,
+        ("code" | "request_id", _) | ("message", Value::String(_) | Value::Null) | ("data", Value::Null) => {
+            Sign::Nothing
+        }
         ("data", Value::Object(data)) => worst(data, events),
         ("data" | "message", _) => Sign::Unknown,
         (name, value) => sign(name, value, events),

@@ -44,7 +44,7 @@ impl Rounding {
 #[derive(Debug)]
 pub struct DecimalCast {
     target: DataType,
-    /// Whether what does not convert is NULL, as TRY_CAST has it.
+    /// Whether what does not convert is NULL, as `TRY_CAST` has it.
     is_lenient: bool,
     rounding: Arc<Rounding>,
     signature: Signature,

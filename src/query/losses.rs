@@ -74,7 +74,9 @@ struct Walk {
 impl Walk {
     fn column(&mut self, plan: &LogicalPlan, index: usize) {
         if self.seen.insert((std::ptr::from_ref(plan), index)) {
-            lineage::sources(plan, index).iter().for_each(|source| self.source(source));
+            for source in &lineage::sources(plan, index) {
+                self.source(source);
+            }
         }
     }
 
@@ -172,7 +174,9 @@ impl Walk {
     }
 
     fn arguments(&mut self, arguments: &[Expr], scope: &Scope<'_>) {
-        arguments.iter().for_each(|argument| self.expression(argument, scope));
+        for argument in arguments {
+            self.expression(argument, scope);
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::losses::drops_decimals;
 use super::places::{begins_within, rough};
 use crate::validate::plan::Meaning;
 
-/// Codes of MySQL's formats that are others here, and what they are here.
+/// Codes of `MySQL`'s formats that are others here, and what they are here.
 const CODES: [(&str, &str); 3] = [("%s", "Unix time"), ("%D", "a whole date"), ("%h", "the name of a month")];
 /// Numbers that times are divided by, of which the rest is not missed.
 const UNITS_OF_TIME: [i64; 7] = [60, 1_000, 3_600, 86_400, 86_400_000, 1_000_000, 1_000_000_000];
@@ -109,8 +109,8 @@ fn of_function(name: &str, arguments: &[Expr], schema: &DFSchema) -> Option<(Mea
                 "to_timestamp_nanos",
                 "to_unixtime",
             ];
-            let formats = (1..arguments.len()).filter_map(literal);
-            formats.filter_map(|format| Some((of_format(name, &format)?, call(NAMES, Some(format))))).next()
+            let mut formats = (1..arguments.len()).filter_map(literal);
+            formats.find_map(|format| Some((of_format(name, &format)?, call(NAMES, Some(format)))))
         }
         "substr" => {
             let start = whole(1).filter(|start| *start < 0 || *start == 0 && arguments.len() > 2)?;

@@ -227,7 +227,7 @@ pub(super) fn without_dump(message: &str) -> String {
     if let Some(rest) = kept.strip_prefix("Unsupported ast node in sqltorel: ") {
         kept = rest.to_uppercase();
     } else if let Some(rest) = kept.strip_prefix("Unsupported ") {
-        kept = rest.to_owned();
+        kept = rest.to_string();
     }
     if is_missing { format!("the engine does not know this: {kept}") } else { kept }
 }

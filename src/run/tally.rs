@@ -176,7 +176,7 @@ impl Tally {
     }
 
     /// Adds that the query returned nothing, if so.
-    pub fn note_emptiness(&mut self) {
+    pub(super) fn note_emptiness(&mut self) {
         if self.rows == 0 {
             let rule = rule("PB3118").expect("the rules of the result are rows of RULES");
             self.note(&Finding { rule, column: "", events: 0, detail: "the query returned no rows".to_owned() });
@@ -184,7 +184,7 @@ impl Tally {
     }
 
     /// Adds that casts rounded values of the sources to decimals of some types.
-    pub fn note_rounding(&mut self, rounded: &BTreeMap<String, u64>) {
+    pub(super) fn note_rounding(&mut self, rounded: &BTreeMap<String, u64>) {
         if rounded.is_empty() {
             return;
         }

@@ -383,7 +383,7 @@ fn a_possible_number_is_sent_left_out_or_refuses_its_row() {
     ] {
         // What is sent is not unusable: the rule for that has no say.
         for reject_bad_optional in [false, true] {
-            let judged = judge(columns(), Policy { invalid_phone, reject_bad_optional, ..policy(Offline) });
+            let judged = judge(columns(), Policy { reject_bad_optional, invalid_phone, ..policy(Offline) });
             assert_eq!(found(&judged), [("PB3119", severity)], "{invalid_phone:?}");
             assert_eq!(judged.rejected, u64::from(severity == Severity::Reject));
             if judged.rejected == 0 {

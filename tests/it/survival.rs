@@ -325,7 +325,10 @@ fn mutated_delimited_text_gives_no_wrong_row() {
     let mut random = Random(23);
     let mut whole = String::from("a_id,b_id,c_id\n");
     for number in 0..30 {
-        let _ = write!(whole, "{number},plain ü,x\r\n{number},\"say \"\"{number}\"\",\nover lines\",\\N\n{number},plain,y\n");
+        let _ = write!(
+            whole,
+            "{number},plain ü,x\r\n{number},\"say \"\"{number}\"\",\nover lines\",\\N\n{number},plain,y\n"
+        );
     }
     let (mut refused, mut skipped) = (0, 0);
     for number in 0..mutations() {

@@ -39,7 +39,7 @@ pub(super) async fn run(arguments: Arguments, world: &World) -> Result<()> {
     let signals = Signals::watch()?;
     waiting::wait(&arguments, world, &signals).await?;
     let mut documents = Documents::new(arguments.format, arguments.files.len());
-    let outcome = run_all(&arguments, world, &signals, &mut documents).await;
+    let outcome = Box::pin(run_all(&arguments, world, &signals, &mut documents)).await;
     let printed = documents.finish();
     outcome.and(printed)
 }
@@ -52,7 +52,7 @@ async fn run_all(arguments: &Arguments, world: &World, signals: &Signals, docume
     // Exit 2 says that nothing was sent: every file is checked before the first one sends.
     for path in &arguments.files {
         documents.begin();
-        match prepare(path, arguments, world, (&mut stores, documents), signals).await {
+        match Box::pin(prepare(path, arguments, world, (&mut stores, documents), signals)).await {
             Ok(prepared) => ready.push(prepared),
             Err(error) => {
                 documents.failed(path, &error)?;

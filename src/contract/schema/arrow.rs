@@ -32,9 +32,8 @@ pub fn accepts(kind: Kind, data_type: &DataType) -> bool {
             is_one_or_list(data_type, |item| is_text(item) || is_whole(item))
         }
         Kind::Time => is_text(data_type) || is_whole(data_type) || is_instant(data_type),
-        Kind::Amount | Kind::Number => is_text(data_type) || is_number(data_type),
-        // A decimal or a float may be whole in every row: rows tell.
-        Kind::Integer | Kind::Quantity => is_text(data_type) || is_number(data_type),
+        // Of a count, a decimal or a float may be whole in every row: rows tell.
+        Kind::Amount | Kind::Number | Kind::Integer | Kind::Quantity => is_text(data_type) || is_number(data_type),
         Kind::Numbers => list_item(data_type).is_some_and(|item| *item == DataType::Null || is_number(item)),
         Kind::Boolean => is_text(data_type) || *data_type == DataType::Boolean,
         Kind::Contents => list_item(data_type).is_some_and(is_item),

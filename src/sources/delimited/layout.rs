@@ -152,16 +152,16 @@ impl Counts {
                 .context("line", alike.line)
                 .hint("end each row as the header line ends, or take the delimiter behind the last name away");
         }
-        let names = counted(named.names, if named.by_header { "name" } else { "column" });
+        let own = counted(named.names, if named.by_header { "name" } else { "column" });
         let most = if self.by_fields.len() > 1 { "most rows" } else { "the rows" };
         let holds = if named.by_header {
             format!(
-                "the header line of `{}` has {names}, and {most} below it have {}",
+                "the header line of `{}` has {own}, and {most} below it have {}",
                 file.shown(),
                 counted(fields, "field")
             )
         } else {
-            format!("the table declares {names}, and {most} of `{}` have {}", file.shown(), counted(fields, "field"))
+            format!("the table declares {own}, and {most} of `{}` have {}", file.shown(), counted(fields, "field"))
         };
         let mend = if named.by_header { "mend the header line" } else { "declare all columns" };
         let hint = if fields == named.names + 1 && alike.with_empty_last == alike.rows && is_closed.is_none() {
@@ -201,11 +201,11 @@ mod tests {
     };
 
     /// The columns of rows, `+` behind them if each is closed; none if they are refused.
-    fn width(names: &str, rows: &str, is_closed: Option<bool>) -> Option<String> {
+    fn width(header: &str, rows: &str, is_closed: Option<bool>) -> Option<String> {
         let counts = Counts::of(&mut Records::new(rows.as_bytes(), &COMMA, false)).unwrap();
-        let names: Vec<&str> = names.split(',').collect();
-        let is_last_empty = names.last().is_some_and(|name| name.is_empty());
-        let named = Named { names: names.len(), is_last_empty, by_header: true };
+        let header: Vec<&str> = header.split(',').collect();
+        let is_last_empty = header.last().is_some_and(|name| name.is_empty());
+        let named = Named { names: header.len(), is_last_empty, by_header: true };
         let file = SourceFile::local(std::env::current_exe().unwrap()).unwrap();
         let width = counts.width(&file, named, is_closed).ok()?;
         Some(format!("{}{}", width.columns, if width.is_closed { "+" } else { "" }))

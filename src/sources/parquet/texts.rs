@@ -194,7 +194,9 @@ mod tests {
     fn a_fault_inside_is_one_of_the_row() {
         let mut lists = ListBuilder::new(BinaryBuilder::new());
         for list in [&[&b"a"[..], b"\xe9"][..], &[], &[b"b"], &[b"\xe9\xe9", b"c"]] {
-            list.iter().for_each(|item| lists.values().append_value(item));
+            for item in list {
+                lists.values().append_value(item);
+            }
             lists.append(true);
         }
         lists.append(false);

@@ -101,6 +101,7 @@ pub(super) struct Record {
 
 /// How well a style fits, compared from the first part to the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one step of the comparison")]
 struct Fit {
     /// Whether the first record is split too, and half of all are alike.
     is_whole: bool,

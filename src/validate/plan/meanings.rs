@@ -7,7 +7,7 @@ use super::{Finding, Subject};
 pub enum Meaning {
     /// A format of a time without a `%`, or with letters that stand for themselves: the function and the format.
     Format(String, String),
-    /// A code of a format that is another one in MySQL.
+    /// A code of a format that is another one in `MySQL`.
     Code(&'static str, &'static str),
     /// SIMILAR TO, with the pattern as a regular expression where it stands in the query.
     Similar(Option<String>),
