@@ -53,7 +53,7 @@ const PIECES: [&[u8]; 40] = [
     b";\n",
 ];
 
-/// A generator of numbers that look random (SplitMix64).
+/// A generator of numbers that look random (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 

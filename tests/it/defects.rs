@@ -119,7 +119,7 @@ async fn deliver(defect: Defect, transport: impl Transport) -> (Account, ErrorKi
 async fn a_ledger_that_fails_after_the_first_request_leaves_an_incomplete_run_with_its_numbers() {
     // Their exit codes say that nothing was sent.
     for kind in [ErrorKind::Usage, ErrorKind::Locked, ErrorKind::Incomplete] {
-        let (account, verdict) = deliver(Defect::Ledger(kind), Script::new(Vec::new()).0).await;
+        let (account, verdict) = Box::pin(deliver(Defect::Ledger(kind), Script::new(Vec::new()).0)).await;
         assert_eq!(verdict, ErrorKind::Incomplete, "{kind:?}");
         assert_eq!(account.report.map(|report| report.requests), Some(account.tally.accepted));
         assert!(account.tally.is_balanced(), "{:?}", account.tally);
@@ -128,6 +128,6 @@ async fn a_ledger_that_fails_after_the_first_request_leaves_an_incomplete_run_wi
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_defect_of_the_driver_ends_as_one() {
-    let (account, verdict) = deliver(Defect::Driver, Script::new(Vec::new()).0).await;
+    let (account, verdict) = Box::pin(deliver(Defect::Driver, Script::new(Vec::new()).0)).await;
     assert_eq!(verdict, ErrorKind::Internal, "{:?}", account.tally);
 }

@@ -89,7 +89,7 @@ fn line(row: &[String], style: Style, damage: usize, random: &mut Random) -> Str
         // One lost and one in a value.
         5 => {
             if random.is(2) && style.delimiter == ',' {
-                fields[3] = "1,250.00".to_owned();
+                "1,250.00".clone_into(&mut fields[3]);
             } else {
                 fields[4] = format!("Rio{delimiter} Brasil");
             }
@@ -173,8 +173,11 @@ fn table(random: &mut Random) -> Table {
     Table { text, rows, is_whole: !is_refused && damaged == 0 && !header_lost, is_refused }
 }
 
-/// What is read of a file: the columns that it has of [`NAMES`], and the lines that are told; none if it is refused.
-fn read(folder: &Path, location: &str) -> Result<(Vec<usize>, Vec<Vec<String>>, Vec<u64>), String> {
+/// What is read of a file: the columns that it has of [`NAMES`], its rows, and the lines that are told.
+type Found = (Vec<usize>, Vec<Vec<String>>, Vec<u64>);
+
+/// What is read of a file; an error if it is refused.
+fn read(folder: &Path, location: &str) -> Result<Found, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let sources = Sources::new(Options { folder: folder.to_owned(), ..Options::default() });
@@ -188,9 +191,10 @@ fn read(folder: &Path, location: &str) -> Result<(Vec<usize>, Vec<Vec<String>>, 
         let mut rows = Vec::new();
         for batch in &batches {
             for row in 0..batch.num_rows() {
-                let value = |column: &ArrayRef| match column.is_valid(row) {
-                    true => array_value_to_string(column, row).unwrap(),
-                    false => String::new(),
+                let value = |column: &ArrayRef| if column.is_valid(row) {
+                    array_value_to_string(column, row).unwrap()
+                } else {
+                    String::new()
                 };
                 rows.push(batch.columns().iter().map(value).collect());
             }

@@ -21,7 +21,7 @@ pub fn ledger_file(data: &[u8]) {
         let verified = verify(&place, NOW);
         match (&verified, verify(&place, NOW)) {
             (Ok(first), Ok(second)) => {
-                assert_eq!(format!("{first:?}"), format!("{second:?}"), "two verifications differ")
+                assert_eq!(format!("{first:?}"), format!("{second:?}"), "two verifications differ");
             }
             (Err(first), Err(second)) => {
                 assert_told(first);

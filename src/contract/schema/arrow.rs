@@ -254,7 +254,8 @@ mod tests {
             assert!(accepts(Kind::Amount, &data_type), "{data_type}");
         }
         assert!(!accepts(Kind::Amount, &DataType::Date32));
-        assert!(accepts(Kind::Quantity, &DataType::Float64) && !accepts(Kind::Quantity, &DataType::Decimal128(10, 2)));
+        assert!(accepts(Kind::Quantity, &DataType::Float64) && accepts(Kind::Quantity, &DataType::Decimal128(10, 2)));
+        assert!(!accepts(Kind::Quantity, &DataType::Boolean));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Random amounts and expressions over six formats: each gives the exact value or tells.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -107,10 +108,12 @@ fn write(folder: &Path, orders: &[Order]) {
     for (order, id) in orders.iter().zip(1..) {
         let Order { cents, quantity } = order;
         let amount = amount(order);
-        csv += &format!("o{id},{cents},{quantity},{amount},{amount}\n");
-        ndjson += &format!(
-            "{{\"id\":\"o{id}\",\"cents\":{cents},\"quantity\":{quantity},\"amount\":{amount},\"total\":{amount}}}\n"
-        );
+        writeln!(csv, "o{id},{cents},{quantity},{amount},{amount}").unwrap();
+        writeln!(
+            ndjson,
+            "{{\"id\":\"o{id}\",\"cents\":{cents},\"quantity\":{quantity},\"amount\":{amount},\"total\":{amount}}}"
+        )
+        .unwrap();
     }
     file(folder, "o.csv", csv);
     file(folder, "o.ndjson", ndjson);
