@@ -291,7 +291,7 @@ fn a_folder_that_cannot_be_written_is_found_before_anything_is_sent() {
     let said = said(&mut postback(&["run", &path, "--base-url", &server.url, "--ledger", &taken]));
     assert_eq!((said.code, said.stdout.as_str()), (2, ""), "{}", said.stderr);
     assert!(said.stderr.contains("cannot make a folder for the run"), "{}", said.stderr);
-    assert!(said.stderr.contains("postback.ledger"), "{}", said.stderr);
+    assert!(said.stderr.contains("with --ledger"), "{}", said.stderr);
     assert!(server.requests().is_empty());
 }
 

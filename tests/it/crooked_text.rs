@@ -80,11 +80,11 @@ fn a_first_row_that_is_too_long_excuses_no_other() {
             values(&events),
             [("18".into(), "80".into()), ("19".into(), "90".into())],
             "{order:?}: {}",
-            said.stderr
+            said.stdout
         );
-        assert!(said.stderr.contains("7 fields, not 6"), "{}", said.stderr);
+        assert!(said.stdout.contains("7 fields, not 6"), "{}", said.stdout);
         let lines = format!("lines {}, {})", lines[0], lines[1]);
-        assert!(said.stderr.contains(&lines), "no `{lines}` in {}", said.stderr);
+        assert!(said.stdout.contains(&lines), "no `{lines}` in {}", said.stdout);
     }
 }
 
@@ -116,8 +116,8 @@ fn a_lost_delimiter_is_not_made_up_for_by_one_in_a_value() {
             assert_eq!(orders, [json!("18"), json!("19"), json!("21")], "{row}: {}{}", read.stdout, read.stderr);
             let query = "SELECT 'Purchase' AS event, order_id, ts AS timestamp, email, amount AS value FROM 'a.csv'";
             let (events, said) = delivered(here, query);
-            assert_eq!(values(&events).len(), 3, "{row}: {}", said.stderr);
-            assert!(said.stderr.contains("PB3408"), "{row}: {}", said.stderr);
+            assert_eq!(values(&events).len(), 3, "{row}: {}", said.stdout);
+            assert!(said.stdout.contains("PB3408"), "{row}: {}", said.stdout);
         }
     }
 }
@@ -241,9 +241,9 @@ fn lines_above_the_header_line_are_named_and_passed_over_on_demand() {
         SELECT 'Purchase' AS event, '2026-11-14T10:00:00Z' AS timestamp, \"order id\" AS order_id, email FROM t";
     let (events, said) = delivered(here, query);
     assert!(
-        events.len() == 2 && said.stderr.contains("line 6)") && said.stderr.contains("2 fields, not 3"),
+        events.len() == 2 && said.stdout.contains("line 6)") && said.stdout.contains("2 fields, not 3"),
         "{}",
-        said.stderr
+        said.stdout
     );
 }
 
@@ -272,11 +272,12 @@ fn a_line_that_names_the_delimiter_is_understood() {
             "{SETTINGS}SELECT 'Purchase' AS event, '2026-11-14T10:00:00Z' AS timestamp, id AS order_id, id || '@example.com' AS email FROM 'odd.csv'"
         ),
     );
-    let checked = said(postback(&["check", &query, "--format", "json"]).current_dir(here));
+    let checked = said(postback(&["check", &query]).current_dir(here));
     assert!(
         checked.stdout.contains("line 1 of `odd.csv` names the delimiter and is passed over"),
-        "{}",
-        checked.stdout
+        "{}{}",
+        checked.stdout,
+        checked.stderr
     );
 }
 
@@ -308,7 +309,7 @@ fn names_are_read_without_what_nobody_sees_around_them() {
             "{SETTINGS}SELECT 'Purchase' AS event, '2026-11-14T10:00:00Z' AS timestamp, id AS order_id, email, total AS value FROM 'a.csv'"
         ),
     );
-    let checked = said(postback(&["check", &query, "--format", "json"]).current_dir(here));
+    let checked = said(postback(&["check", &query]).current_dir(here));
     assert!(checked.stdout.contains("has blanks around its names"), "{}", checked.stdout);
     // What a declaration names is found too.
     let table = "CREATE EXTERNAL TABLE t (id VARCHAR, email VARCHAR, total DOUBLE) STORED AS CSV LOCATION 'a.csv';";

@@ -191,10 +191,8 @@ fn read(folder: &Path, location: &str) -> Result<Found, String> {
         let mut rows = Vec::new();
         for batch in &batches {
             for row in 0..batch.num_rows() {
-                let value = |column: &ArrayRef| if column.is_valid(row) {
-                    array_value_to_string(column, row).unwrap()
-                } else {
-                    String::new()
+                let value = |column: &ArrayRef| {
+                    if column.is_valid(row) { array_value_to_string(column, row).unwrap() } else { String::new() }
                 };
                 rows.push(batch.columns().iter().map(value).collect());
             }

@@ -32,11 +32,13 @@ use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingF
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
+    self, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    TimezoneInfo, Value,
 };
 
 use self::border::Border;
 use self::days::Days;
+use crate::contract::time;
 use crate::error::{Error, ErrorKind};
 use crate::functions::zones::{AtTimeZone, Zone};
 
@@ -85,10 +87,17 @@ pub(super) fn prepared(plan: LogicalPlan) -> Result<LogicalPlan> {
     days::rewritten(plan)
 }
 
-/// Makes calls of `x AT TIME ZONE 'zone'`.
+/// Makes calls of `x AT TIME ZONE 'zone'`, and instants of literals with an offset: `TIMESTAMP '2026-11-14T10:00:00Z'`.
 pub(super) fn name_zones(statement: &mut Statement) {
     let Statement::Statement(inner) = statement else { return };
     let _: ControlFlow<()> = ast::visit_expressions_mut(inner.as_mut(), |expression| {
+        if let ast::Expr::TypedString(literal) = expression
+            && let ast::DataType::Timestamp(_, zone @ TimezoneInfo::None) = &mut literal.data_type
+            && let Value::SingleQuotedString(text) = &literal.value.value
+            && time::instant(text, None).is_ok()
+        {
+            *zone = TimezoneInfo::WithTimeZone;
+        }
         if let ast::Expr::AtTimeZone { timestamp, time_zone } = expression {
             let take = |part: &mut Box<ast::Expr>| std::mem::replace(&mut **part, ast::Expr::value(Value::Null));
             let arguments = [take(timestamp), take(time_zone)];
