@@ -67,12 +67,13 @@ impl Folding {
             // An empty custom property is not sent.
             return Ok(if data_type.is_string() { nullif(given, lit("")) } else { given });
         };
-        if !is_written(data_type) && field.kind != Kind::Time {
+        let setting = NAMES.iter().position(|other| *other == name).and_then(|at| self.names[at].as_deref());
+        // A setting stands in for numbers that are missing, too.
+        if !is_written(data_type) && field.kind != Kind::Time && setting.is_none() {
             return Ok(given);
         }
         let function = FormFunction::of(field, data_type, self.zone.clone(), self.region)?;
         let form = function.call(vec![given]);
-        let setting = NAMES.iter().position(|other| *other == name).and_then(|at| self.names[at].as_deref());
         Ok(match setting {
             Some(setting) => coalesce(vec![form, lit(forms::of_setting(field, setting))]),
             None => form,

@@ -2,7 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use datafusion::arrow::array::{
+    ArrayRef, Date32Array, Date64Array, RecordBatch, TimestampMillisecondArray, TimestampSecondArray,
+};
+use datafusion::arrow::ipc::writer::FileWriter;
 use serde_json::Value;
 
 use crate::server::{Answer, OK, Said, Server, file, postback, said};
@@ -34,6 +39,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path();
         file(here, "good.sql", purchases("", &["1", "2"]));
+        file(here, "live.sql", purchases("", &["1"]).replace("SET postback.as_of = '2026-08-20T14:10:00Z';", ""));
         file(here, "other.sql", purchases("", &["3"]));
         file(
             here,
@@ -78,7 +84,7 @@ fn a_run_has_one_document_whatever_becomes_of_it() {
         ("unknown parameter", &["run", "good.sql", "--dry-run", "--param", "a=1"], 2),
         ("a token as a flag", &["run", "good.sql", "--access-token", "t"], 2),
         ("no settings file", &["run", "good.sql", "--dry-run", "--config", "nowhere.toml"], 2),
-        ("no token", &["run", "good.sql", "--base-url", "https://events.invalid"], 3),
+        ("no token", &["run", "live.sql", "--base-url", "https://events.invalid"], 3),
         ("a live destination and another now", &["run", "good.sql", "--token-file", "nowhere"], 2),
         ("refused token", &["run", "good.sql", "--base-url", &refusing.url], 3),
         ("nobody listens", &["run", "good.sql", "--base-url", gone], 4),
@@ -253,17 +259,21 @@ fn maps_have_texts_as_keys_in_json() {
 
 #[test]
 fn a_time_that_no_calendar_has_is_told_and_no_broken_json() {
-    for time in [
-        "arrow_cast(9223372036854775807, 'Timestamp(Second, None)')",
-        "arrow_cast(-9223372036854775807, 'Timestamp(Millisecond, None)')",
-        "arrow_cast(9223372036854775807, 'Timestamp(Second, Some(\"UTC\"))')",
-        "arrow_cast(arrow_cast(2147483647, 'Int32'), 'Date32')",
-        "arrow_cast(9223372036854775807, 'Date64')",
-        "[arrow_cast(9223372036854775807, 'Timestamp(Second, None)')]",
-        "named_struct('a', arrow_cast(9223372036854775807, 'Timestamp(Second, None)'))",
-        "map(['k'], [arrow_cast(9223372036854775807, 'Timestamp(Second, None)')])",
-    ] {
-        let query = format!("SELECT {time} AS t");
+    let folder = tempfile::tempdir().unwrap();
+    let columns: [(&str, ArrayRef); 5] = [
+        ("s", Arc::new(TimestampSecondArray::from(vec![i64::MAX]))),
+        ("ms", Arc::new(TimestampMillisecondArray::from(vec![-i64::MAX]))),
+        ("instant", Arc::new(TimestampSecondArray::from(vec![i64::MAX]).with_timezone("UTC"))),
+        ("day", Arc::new(Date32Array::from(vec![i32::MAX]))),
+        ("long_day", Arc::new(Date64Array::from(vec![i64::MAX]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let path = folder.path().join("times.arrow");
+    let mut writer = FileWriter::try_new(fs::File::create(&path).unwrap(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    for time in ["s", "ms", "instant", "day", "long_day", "[s]", "named_struct('a', s)", "map(['k'], [s])"] {
+        let query = format!("SELECT {time} AS t FROM '{}'", path.display());
         for format in ["json", "ndjson", "csv"] {
             let said = said(&mut postback(&["sql", &query, "--format", format]));
             assert_eq!(said.code, 1, "{query} {format}: {}{}", said.stdout, said.stderr);

@@ -78,6 +78,8 @@ impl Stores {
         if mode == Mode::Sandbox {
             return Ok(());
         }
+        // What was noted of this query before it was planned is not known by its ledger yet.
+        self.aims.pop();
         let places = Places::of(path, settings);
         let own = PathBuf::from(settings.text("ledger").unwrap_or_default());
         let others = std::iter::once(places.own).chain(places.working).chain(places.others).collect();

@@ -175,11 +175,13 @@ impl Shapes {
         let is_next = |text: &str| match text.strip_prefix(['"', '\'']) {
             // Quotes around the next value, which are letters behind the first.
             Some(rest) => rest.ends_with(['"', '\'']),
-            None => other.is_told() && !text.starts_with(self.delimiter) && takes(other, text),
+            None => other.is_told() && !text.trim_start_matches(' ').starts_with(self.delimiter) && takes(other, text),
         };
         let text = &row.text[field.start..next.end];
         let mut places = text.char_indices().skip(1).map(|(at, _)| text.split_at(at));
-        places.any(|(left, right)| !left.ends_with(self.delimiter) && takes(column, left) && is_next(right))
+        // A tab at the end of a value would be taken for a blank.
+        let is_whole = |text: &str| !text.trim_end_matches(' ').ends_with(self.delimiter);
+        places.any(|(left, right)| is_whole(left) && takes(column, left) && is_next(right))
     }
 
     /// Whether all values look like those of their columns if the field `merged` and the next are one, and `split` is two,
