@@ -42,6 +42,7 @@ use crate::validate::plan::Role;
 use crate::validate::{FoldValue, InvalidPhone};
 
 mod conform;
+mod cuts;
 mod diagnosis;
 mod draft;
 mod exact;

@@ -9,6 +9,7 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, Volatility};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
+use super::cuts;
 use super::instants;
 use super::lineage::{self, Source};
 use super::marks::{self, Mark};
@@ -104,7 +105,8 @@ fn origin(source: &Source<'_>) -> Origin {
     lineage::visit_source(source, &mut |source| {
         let expression = marks::removed(source.expression.clone());
         origin.unstable = origin.unstable.take().or_else(|| function(&expression, Volatility::Stable));
-        origin.drops_zone |= instants::drops_zone(&expression, &source.schema(), is_instant);
+        origin.drops_zone |=
+            instants::drops_zone(&expression, &source.schema(), is_instant) || cuts::drops_zone(&expression, source);
     });
     origin.drops_zone &= !instants::says_utc(&expression);
     origin
@@ -123,7 +125,7 @@ fn literal(expression: &Expr) -> Option<Literal> {
 }
 
 /// The value of an expression that computes it from literals only.
-fn computed(expression: &Expr) -> Option<Literal> {
+pub(super) fn computed(expression: &Expr) -> Option<Literal> {
     let is_fixed = |part: &Expr| match part {
         Expr::ScalarFunction(call) => call.func.signature().volatility == Volatility::Immutable,
         Expr::Literal(..) | Expr::Cast(_) | Expr::TryCast(_) | Expr::Alias(_) | Expr::BinaryExpr(_) => true,

@@ -4,6 +4,8 @@ use std::fs;
 
 use super::*;
 
+mod times;
+
 const ORDERS: &str = "order_id,email,phone,ordered_at,total\n7,a@b.example,+442071838750,2025-12-05T10:15:00Z,5.50\n";
 const LINES: &str = "order_id,line_no,sku,price,quantity\n7,1,A1,2.50,1\n7,2,B2,3.00,1\n";
 const SETTINGS: &str = "SET postback.event_source = 'offline'; SET postback.event_source_id = '7654321098765432109';\n";

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPla
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
-use super::{readable, refused};
+use super::{readable, refused, spans};
 use crate::contract::temporal::{self, Class};
 use crate::contract::time;
 use crate::functions::zones::{AtTimeZone, Passage, UTC, Way, Zone, called, is_unnamed, plain};
@@ -79,7 +79,10 @@ impl TreeNodeRewriter for Crossing<'_> {
                 self.explicit(&cast.expr, cast.field.data_type())?;
                 self.cast(&cast.expr, cast.field.data_type(), false, self.zone)?
             }
-            Expr::BinaryExpr(binary) => self.mixed(binary)?,
+            Expr::BinaryExpr(binary) => {
+                spans::verify(binary, self.schema)?;
+                self.mixed(binary)?
+            }
             Expr::ScalarFunction(call) => self.call(call)?,
             Expr::WindowFunction(call) => {
                 self.window(call)?;

@@ -6,7 +6,7 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Cast, Expr};
 
 use super::border::{Crossing, as_instant, passed};
-use super::refused;
+use super::{refused, spans};
 use crate::contract::temporal::{Class, within};
 use crate::functions::zones::{AtTimeZone, Passage, UTC, Way, Zone, as_function, called, formats, is_unnamed};
 
@@ -22,6 +22,7 @@ impl Crossing<'_> {
         if as_function::<Passage>(&call.func).is_some() {
             return Ok(None);
         }
+        spans::verify_call(call, self.schema)?;
         let name = call.func.name();
         let classes = call.args.iter().map(|argument| Ok(Class::of(&self.data_type(argument)?)));
         let classes: Vec<Class> = classes.collect::<Result<_>>()?;

@@ -11,6 +11,7 @@
 //! | instant | clock | refused: the clock comes twice where clocks are put back |
 //! | instant | day | its day in `postback.timezone` |
 //! | clock | number | the number of the instant |
+//! | day ± hours | day | refused: the engine drops the hours |
 //! | number | clock | refused: [`Epoch`](crate::functions::zones::Epoch) functions make instants of numbers |
 //!
 //! [`Days`] runs before the engine's own coercion, which would make clocks of instants that meet days; [`Border`] runs
@@ -46,6 +47,7 @@ mod border;
 mod calls;
 mod days;
 mod refused;
+mod spans;
 
 /// What is said of days where no zone is set.
 pub(super) const OF_DAY: &str = "differs from zone to zone";

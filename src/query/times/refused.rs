@@ -79,6 +79,14 @@ pub(super) fn nested(place: &Expr) -> DataFusionError {
     refusal("PB2022", message, help, Some(place))
 }
 
+/// A day meets hours, minutes or seconds.
+pub(super) fn hours(day: &Expr) -> DataFusionError {
+    let message = format!("{} is a day, and a day plus or minus a part of a day loses the hours", named(day));
+    let help = "write CAST(x AS TIMESTAMP) in place of the day, which has hours; a number n of whole days is \
+        n * INTERVAL '1 day'";
+    refusal("PB2022", message, help, Some(day))
+}
+
 /// A time is counted from the beginning of 1970.
 pub(super) fn epoch(place: &Expr) -> DataFusionError {
     let message = "what is counted from 1970-01-01 on a local clock is no Unix time".to_owned();
