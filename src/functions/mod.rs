@@ -27,6 +27,7 @@ mod declaration;
 mod e164;
 mod event_id;
 mod event_name;
+mod floats;
 mod identity;
 mod iso4217;
 mod iso8601;
@@ -35,6 +36,7 @@ mod text;
 pub(crate) mod zones;
 
 pub use self::arithmetic::Arithmetic;
+pub use self::floats::FloatCast;
 pub use self::rounding::{DecimalCast, Rounding};
 
 /// Where the functions stand in DataFusion's documentation.

@@ -3,7 +3,8 @@
 //!
 //! The engine's `+`, `-`, `*` and `sum` over whole numbers wrap: 2,147,483,647 + 1 is -2,147,483,648. An analyzer rule
 //! puts checked arithmetic in their place, and sums as decimals, which have room for any sum. Casts of texts and columns to decimals of fewer digits give way to
-//! casts that take note. Types and names stay.
+//! casts that take note, and casts of whole numbers to floats to casts that fail where digits would change. Types and names
+//! stay.
 
 use std::sync::Arc;
 
@@ -15,13 +16,19 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, Projection, ScalarUDF, Window, cast};
+use datafusion::logical_expr::{
+    Aggregate, Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, Window, WindowFunctionDefinition,
+    cast, try_cast,
+};
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::functions::{Arithmetic, DecimalCast, Rounding};
+use crate::functions::{Arithmetic, DecimalCast, FloatCast, Rounding};
 
 /// What whole numbers are summed in.
 const SUMMED: DataType = DataType::Decimal128(20, 0);
+
+/// Aggregate functions that give one of the values they are given, or something that has each of them.
+const KEEPING: [&str; 8] = ["min", "max", "first_value", "last_value", "nth_value", "array_agg", "string_agg", "sum"];
 
 /// The rule, which comes behind those that bring both sides of an operator to one type.
 #[derive(Debug)]
@@ -54,8 +61,11 @@ impl ExactNumbers {
         node.map_expressions(|expression| {
             let name = names.save(&expression);
             let checked = expression.transform_up(|part| match part {
-                Expr::Cast(_) | Expr::TryCast(_) if makes_columns => Ok(self.cast(part, &schema)),
-                part => Ok(arithmetic(part, &schema)),
+                Expr::Cast(_) | Expr::TryCast(_) => {
+                    let part = float(part, &schema);
+                    Ok(if makes_columns && !part.transformed { self.cast(part.data, &schema) } else { part })
+                }
+                part => Ok(roughly(part).transform_data(|part| Ok(arithmetic(part, &schema)))?),
             })?;
             Ok(checked.update_data(|expression| name.restore(expression)))
         })
@@ -79,6 +89,62 @@ impl ExactNumbers {
         let arguments = vec![inner.as_ref().clone()];
         Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments)))
     }
+}
+
+/// A cast of a whole number to a float that fails where digits would change.
+fn float(expression: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let (inner, target, is_lenient) = match &expression {
+        Expr::Cast(cast) => (&cast.expr, cast.field.data_type(), false),
+        Expr::TryCast(cast) => (&cast.expr, cast.field.data_type(), true),
+        _ => return Transformed::no(expression),
+    };
+    let given = inner.get_type(schema).ok();
+    let Some(function) = given.and_then(|given| FloatCast::of(&given, target, is_lenient)) else {
+        return Transformed::no(expression);
+    };
+    let function = Arc::new(ScalarUDF::new_from_impl(function));
+    let arguments = vec![inner.as_ref().clone()];
+    Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments)))
+}
+
+/// `expression` with the engine's own casts to floats, if no last digit counts there: which of two numbers is greater, a
+/// quotient such as nanoseconds / 1e9, an average.
+fn roughly(expression: Expr) -> Transformed<Expr> {
+    use Operator::{Divide, Gt, GtEq, Lt, LtEq};
+    let rough = |side: &mut Expr, is_changed: &mut bool| {
+        let Expr::ScalarFunction(call) = &*side else { return };
+        let Some(checked) = call.func.inner().downcast_ref::<FloatCast>() else { return };
+        let [inner] = call.args.as_slice() else { return };
+        *side = if checked.is_lenient() {
+            try_cast(inner.clone(), checked.target().clone())
+        } else {
+            cast(inner.clone(), checked.target().clone())
+        };
+        *is_changed = true;
+    };
+    let mut expression = expression;
+    let mut is_changed = false;
+    match &mut expression {
+        Expr::BinaryExpr(binary) if matches!(binary.op, Divide | Gt | GtEq | Lt | LtEq) => {
+            rough(&mut binary.left, &mut is_changed);
+            rough(&mut binary.right, &mut is_changed);
+        }
+        Expr::Between(between) => {
+            for side in [&mut between.expr, &mut between.low, &mut between.high] {
+                rough(side, &mut is_changed);
+            }
+        }
+        Expr::AggregateFunction(call) if !KEEPING.contains(&call.func.name()) => {
+            call.params.args.iter_mut().for_each(|side| rough(side, &mut is_changed));
+        }
+        Expr::WindowFunction(call)
+            if matches!(call.fun, WindowFunctionDefinition::AggregateUDF(_)) && !KEEPING.contains(&call.fun.name()) =>
+        {
+            call.params.args.iter_mut().for_each(|side| rough(side, &mut is_changed));
+        }
+        _ => {}
+    }
+    if is_changed { Transformed::yes(expression) } else { Transformed::no(expression) }
 }
 
 fn arithmetic(expression: Expr, schema: &DFSchema) -> Transformed<Expr> {

@@ -25,15 +25,17 @@ mod looks {
     pub(super) const DATE: u8 = 8;
     pub(super) const TIME: u8 = 16;
     pub(super) const TEXT: u8 = 32;
+    /// A number or a code.
+    pub(super) const CODE: u8 = 64;
 }
 
 /// The type of the column `name` with `values`; none if there is no value.
 ///
-/// A column is text when its name says that it identifies something, or when a value has a leading zero or plus. A
-/// timestamp column whose values carry an offset becomes UTC; where only some do, it stays text. Numbers with cents are
+/// A column is text when its name says that it identifies something, when a value has a leading zero or plus, or when its
+/// values are codes such as `12345e67`. A timestamp column whose values carry an offset becomes UTC; where only some do, it stays text. Numbers with cents are
 /// exact decimals.
 pub(super) fn infer<'a>(name: &str, values: impl Iterator<Item = &'a str> + Clone) -> Option<DataType> {
-    use looks::{BOOLEAN, DATE, FRACTION, TIME, WHOLE};
+    use looks::{BOOLEAN, CODE, DATE, FRACTION, TIME, WHOLE};
     let values = said(values);
     let mut all = 0;
     for value in values.clone() {
@@ -46,7 +48,8 @@ pub(super) fn infer<'a>(name: &str, values: impl Iterator<Item = &'a str> + Clon
         0 => return None,
         BOOLEAN => DataType::Boolean,
         WHOLE => DataType::Int64,
-        _ if all & !(WHOLE | FRACTION) == 0 => DataType::Float64,
+        // Digits around an `e` are a number only beside other numbers with a point or a sign.
+        _ if all & FRACTION != 0 && all & !(WHOLE | FRACTION | CODE) == 0 => DataType::Float64,
         DATE => DataType::Date32,
         _ if all & !(DATE | TIME) == 0 => DataType::Timestamp(TimeUnit::Microsecond, None),
         _ => DataType::Utf8,
@@ -89,6 +92,8 @@ fn look(value: &str) -> u8 {
         looks::BOOLEAN
     } else if !unsigned.is_empty() && digits(unsigned) {
         if value.parse::<i64>().is_ok() { looks::WHOLE } else { looks::TEXT }
+    } else if is_code(value) {
+        looks::CODE
     } else if is_fraction(value) {
         looks::FRACTION
     } else if is_date(bytes) {
@@ -98,6 +103,13 @@ fn look(value: &str) -> u8 {
     } else {
         looks::TEXT
     }
+}
+
+/// Whether it is written like `12345e67`: digits, one `e`, digits. Numbers have a point or a sign beside their `e` in most
+/// exports, as in `1.5e3`, `1e-05` and `1E+5`; codes have none.
+fn is_code(value: &str) -> bool {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    value.split_once(['e', 'E']).is_some_and(|(before, behind)| is_digits(before) && is_digits(behind))
 }
 
 /// Whether a number is written with a point or an exponent.
@@ -189,7 +201,16 @@ mod tests {
             ("1.5", looks::FRACTION),
             ("-.5", looks::FRACTION),
             ("5.", looks::FRACTION),
-            ("1e3", looks::FRACTION),
+            ("1e3", looks::CODE),
+            ("12345e67", looks::CODE),
+            ("12E45", looks::CODE),
+            ("00e1", looks::CODE),
+            ("1e-05", looks::FRACTION),
+            ("1E+5", looks::FRACTION),
+            ("1.5e3", looks::FRACTION),
+            ("-12e3", looks::FRACTION),
+            ("1e2e3", looks::TEXT),
+            ("e3", looks::TEXT),
             ("1e", looks::TEXT),
             (".", looks::TEXT),
             ("-", looks::TEXT),
@@ -236,6 +257,16 @@ mod tests {
             (&["1e-400"], DataType::Utf8),
             (&["1.5", "12345678901234567.8901"], EXACT),
             (&["1e3", "12345678901234567.8901"], DataType::Utf8),
+            (&["12345e67", "99999e99"], DataType::Utf8),
+            (&["12345e67", "99999"], DataType::Utf8),
+            (&["5e3"], DataType::Utf8),
+            (&["12E45", "NULL"], DataType::Utf8),
+            (&["12e4", "true"], DataType::Utf8),
+            (&["12e4", "2026-11-14"], DataType::Utf8),
+            (&["0.5", "1e20"], DataType::Float64),
+            (&["1e-05", "7"], DataType::Float64),
+            (&["1E+5"], DataType::Float64),
+            (&["1.5e3", "2"], DataType::Float64),
             (&[" 5", "NULL", "6 "], DataType::Int64),
             (&["true", "FALSE "], DataType::Boolean),
         ] {
