@@ -632,7 +632,6 @@ fn an_instant_that_loses_its_zone_is_refused() {
     let set = "SET postback.timezone = 'America/Los_Angeles';";
     for time in [
         "CAST(iso8601('2026-08-20T14:05:09Z') AS TIMESTAMP)",
-        "TIMESTAMP '2026-08-20T14:05:09Z'",
         "CAST('2026-08-20 14:05:09+02:00' AS TIMESTAMP)",
         "to_local_time(iso8601(email))",
         "date_trunc('hour', CAST(iso8601(email) AS TIMESTAMP))",
