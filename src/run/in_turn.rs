@@ -18,6 +18,7 @@ use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::memory::LazyMemoryExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
@@ -62,6 +63,7 @@ fn keeps_order(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let node = plan.as_ref();
     let is_plain = node.is::<DataSourceExec>()
         || node.is::<StreamingTableExec>()
+        || node.is::<LazyMemoryExec>()
         || node.is::<EmptyExec>()
         || node.is::<PlaceholderRowExec>()
         || node.is::<ProjectionExec>()
