@@ -233,7 +233,18 @@ fn first_rows(
     let wanted = Wanted { file, columns: &columns, projection: &[], rows: SAMPLE_ROWS, unread: &unread };
     let fields = columns.fields().iter().enumerate().map(|(index, field)| (field.as_ref(), Some(index))).collect();
     let chunk = Rows::new(&wanted, opened.records, dialect, fields).next().transpose()?;
-    Ok((chunk.map(|chunk| chunk.batch), unread.examples().into_iter().next()))
+    let batch = chunk.map(|chunk| shrunk(chunk.batch)).transpose()?;
+    Ok((batch, unread.examples().into_iter().next()))
+}
+
+/// `batch` in as much memory as its values take: that of each of many files is kept until the last one is seen.
+fn shrunk(batch: RecordBatch) -> Result<RecordBatch> {
+    let (schema, mut columns, _) = batch.into_parts();
+    for column in &mut columns {
+        column.shrink_to_fit();
+    }
+    RecordBatch::try_new(schema, columns)
+        .map_err(|error| Error::new(ErrorKind::Internal, "the first rows of a file cannot be kept").source(error))
 }
 
 /// The error of a declared type that is not that of the first rows: one that most of them do not fit is a wrong
