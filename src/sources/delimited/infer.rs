@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
+use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 
 use super::binding::{self, Opened};
@@ -233,17 +234,15 @@ fn first_rows(
     let wanted = Wanted { file, columns: &columns, projection: &[], rows: SAMPLE_ROWS, unread: &unread };
     let fields = columns.fields().iter().enumerate().map(|(index, field)| (field.as_ref(), Some(index))).collect();
     let chunk = Rows::new(&wanted, opened.records, dialect, fields).next().transpose()?;
-    let batch = chunk.map(|chunk| shrunk(chunk.batch)).transpose()?;
+    let batch = chunk.map(|chunk| shrunk(&chunk.batch)).transpose()?;
     Ok((batch, unread.examples().into_iter().next()))
 }
 
-/// `batch` in as much memory as its values take: that of each of many files is kept until the last one is seen.
-fn shrunk(batch: RecordBatch) -> Result<RecordBatch> {
-    let (schema, mut columns, _) = batch.into_parts();
-    for column in &mut columns {
-        column.shrink_to_fit();
-    }
-    RecordBatch::try_new(schema, columns)
+/// `batch` in as much memory as its values take: that of each of many files is kept until the last one is seen. It is
+/// copied, since buffers that are cut to size leave holes between them.
+fn shrunk(batch: &RecordBatch) -> Result<RecordBatch> {
+    let rows: UInt64Array = (0..batch.num_rows() as u64).collect();
+    take_record_batch(batch, &rows)
         .map_err(|error| Error::new(ErrorKind::Internal, "the first rows of a file cannot be kept").source(error))
 }
 
