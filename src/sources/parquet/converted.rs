@@ -94,11 +94,11 @@ impl PhysicalExpr for Converted {
     }
 
     fn nullable(&self, schema: &Schema) -> Result<bool> {
-        match self.conversion {
-            Conversion::Exact | Conversion::Uuid => self.column.nullable(schema),
-            // A text that is none is null until its row is left out.
-            _ => Ok(self.field.is_nullable()),
+        if matches!(self.conversion, Conversion::Exact | Conversion::Uuid) {
+            return self.column.nullable(schema);
         }
+        // A text that is none is null until its row is left out.
+        Ok(self.field.is_nullable())
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
