@@ -41,7 +41,7 @@ const EPOCH_DIGITS: usize = 9;
 
 /// Whether `expression`, which `source` yields, takes the zone away from the text of an instant.
 ///
-/// What it only asks for in a condition does not count.
+/// Conditions do not count: their value does not reach the column.
 pub(super) fn drops_zone(expression: &Expr, source: &Source<'_>) -> bool {
     let schema = source.schema();
     let mut found = false;

@@ -11,7 +11,7 @@ use crate::functions::zones::{AtTimeZone, formats, is_unnamed};
 /// Whether `expression` takes an instant's zone away, so that its clock would be read as local time; `is_instant` tells
 /// that the column it feeds has a zone again.
 ///
-/// What it only asks for in a condition does not count.
+/// Conditions do not count: their value does not reach the column.
 pub(super) fn drops_zone(expression: &Expr, schema: &DFSchema, is_instant: bool) -> bool {
     let mut found = false;
     // The visitor cannot fail, since its closure does not.

@@ -12,7 +12,7 @@ pub struct RowNumbers {
 }
 
 impl RowNumbers {
-    /// Those of a query that `folds` its rows, or does not.
+    /// The row numbers of a query that `folds` its rows, or does not.
     pub(super) fn new(folds: bool) -> Self {
         Self { folds, are_mixed: Arc::default() }
     }

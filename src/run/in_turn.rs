@@ -38,7 +38,7 @@ const WAITING: usize = 2;
 /// `plan` that takes its parts in turn, and whether its rows come in the same order in every run.
 ///
 /// # Errors
-/// Those of the engine.
+/// The errors of the engine.
 pub(super) fn in_turn(plan: Arc<dyn ExecutionPlan>) -> Result<(Arc<dyn ExecutionPlan>, bool)> {
     let taking = |node: Arc<dyn ExecutionPlan>| {
         let Some(mixing) = node.downcast_ref::<CoalescePartitionsExec>() else { return Ok(Transformed::no(node)) };

@@ -65,7 +65,7 @@ pub(super) fn rules(zone: Option<&Zone>) -> Vec<Arc<dyn AnalyzerRule + Send + Sy
 /// `plan` with every time in it read, and each column of the type that it has when the plan runs.
 ///
 /// # Errors
-/// Those of the rules, of the engine and of ours.
+/// The errors of the analyzer rules, the engine's and ours.
 pub(super) fn settled(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
     state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})
 }
@@ -84,7 +84,7 @@ pub(super) fn verify(state: &SessionState, plan: &LogicalPlan) -> Result<()> {
 /// `plan` with days that meet instants as the clocks that they are, before anyone coerces them otherwise.
 ///
 /// # Errors
-/// Those of a plan that does not hold together.
+/// The errors of a plan that does not hold together.
 pub(super) fn prepared(plan: LogicalPlan) -> Result<LogicalPlan> {
     days::rewritten(plan)
 }

@@ -17,7 +17,7 @@ use super::converted::Converted;
 /// `expression` over the bytes of a column, if it compares a text with one.
 ///
 /// # Errors
-/// Those of the engine.
+/// The errors of the engine.
 pub(super) fn of_bytes(expression: &Arc<dyn PhysicalExpr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
     if let Some(comparison) = expression.downcast_ref::<BinaryExpr>() {
         let is_comparison = matches!(
